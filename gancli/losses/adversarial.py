@@ -1,0 +1,219 @@
+"""Adversarial rules: what the discriminator and the generator minimise, given the discriminator's outputs.
+
+Outputs s are logits before any sigmoid, of any shape ([N], or [N, 1, h, w] for a patch discriminator); each rule
+averages over all of them.  D = sigmoid(s) where a rule speaks of a probability.  Every formula is written so
+that it stays finite, with the right gradient, however confident the discriminator is: log(sigmoid(s)) is
+-softplus(-s), never the log of a probability.  Where a paper has a bare exponential, it is continued by its tangent
+from 20 on (`bounded_exp`): there 1 - D is far below float32's resolution, and exp itself would overflow in Adam's
+second moment soon after.
+"""
+
+import math
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+from gancli.losses.options import LossOptions
+
+
+LARGEST_EXPONENT = 20.0
+
+
+def bounded_exp(v: Tensor) -> Tensor:
+    """Return exp(v), continued by its tangent above v = 20."""
+    return v.clamp(max=LARGEST_EXPONENT).exp() + math.exp(LARGEST_EXPONENT) * relu(v - LARGEST_EXPONENT)
+
+
+class Rule(ABC):
+    """One adversarial rule; all methods return scalars to be minimised."""
+
+    relativistic = False  # the generator's loss needs the real outputs too
+    critic = False  # outputs are unbounded scores, not estimates of a probability
+
+    @abstractmethod
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the discriminator's loss."""
+
+    @abstractmethod
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return the generator's loss."""
+
+    def encoder(self, real: Tensor) -> Tensor:
+        """Return the generator's loss seen from the real side: what a maker of the real pairs minimises (BiGAN)."""
+        return self.generator(-real)
+
+    def score(self, outputs: Tensor) -> Tensor:
+        """Return what the D(x) and D(G(z)) curves show: the probability of real, or a critic's score."""
+        return outputs.sigmoid()
+
+
+class Minimax(Rule):
+    """The zero-sum game (Goodfellow 2014, eq. 1): the generator minimises E log(1 - D(G(z))), which saturates."""
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = label_smoothing  # one-sided: real targets only (Salimans 2016, section 3.4)
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        real_cost = softplus(-real)
+        if self.label_smoothing:
+            real_cost = real_cost + self.label_smoothing * real  # t softplus(-s) + (1 - t) softplus(s)
+        return real_cost.mean() + softplus(fake).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return -softplus(fake).mean()
+
+
+class NonSaturating(Minimax):
+    """The generator minimises -E log D(G(z)) (Goodfellow 2014, section 3)."""
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return softplus(-fake).mean()
+
+
+class MaximumLikelihood(Minimax):
+    """The generator minimises -E exp(s), whose gradient is that of the likelihood if D is optimal (1412.6515)."""
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return -bounded_exp(fake).mean()
+
+
+class LeastSquares(Rule):
+    """LSGAN with 0-1 coding, a = 0, b = c = 1 (Mao 2017, eq. 9)."""
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.real_target = 1 - label_smoothing
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return 0.5 * (real - self.real_target).square().mean() + 0.5 * fake.square().mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return 0.5 * (fake - 1).square().mean()
+
+    def encoder(self, real: Tensor) -> Tensor:
+        return 0.5 * real.square().mean()
+
+    def score(self, outputs: Tensor) -> Tensor:
+        return outputs  # its targets are 0 and 1 already
+
+
+class Wasserstein(Rule):
+    """The critic's estimate of the Wasserstein-1 distance (Arjovsky 2017, algorithm 1; Gulrajani 2017)."""
+
+    critic = True
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.mean() - real.mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return -fake.mean()
+
+    def score(self, outputs: Tensor) -> Tensor:
+        return outputs
+
+
+class Hinge(Wasserstein):
+    """Hinge loss for the critic, -E s for the generator (Lim & Ye 2017, 1705.02894; Miyato 2018, eqs. 16, 17)."""
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return relu(1 - real).mean() + relu(1 + fake).mean()
+
+
+class RelativisticPairing(Rule):
+    """RpGAN with softplus: each real is judged against a fake (Jolicoeur-Martineau 2019; Huang 2024, eq. 2)."""
+
+    relativistic = True
+    critic = True
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return softplus(fake - real).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return softplus(real - fake).mean()
+
+    def encoder(self, real: Tensor) -> Tensor:
+        return real.new_zeros(())  # the generator's loss holds the real outputs already
+
+    def score(self, outputs: Tensor) -> Tensor:
+        return outputs
+
+
+def activation(divergence: str, v: Tensor) -> Tensor:
+    """Return g_f(v), the output activation that maps v into the domain of f* (Nowozin 2016, table 6)."""
+    match divergence:
+        case "kl":
+            return v
+        case "reverse_kl":
+            return -bounded_exp(-v)
+        case "js":
+            return math.log(2) - softplus(-v)
+        case "pearson":
+            return v
+        case "hellinger":
+            return 1 - bounded_exp(-v)
+        case "total_variation":
+            return 0.5 * v.tanh()
+    raise ValueError(f"there is no divergence called {divergence}")
+
+
+def conjugate(divergence: str, v: Tensor) -> Tensor:
+    """Return f*(g_f(v)), the Fenchel conjugate of table 6 at the activation, simplified to be stable in v."""
+    match divergence:
+        case "kl":
+            return bounded_exp(v - 1)
+        case "reverse_kl":
+            return v - 1  # -1 - log(-t) at t = -exp(-v)
+        case "js":
+            return softplus(v) - math.log(2)  # -log(2 - exp(t)) at exp(t) = 2 sigmoid(v)
+        case "pearson":
+            return 0.25 * v.square() + v
+        case "hellinger":
+            return bounded_exp(v) - 1  # t / (1 - t) at t = 1 - exp(-v)
+        case "total_variation":
+            return 0.5 * v.tanh()
+    raise ValueError(f"there is no divergence called {divergence}")
+
+
+class FDivergence(Rule):
+    """Variational f-divergence minimisation (Nowozin 2016, eq. 7 with the activations of table 6).
+
+    The discriminator maximises E g_f(s_real) - E f*(g_f(s_fake)).  The generator minimises that bound where
+    `saturating`, else it maximises E g_f(s_fake), the paper's alternative (section 3.2).
+    """
+
+    def __init__(self, divergence: str, saturating: bool) -> None:
+        self.divergence = divergence
+        self.saturating = saturating
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return conjugate(self.divergence, fake).mean() - activation(self.divergence, real).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        if self.saturating:
+            return -conjugate(self.divergence, fake).mean()
+        return -activation(self.divergence, fake).mean()
+
+    def encoder(self, real: Tensor) -> Tensor:
+        return activation(self.divergence, real).mean()  # it lowers the bound on the real side
+
+
+def rule_of(options: LossOptions) -> Rule:
+    """Return the rule that the options name."""
+    match options.rule:
+        case "minimax":
+            return Minimax(options.label_smoothing)
+        case "nonsaturating":
+            return NonSaturating(options.label_smoothing)
+        case "maximum_likelihood":
+            return MaximumLikelihood(options.label_smoothing)
+        case "lsgan":
+            return LeastSquares(options.label_smoothing)
+        case "hinge":
+            return Hinge()
+        case "wgan":
+            return Wasserstein()
+        case "rpgan":
+            return RelativisticPairing()
+        case "fgan":
+            return FDivergence(options.divergence, options.saturating)
+    raise ValueError(f"there is no rule called {options.rule}")

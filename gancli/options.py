@@ -1,0 +1,66 @@
+"""From plain mappings (composed YAML, a checkpoint's config) to typed option objects.
+
+Defaults are stated once, in conf/*.yaml; the dataclasses beside their owners state types, meanings and
+ranges.  Composition therefore needs neither torch nor the components, and this module is where the two meet.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+from gancli.errors import UsageError, near
+
+T = TypeVar("T")
+
+
+@dataclass
+class Recipe:
+    """What a paper trains with: used by `optimizer=paper` and `trainer=default` for all that the command leaves open."""
+
+    optimizer: str | None = None  # adam, adamw, rmsprop or sgd
+    lr: float | None = None
+    discriminator_lr: float | None = None  # where it is not `lr` (two time scales)
+    betas: list[float] | None = None  # Adam's beta1, beta2
+    momentum: float | None = None  # SGD's
+    alpha: float | None = None  # RMSprop's smoothing
+    weight_decay: float | None = None
+    schedule: str | None = None  # constant, linear or cosine
+    schedule_start: float | None = None  # the fraction of the run after which a linear or cosine schedule starts to fall
+    batch_size: int | None = None
+    discriminator_turns: int | None = None  # turns of the discriminator for each of the others'
+    kimg: float | None = None  # length of a default run, in thousands of real images shown
+
+
+def typed(schema: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Return `schema` filled from `values`, every field checked.
+
+    Args:
+        schema: a dataclass; its `__post_init__` raises ValueError for values out of range.
+        values: plain or OmegaConf mapping, interpolations resolved.
+        where: the dotted key under which the values stand, for messages ("model", "dataset"; "" at the top level).
+
+    Raises:
+        UsageError: an unknown key, a missing value, a wrong type or a value out of range.
+    """
+    assert is_dataclass(schema)
+    prefix = f"{where}." if where else ""
+    plain = OmegaConf.to_container(values, resolve=True) if OmegaConf.is_config(values) else dict(values)
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), plain))
+    except ConfigKeyError as error:
+        key = str(error.key)
+        known = [field.name for field in fields(schema)]
+        path = (error.full_key or key).rsplit(key, 1)[0]
+        hint = near(key, known) if not path else ""
+        raise UsageError(f"{prefix}{error.full_key or key} is not an option. {hint}".strip()) from None
+    except MissingMandatoryValue as error:
+        raise UsageError(f"{prefix}{error.full_key} has no value: give {prefix}{error.full_key}=...") from None
+    except OmegaConfBaseException as error:
+        sentence = str(error.msg or error).splitlines()[0].rstrip(".")
+        raise UsageError(f"{prefix}{error.full_key}: {sentence}.") from None
+    except ValueError as error:
+        message = str(error)
+        raise UsageError(message if message.startswith(prefix) else f"{where}: {message}") from None

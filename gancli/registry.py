@@ -1,0 +1,76 @@
+"""Components by name: each kind (model, dataset) has one registry, filled by the files of its folder and by plugins.
+
+A component is found by its name and never by a dotted path: configs travel in checkpoints, and a path in
+one would run code on the reader's machine.
+"""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any
+
+from gancli.errors import UsageError, near
+
+PLUGIN_GROUP = "gancli.plugins"
+_plugins_loaded = False
+
+
+@dataclass(frozen=True)
+class Component:
+    """A registered builder with the dataclass of its options."""
+
+    name: str
+    build: Any
+    options: type
+
+
+@dataclass
+class Registry:
+    """The components of one kind; a name is looked for in the module of that name under `package` first."""
+
+    kind: str
+    package: str
+    _components: dict[str, Component] = field(default_factory=dict)
+
+    def register(self, name: str, options: type):
+        """Decorate a class or function: `@models.register("dcgan", options=DCGANOptions)`."""
+
+        def decorate(build):
+            known = self._components.get(name)
+            if known is not None and known.build.__module__ != build.__module__:
+                raise UsageError(f"Two {self.kind}s are called {name}: {known.build.__module__} and {build.__module__}.")
+            self._components[name] = Component(name, build, options)
+            return build
+
+        return decorate
+
+    def names(self) -> list[str]:
+        """Return every registered name, plugins included (imports the whole package)."""
+        load_plugins()
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self.package}.{module.name}")
+        return sorted(self._components)
+
+    def get(self, name: str) -> Component:
+        """Return the component called `name`; a UsageError with near matches if there is none."""
+        if name not in self._components:
+            names = self.names()
+            if name not in names:
+                raise UsageError(f"There is no {self.kind} called {name}; {near(name, names)}")
+        return self._components[name]
+
+
+def load_plugins() -> None:
+    """Import what third parties declare under the entry-point group `gancli.plugins`; importing registers it."""
+    global _plugins_loaded
+    if _plugins_loaded:
+        return
+    _plugins_loaded = True
+    for point in entry_points(group=PLUGIN_GROUP):
+        point.load()
+
+
+models = Registry("model", "gancli.models")
+datasets = Registry("dataset", "gancli.data.sources")
