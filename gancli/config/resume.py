@@ -1,0 +1,86 @@
+"""What a continued run may change: its length, its device and how much is recorded, and nothing else."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from gancli.errors import UserError
+from gancli.runs.directory import is_run
+from gancli.runs.find import find_run
+from gancli.runs.status import read_status
+
+FREE = ("trainer.kimg", "trainer.epochs", "trainer.record_kimg", "trainer.sample_kimg", "trainer.checkpoint_kimg",
+        "trainer.keep", "device", "data_dir", "dataset.store")
+LENGTH = ("trainer.kimg", "trainer.epochs")
+MOST_DIFFERENCES = 8
+
+
+def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | None) -> tuple[Path, dict[str, Any]]:
+    """Return a run's directory and the settings with which it goes on.
+
+    Args:
+        run: path, id or a unique part of it.
+        asked: the configuration composed from this command.
+        overrides: what this command says; only these keys are compared.  None: the whole configuration is.
+
+    Raises:
+        UserError: there is no such run, it is running or finished, or other settings than those of FREE differ.
+    """
+    directory = find_run(run)
+    status = read_status(directory)
+    if status is not None and status.status == "running":
+        raise UserError(f"The run {directory.name} is running (process {status.pid} on {status.host}).")
+    stored = OmegaConf.to_container(OmegaConf.load(directory / "config.yaml"))
+    keys = list(asked) if overrides is None else [_key(override) for override in overrides]
+    values, differences = deepcopy(stored), []
+    flat_asked, flat_stored = _flat(asked), _flat(stored)
+    for key in sorted({name for name in flat_asked.keys() | flat_stored.keys() if _stands_under(name, keys)}):
+        new, old = flat_asked.get(key), flat_stored.get(key)
+        if new == old or (key in LENGTH and new is None):
+            continue
+        if key in FREE:
+            _set(values, key, new)
+        elif not (overrides is None and key == "model.discriminator_norm"):
+            differences.append(f"{key} is {old} in the run and {new} here")
+    if differences:
+        more = f" and {len(differences) - MOST_DIFFERENCES} more" if len(differences) > MOST_DIFFERENCES else ""
+        raise UserError(f"{directory} holds a run of other settings: {'; '.join(differences[:MOST_DIFFERENCES])}{more}. "
+                        "Leave them out to continue it, or start another run in another directory.")
+    for given, other in (LENGTH, LENGTH[::-1]):
+        if given in {key for key in flat_asked if _stands_under(key, keys)} and flat_asked[given] is not None:
+            _set(values, other, None)
+    if status is not None and status.status == "finished" and all(values["trainer"][k] == stored["trainer"][k]
+                                                                   for k in ("kimg", "epochs")):
+        length = stored["trainer"]["kimg"] or f"{stored['trainer']['epochs']} epochs"
+        raise UserError(f"The run {directory.name} has finished its {length}{' kimg' if stored['trainer']['kimg'] else ''}: "
+                        "give a longer trainer.kimg= to train it further.")
+    return directory, values
+
+
+def holds_run(directory: Path) -> bool:
+    """Whether a directory holds a run that got as far as recording its settings."""
+    return is_run(directory) and (directory / "config.yaml").exists()
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")
+
+
+def _stands_under(key: str, tops: list[str]) -> bool:
+    return any(key == top or key.startswith(f"{top}.") for top in tops)
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in config.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+    return flat
+
+
+def _set(config: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for name in path:
+        config = config[name]
+    config[last] = value

@@ -1,0 +1,55 @@
+"""`gan validate`: everything a run would check, and what it would be, without creating anything."""
+
+from omegaconf import DictConfig
+
+from gancli.config.memory import estimate
+from gancli.config.run import plan_run
+from gancli.engine.devices import describe_device, has_native_bf16, pick_device, pick_precision
+from gancli.engine.plan import Plan
+from gancli.engine.rounds import Round
+
+
+def report(cfg: DictConfig, overrides: list[str]) -> str:
+    """Return what the run would be, in lines; a UserError if it could not be trained."""
+    plan = plan_run(cfg, overrides)
+    return "\n".join(f"{label:<14}{text}" for label, text in _lines(plan))
+
+
+def _lines(plan: Plan) -> list[tuple[str, str]]:
+    device = pick_device(plan.device)
+    precision = pick_precision(plan.trainer.precision, device)
+    needs = estimate(plan)
+    lines = [("model", f"{plan.model.name} with loss {plan.loss.name}"), ("data", _data(plan))]
+    for player, count in needs.parameters.items():
+        lines.append((player, f"{count:,} parameters, {plan.optimizer.name}, lr {plan.optimizer.lr_of(player):g}"))
+    native = "" if precision == "fp32" or has_native_bf16(device) else " (emulated here: slow)"
+    lines.append(("device", f"{describe_device(device)}, precision {precision}{native}"))
+    turn = max(needs.activations, key=needs.activations.get)
+    lines.append(("memory", f"about {_gib(needs.total)}: weights and optimizer {_gib(needs.weights)}, data {_gib(needs.data)}, "
+                            f"the {turn}'s turn {_gib(needs.activations[turn])} in fp32"))
+    lines.append(("length", _length(plan, list(needs.parameters))))
+    lines.append(("directory", str(plan.run_dir)))
+    lines += [("note", notice) for notice in plan.notices]
+    if plan.checkpoint is not None:
+        lines.append(("continues", str(plan.checkpoint)))
+    return [*lines, ("valid", "yes; nothing was created")]
+
+
+def _data(plan: Plan) -> str:
+    spec = plan.spec
+    shape = "x".join(map(str, (*spec.shape[1:], spec.shape[0]))) if spec.is_image else f"{spec.shape[0]}-d points"
+    labels = f", {len(spec.classes)} classes" if spec.classes else ""
+    domains = f", domains {' and '.join(spec.domains)}" if len(spec.domains) > 1 else ""
+    return f"{plan.dataset['name']}: {spec.count:,} examples of {shape}{labels}{domains}"
+
+
+def _length(plan: Plan, players: list[str]) -> str:
+    game = Round(players, plan.trainer.discriminator_turns)
+    rounds = -(-plan.total_images // (game.batches * plan.trainer.batch_size))
+    turns = ", ".join(f"{rounds * sum(turn.player == player for turn in game.turns):,} of the {player}" for player in players)
+    passes = plan.total_images / plan.spec.count
+    return f"{plan.total_images / 1000:g} kimg ({passes:.1f} passes), batch {plan.trainer.batch_size}: turns {turns}"
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB" if size >= 2**28 else f"{size / 2**20:.0f} MiB"

@@ -1,0 +1,46 @@
+"""A run as the engine receives it: typed, checked, and with nothing created yet."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gancli.data.spec import DataSpec
+from gancli.engine.options import OptimizerOptions, TrainerOptions
+from gancli.losses.options import LossOptions
+
+
+@dataclass
+class Plan:
+    """Everything that `train` needs."""
+
+    config: dict[str, Any]  # resolved, as config.yaml and every checkpoint hold it
+    overrides: list[str]  # what the command line said
+    model: Any  # the model's own options
+    loss: LossOptions
+    dataset: dict[str, Any]
+    optimizer: OptimizerOptions
+    trainer: TrainerOptions
+    seed: int
+    device: str
+    data_dir: Path
+    spec: DataSpec  # as seen by looking at the data
+    run_dir: Path
+    checkpoint: Path | None = None  # to continue from
+    notices: list[str] = field(default_factory=list)  # what was changed for the loss's sake, for the screen and the log
+
+    @property
+    def total_images(self) -> int:
+        """Real images that the whole run shows."""
+        if self.trainer.epochs is not None:
+            return round(self.trainer.epochs * self.spec.count)
+        return round(self.trainer.kimg * 1000)
+
+
+@dataclass
+class Outcome:
+    """How a run ended."""
+
+    status: str  # finished or stopped
+    run_dir: Path
+    figures: dict[str, float]  # the last ones recorded
+    objective: float | None = None  # for sweepers

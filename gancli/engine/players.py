@@ -1,0 +1,151 @@
+"""A player's turn: gradients of its own networks, one optimizer step, and the guard against non-finite numbers."""
+
+import math
+from contextlib import nullcontext
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+from gancli.data.spec import Batch
+from gancli.engine.options import OptimizerOptions, ScheduleOptions, TrainerOptions
+from gancli.errors import UserError
+from gancli.models.model import Model, Progress
+
+
+class NonFinite(UserError):
+    """A loss or gradient became infinite or not a number; the weights are those of before that turn."""
+
+
+def lr_factor(options: ScheduleOptions, progress: Progress) -> float:
+    """Return what the learning rate is multiplied by at this point of the run."""
+    factor = 1.0
+    if options.warmup_kimg:
+        factor = min(1.0, (progress.images + 1) / (1000 * options.warmup_kimg))
+    done = progress.images / progress.total
+    if options.name == "constant" or done <= options.start:
+        return factor
+    fallen = (done - options.start) / (1 - options.start)
+    return factor * (1 - fallen if options.name == "linear" else 0.5 * (1 + math.cos(math.pi * fallen)))
+
+
+def build_optimizer(options: OptimizerOptions, player: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return the player's optimizer, fused where torch has a fused kernel for it."""
+    lr, decay = options.lr_of(player), options.weight_decay
+    match options.name:
+        case "adam":
+            return torch.optim.Adam(parameters, lr, tuple(options.betas), options.eps, decay, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr, tuple(options.betas), options.eps, decay, fused=True)
+        case "rmsprop":
+            return torch.optim.RMSprop(parameters, lr, options.alpha, options.eps, decay, options.momentum, foreach=True)
+        case "sgd":
+            return torch.optim.SGD(parameters, lr, options.momentum, weight_decay=decay, fused=True)
+    raise ValueError(f"there is no optimizer called {options.name}")
+
+
+def average_over_ranks(gradients: list[Tensor]) -> None:
+    """Average gradients over the ranks, in place and in one flat bucket; nothing to do for a single process."""
+    if not torch.distributed.is_initialized():
+        return
+    bucket = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(bucket)
+    bucket /= torch.distributed.get_world_size()
+    pieces = bucket.split([gradient.numel() for gradient in gradients])
+    torch._foreach_copy_(gradients, [piece.view_as(gradient) for piece, gradient in zip(pieces, gradients, strict=True)])
+
+
+class Player:
+    """One player of the game: its networks' parameters, their optimizer, and how it takes a turn."""
+
+    def __init__(self, name: str, model: Model, optimizer: OptimizerOptions, trainer: TrainerOptions,
+                 precision: str) -> None:
+        self.name = name
+        self.model = model
+        self.trainer = trainer
+        self.schedule = optimizer.schedule
+        self.precision = precision
+        self.parameters = list(dict.fromkeys(p for module in model.players[name] for p in module.parameters()))
+        self.device = self.parameters[0].device
+        self.optimizer = build_optimizer(optimizer, name, self.parameters)
+        self.base_lr = optimizer.lr_of(name)
+        self.tripped = torch.zeros((), device=self.device)  # 1 once a number was not finite (accelerators)
+
+    def loss(self, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the player's loss on a batch and its scalars, computed in the run's precision."""
+        autocast = nullcontext() if self.precision == "fp32" else torch.autocast(self.device.type, torch.bfloat16)
+        with autocast:
+            return self.model.player_loss(self.name, batch, progress)
+
+    def turn(self, batch: Batch, progress: Progress) -> dict[str, Tensor]:
+        """Take one turn: backward, all-reduce, clip, optimizer step, constraint.  Returns scalars on the device."""
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(False)
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+            parameter.grad = None
+        parts = self.trainer.accumulate
+        totals: dict[str, Tensor] = {}
+        for part in batch.split(parts) if parts > 1 else (batch,):
+            loss, scalars = self.loss(part, progress)
+            (loss / parts if parts > 1 else loss).backward()
+            for key, value in {"loss": loss.detach(), **scalars}.items():
+                totals[key] = totals[key] + value / parts if key in totals else value / parts
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        average_over_ranks(gradients)
+        norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
+        totals["gradient_norm"] = norm
+        self._guard(totals)
+        if self.trainer.clip_grad_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.trainer.clip_grad_norm, norm, foreach=True)
+        self._step(progress)
+        return totals
+
+    def lr(self, progress: Progress) -> float:
+        """Return the learning rate at this point of the run."""
+        return self.base_lr * lr_factor(self.schedule, progress)
+
+    def _step(self, progress: Progress) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr(progress)
+        self.optimizer.step()
+        self.model.after_step(self.name)
+        progress.turns[self.name] = progress.turns.get(self.name, 0) + 1
+
+    def _guard(self, scalars: dict[str, Tensor]) -> None:
+        """Let no step be taken on a loss or gradient that is not finite.
+
+        On the CPU looking costs nothing, and the run ends here.  On an accelerator the look stays on the device: the
+        optimizer's kernel skips the step (`found_inf`, as for gradient scaling), and the next tick reports it.
+        """
+        total = scalars["loss"] + scalars["gradient_norm"]
+        if self.device.type == "cpu":
+            if not math.isfinite(total):
+                raise NonFinite(self._describe(scalars))
+            return
+        self.tripped.copy_(torch.maximum(self.tripped, (~torch.isfinite(total)).float()))
+        self.optimizer.found_inf = self.tripped
+        if not getattr(self.optimizer, "_step_supports_amp_scaling", False):  # RMSprop: freeze it by its gradients
+            for parameter in self.parameters:
+                if parameter.grad is not None:
+                    parameter.grad = torch.where(self.tripped > 0, 0.0, parameter.grad)
+
+    def check(self, figures: dict[str, float]) -> None:
+        """Raise NonFinite if a turn since the last tick was skipped (accelerators; waits for the device).
+
+        Args:
+            figures: means since the last tick by `player/name`; what was not finite once is not finite in its mean.
+        """
+        if self.device.type != "cpu" and self.tripped.item():
+            mine = f"{self.name}/"
+            raise NonFinite(self._describe({k.removeprefix(mine): v for k, v in figures.items() if k.startswith(mine)}))
+
+    def _describe(self, scalars: dict) -> str:
+        bad = [key for key, value in scalars.items() if not math.isfinite(value) and key not in ("loss", "gradient_norm")]
+        names = {id(p): name for name, p in self.model.named_parameters()}
+        gradients = [names[id(p)] for p in self.parameters if p.grad is not None and not p.grad.isfinite().all()]
+        what = f"{', '.join(bad)} in its loss" if bad else "its loss"
+        if not bad and math.isfinite(scalars["loss"]):
+            what = f"the gradient of {gradients[0]}" if gradients else "its gradient"
+        return (f"The {self.name}'s turn gave a number that is not finite: {what}. No step was taken on it; "
+                "the last checkpoint is good. Try a lower optimizer.lr, trainer.clip_grad_norm=1 or trainer.precision=fp32.")

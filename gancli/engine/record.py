@@ -1,0 +1,224 @@
+"""The record of a run: directory, status, log, figures, pictures and checkpoints, and what the screen shows."""
+
+import json
+import logging
+import sys
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from gancli.engine.averages import Average
+from gancli.engine.devices import describe_device
+from gancli.engine.gallery import Gallery
+from gancli.engine.plan import Outcome, Plan
+from gancli.engine.players import Player
+from gancli.errors import UserError
+from gancli.models.model import Model, Progress
+from gancli.monitor.board import Board, tag_of
+from gancli.monitor.screen import Screen, summary
+from gancli.runs.atomic import write_json
+from gancli.runs.checkpoint import CheckpointFolder
+from gancli.runs.directory import provenance
+from gancli.runs.status import Status, read_status, write_status
+
+log = logging.getLogger("gancli")
+
+
+class Record:
+    """Everything a run leaves behind; entering it creates the directory, leaving it writes how the run ended."""
+
+    def __init__(self, plan: Plan, device: torch.device, precision: str) -> None:
+        self.plan, self.device, self.precision = plan, device, precision
+        self.dir = plan.run_dir
+        self.folder = CheckpointFolder(self.dir)
+        self.status = Status.begin(plan.overrides)
+        self.screen: Screen | None = None
+        self.board: Board | None = None
+        self.seconds_before = 0.0  # of training in earlier sittings
+
+    # Beginning
+
+    def __enter__(self) -> "Record":
+        earlier = read_status(self.dir)
+        if earlier is not None:
+            self.status = replace(self.status, started=earlier.started, images=earlier.images, figures=earlier.figures)
+        try:
+            self.dir.mkdir(parents=True, exist_ok=True)
+            write_status(self.dir, self.status)
+            OmegaConf.save(OmegaConf.create(self.plan.config), self.dir / "config.yaml")
+            OmegaConf.save(OmegaConf.create(self.plan.overrides), self.dir / "overrides.yaml")
+        except OSError as error:
+            raise UserError(f"The run directory {self.dir} cannot be written: {error.strerror}. Give another run_dir=.") from None
+        self.log_file = logging.FileHandler(self.dir / "log.txt", encoding="utf-8")
+        self.log_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.setLevel(logging.INFO)
+        log.propagate = False
+        log.addHandler(self.log_file)
+        self.say(f"Run directory: {_shown(self.dir)}")
+        self.say(f"Device: {describe_device(self.device)}, precision {self.precision}")
+        for notice in self.plan.notices:
+            self.say(notice)
+        return self
+
+    def say(self, text: str) -> None:
+        """Put a line on the screen and into the log."""
+        log.info(text)
+        if self.screen is not None:
+            self.screen.say(text)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def loading(self, done: int, total: int) -> None:
+        """Show how far decoding is."""
+        if self.screen is None:
+            self.screen = Screen("decoding", total, unit="files", scale=1)
+        self.screen.update(done)
+        if done >= total:
+            self._close_screen()
+
+    def describe_data(self, data) -> None:
+        """Record which data these are."""
+        self._close_screen()
+        spec, self.data_fingerprint = data.spec, data.fingerprint
+        size = "x".join(str(side) for side in (*spec.shape[1:], spec.shape[0])) if spec.is_image else f"{spec.shape[0]}-d points"
+        labels = f", {len(spec.classes)} classes" if spec.classes else ""
+        kind = f"{spec.count:,} examples of {size}{labels}, {' and '.join(spec.domains)} domains" if len(spec.domains) > 1 else \
+            f"{spec.count:,} examples of {size}{labels}"
+        self.say(f"Data: {self.plan.dataset['name']}, {kind}")
+        for note in data.notes:
+            self.say(note)
+        write_json(self.dir / "provenance.json", provenance(describe_device(self.device), self.plan.seed, data.fingerprint))
+
+    def start(self, model: Model, average: Average | None, players: dict[str, Player], data, progress: Progress) -> None:
+        """Open the board and the screen; training begins."""
+        self.model, self.spec = model, data.spec
+        for name, player in players.items():
+            count = sum(parameter.numel() for parameter in player.parameters)
+            self.say(f"{name.capitalize()}: {count:,} parameters, {self.plan.optimizer.name}, lr {player.base_lr:g}")
+        self.gallery = Gallery(self.dir, model, average, data, self.plan.seed)
+        self.board = Board(self.dir, progress.images)
+        if progress.images:
+            self.say(f"Continuing from {progress.kimg:g} of {progress.total / 1000:g} kimg")
+        self.screen = Screen("training", progress.total, progress.images)
+        self.last_time = self.start_time = time.monotonic()
+        self.last_images = progress.images
+        if not progress.images:
+            self.pictures(progress)
+
+    # During training
+
+    def due(self, progress: Progress, shown: int, stopping: bool) -> set[str]:
+        """Return what is to be recorded after a round that showed so many images; everything at the end of the run."""
+        trainer = self.plan.trainer
+        every = {"figures": trainer.record_kimg, "pictures": trainer.sample_kimg, "checkpoint": trainer.checkpoint_kimg}
+        before, now = progress.images - shown, progress.images
+        due = {name for name, kimg in every.items() if now >= progress.total or
+               int(now // (1000 * kimg)) > int(before // (1000 * kimg))}
+        return due | {"figures", "checkpoint"} if stopping else due
+
+    def figures(self, figures: dict[str, float], progress: Progress) -> None:
+        """Record the means since the last tick."""
+        now = time.monotonic()
+        tags = {tag_of(name): value for name, value in figures.items()}
+        tags["speed/images_per_s"] = (progress.images - self.last_images) / max(now - self.last_time, 1e-9)
+        tags["time/training_s"] = self._seconds()
+        tags["memory/peak_gib"] = _peak_bytes(self.device) / 2**30
+        self.last_time, self.last_images = now, progress.images
+        self.board.figures(progress.images, tags)
+        self.screen.update(progress.images, summary(tags))
+        self.status = replace(self.status, images=progress.images, figures=self.board.last)
+
+    def pictures(self, progress: Progress) -> None:
+        """Record what the model makes of the fixed latents and data."""
+        for name, picture in self.gallery.hang(progress.images).items():
+            self.board.picture(name, progress.images, picture)
+
+    def checkpoint(self, tensors: dict[str, Tensor], progress: Progress) -> None:
+        """Save the state of the run, then remove checkpoints that the policy does not keep."""
+        header = {"config": self.plan.config, "spec": self.spec.as_dict(),
+                  "progress": {"images": progress.images, "rounds": progress.rounds, "turns": progress.turns},
+                  "extra": {"data_fingerprint": self.data_fingerprint, "training_s": self._seconds()}}
+        self.last_checkpoint = self.folder.save(progress.images, tensors, header)
+        self.folder.prune(self.plan.trainer.keep)
+        write_status(self.dir, self.status)
+
+    # End
+
+    def finish(self, progress: Progress, why: str | None) -> Outcome:
+        """Close a run that finished, or was stopped for the reason `why`, and say where its results are."""
+        figures = {tag: value for tag, value in self.board.last.items() if not tag.startswith(("lr/", "memory/"))}
+        status = "finished" if why is None else "stopped"
+        if why is None:
+            self.board.hparams(_flat(self.plan.config), figures)
+            animation = self.gallery.animate()
+        self._close_screen()
+        self.status = self.status.end(status, "" if why is None else f"{why} after {progress.kimg:g} kimg")
+        if why is None:
+            self.say(f"Finished {progress.kimg:g} kimg in {self._seconds():.0f} s.")
+            self.say(f"Last grid:  {_shown(self.gallery.last)}")
+            if animation is not None:
+                self.say(f"Animation:  {_shown(animation)}")
+            self.say(f"Sample it:  gan sample ckpt={_shown(self.dir)}")
+        else:
+            self.say(f"Stopped by {why} at {progress.kimg:g} kimg; saved. Continue:  gan train resume={_shown(self.dir)}")
+        return Outcome(status, self.dir, figures)
+
+    def __exit__(self, kind, error, trace) -> None:
+        self._close_screen()
+        if self.board is not None:
+            self.board.close()
+        if isinstance(error, KeyboardInterrupt):
+            self.status = self.status.end("stopped", "interrupted at once; what came after the last checkpoint is lost")
+        elif error is not None:
+            self.status = self.status.end("failed", str(error).splitlines()[0] if str(error) else kind.__name__)
+            log.error("".join(traceback.format_exception(kind, error, trace)))
+        try:
+            write_status(self.dir, self.status)
+        except OSError as failure:  # a full disk: the error that ended the run says more
+            log.error("status.json could not be written: %s", failure)
+        log.removeHandler(self.log_file)
+        self.log_file.close()
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self.start_time
+
+    def _close_screen(self) -> None:
+        if self.screen is not None:
+            self.screen.close()
+            self.screen = None
+
+
+def _shown(path: Path) -> str:
+    """Return the path as a person would type it: relative where that is inside the launch directory."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _peak_bytes(device: torch.device) -> int:
+    """Return the most memory held so far: of the GPU, or of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _flat(config: dict, prefix: str = "") -> dict:
+    """Return a nested configuration as dotted keys."""
+    flat = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            flat[f"{prefix}{key}"] = json.dumps(value) if isinstance(value, list) else value
+    return flat

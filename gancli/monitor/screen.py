@@ -1,0 +1,63 @@
+"""What a person sees of a run: a live line on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+LINE_EVERY_S = 10.0  # where the output is not a terminal
+
+
+def summary(figures: dict[str, float]) -> str:
+    """Return the figures a person follows, in one line: losses by player, D(x), D(G(z)) and speed."""
+    losses = {tag.removeprefix("loss/"): value for tag, value in figures.items() if tag.startswith("loss/")}
+    parts = ["loss " + " ".join(f"{player[:1].upper()} {value:.3f}" for player, value in losses.items())] if losses else []
+    named = {"D(x)": "D(x)", "D(G(z))/discriminator_turn": "D(G(z))"}
+    parts += [f"{label} {figures[tag]:.2f}" for tag, label in named.items() if tag in figures]
+    if "speed/images_per_s" in figures:
+        parts.append(f"{figures['speed/images_per_s']:.0f} img/s")
+    return "  ".join(parts)
+
+
+class Screen:
+    """Progress of one long piece of work, counted in `unit`s."""
+
+    def __init__(self, label: str, total: int, done: int = 0, unit: str = "kimg", scale: float = 1000.0) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self.label, self.total, self.unit, self.scale = label, total, unit, scale
+        self.start, self.start_done, self.last_line = time.monotonic(), done, time.monotonic()
+        self.live = None
+        if self.console.is_terminal:
+            columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
+                                             TextColumn("{task.fields[count]}"), TimeRemainingColumn(),
+                                             TextColumn("{task.fields[figures]}")]
+            self.live = Progress(*columns, console=self.console, speed_estimate_period=60)
+            self.task = self.live.add_task(label, total=total, completed=done, count=self._count(done), figures="")
+            self.live.start()
+
+    def _count(self, done: int) -> str:
+        return f"{done / self.scale:.4g}/{self.total / self.scale:.4g} {self.unit}"
+
+    def update(self, done: int, figures: str = "") -> None:
+        """Show how far the work is."""
+        if self.live is not None:
+            self.live.update(self.task, completed=done, count=self._count(done), figures=figures)
+            return
+        now = time.monotonic()
+        if now - self.last_line < LINE_EVERY_S and done < self.total:
+            return
+        self.last_line = now
+        rate = (done - self.start_done) / max(now - self.start, 1e-9)
+        left = max(self.total - done, 0) / rate if rate else 0
+        self.say("  ".join(part for part in (f"{self.label}: {self._count(done)}", figures, f"{left:.0f} s left") if part))
+
+    def say(self, text: str) -> None:
+        """Print a line above the live one."""
+        self.console.print(text, soft_wrap=True, markup=False)
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """End the live line."""
+        if self.live is not None:
+            self.live.stop()
