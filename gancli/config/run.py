@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gancli.config.resume import continued_values, holds_run
 from gancli.data.dataset import check_batch, data_folder, open_source
-from gancli.engine.devices import pick_device
+from gancli.devices import pick_device
 from gancli.engine.options import OptimizerOptions, TrainerOptions
 from gancli.engine.plan import Plan
 from gancli.errors import UsageError, UserError

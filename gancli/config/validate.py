@@ -4,7 +4,7 @@ from omegaconf import DictConfig
 
 from gancli.config.memory import estimate
 from gancli.config.run import plan_run
-from gancli.engine.devices import describe_device, has_native_bf16, pick_device, pick_precision
+from gancli.devices import describe_device, has_native_bf16, pick_device, pick_precision
 from gancli.engine.plan import Plan
 from gancli.engine.rounds import Round
 

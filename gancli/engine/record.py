@@ -12,8 +12,8 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from gancli.devices import describe_device
 from gancli.engine.averages import Average
-from gancli.engine.devices import describe_device
 from gancli.engine.gallery import Gallery
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
@@ -165,7 +165,7 @@ class Record:
                 self.say(f"Animation:  {_shown(animation)}")
             self.say(f"Sample it:  gan sample ckpt={_shown(self.dir)}")
         else:
-            self.say(f"Stopped by {why} at {progress.kimg:g} kimg; saved. Continue:  gan train resume={_shown(self.dir)}")
+            self.say(f"Stopped by {why} at {progress.kimg:g} kimg; saved.")
         return Outcome(status, self.dir, figures)
 
     def __exit__(self, kind, error, trace) -> None:

@@ -7,8 +7,8 @@ from torch import nn
 
 from gancli.data.dataset import load_data
 from gancli.data.spec import Batch
+from gancli.devices import keep_freed_memory, pick_device, pick_precision
 from gancli.engine.averages import Average
-from gancli.engine.devices import keep_freed_memory, pick_device, pick_precision
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
 from gancli.engine.record import Record

@@ -16,7 +16,6 @@ from torch.nn.functional import relu, softplus
 
 from gancli.losses.options import LossOptions
 
-
 LARGEST_EXPONENT = 20.0
 
 

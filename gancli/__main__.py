@@ -1,0 +1,5 @@
+"""`python -m gancli` is `gan`."""
+
+from gancli.cli.main import main
+
+main()

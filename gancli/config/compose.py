@@ -1,0 +1,86 @@
+"""A configuration composed without running anything: for checks ahead of a sweep, for near matches, for completion."""
+
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra import __version__ as hydra_version
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from gancli.config import groups, resolvers
+
+
+def version_base() -> dict[str, str]:
+    """Return the keyword that Hydra 1.3 wants and Hydra 1.4 withdrew."""
+    major, minor = (int(part) for part in hydra_version.split(".")[:2])
+    return {"version_base": "1.3"} if (major, minor) < (1, 4) else {}
+
+
+def compose(config_name: str, overrides: list[str], config_dir: Path | None = None, hydra: bool = False) -> DictConfig:
+    """Return the configuration of a single run; `hydra` keeps Hydra's own node. Raises what Hydra raises."""
+    resolvers.register()
+    if config_dir is not None:
+        quoted = str(Path(config_dir).absolute()).replace("'", r"\'")
+        overrides = [f"hydra.searchpath=['file://{quoted}']", *overrides]
+    with _initialized():
+        return hydra_compose(config_name, overrides=overrides, return_hydra_config=hydra)
+
+
+def check_sweep(config_name: str, overrides: list[str], config_dir: Path | None = None) -> Path:
+    """Compose one job with the first values of every swept key, and one for every other choice of a swept group.
+
+    Returns:
+        the sweep directory that the configuration asks for.
+    """
+    first, alternatives = _first_values(overrides, groups.groups(config_name))
+    for key, values in alternatives.items():
+        for value in values:
+            compose(config_name, [*first, f"{key}={value}"], config_dir)
+    cfg = compose(config_name, [*first, "hydra.job.num=0"], config_dir, hydra=True)
+    return Path(str(OmegaConf.select(cfg, "hydra.sweep.dir")))
+
+
+def keys(cfg: DictConfig) -> list[str]:
+    """Return every dotted key, those of inner nodes too."""
+    found: list[str] = []
+    for name in cfg:
+        key = str(name)
+        found.append(key)
+        child = None if OmegaConf.is_missing(cfg, key) or OmegaConf.is_interpolation(cfg, key) else cfg[key]
+        if isinstance(child, DictConfig):
+            found += [f"{key}.{inner}" for inner in keys(child)]
+    return found
+
+
+def _first_values(overrides: list[str], group_names: list[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the overrides with every sweep narrowed to its first value, and the other choices of swept groups."""
+    first, alternatives = [], {}
+    with _initialized() as loader:
+        for text, override in zip(overrides, OverridesParser.create(loader).parse_overrides(overrides), strict=True):
+            if not override.is_sweep_override():
+                first.append(text)
+                continue
+            key = override.get_key_element()
+            if override.is_discrete_sweep():
+                values: list[Any] = list(override.sweep_string_iterator())
+            else:
+                values = [override.value().start]
+            first += [f"{key}={value}" for value in values[:1]]
+            if key in group_names or "/" in key:
+                alternatives[key] = values[1:]
+    return first, alternatives
+
+
+@contextmanager
+def _initialized():
+    """Initialise Hydra on the package's configuration; yield its loader."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with initialize_config_dir(str(groups.conf_dir()), job_name="gan", **version_base()):
+            yield GlobalHydra.instance().config_loader()

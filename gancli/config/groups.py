@@ -1,0 +1,62 @@
+"""The YAML tree that people choose from: where it lies, its groups, their options and one-line descriptions.
+
+Free of torch and of Hydra, since help and TAB completion read it.
+"""
+
+import re
+from pathlib import Path
+
+import gancli
+
+
+def conf_dir() -> Path:
+    """Return the folder of the package's own configuration: the copy in the wheel, else conf/ of the source tree."""
+    package = Path(gancli.__file__).resolve().parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def conf_dirs(config_dir: Path | None = None) -> list[Path]:
+    """Return the folders that are searched, in order; the package's own comes first and wins."""
+    return [conf_dir()] if config_dir is None else [conf_dir(), Path(config_dir)]
+
+
+def groups(config_name: str) -> list[str]:
+    """Return the groups that conf/<config_name>.yaml chooses from (none if there is no such file)."""
+    names = []
+    for entry in _defaults(conf_dir() / f"{config_name}.yaml"):
+        match = re.match(r"\s*-\s+(?:optional\s+)?([\w/]+):", entry)
+        if match:
+            names.append(match[1])
+    return names
+
+
+def options(group: str, config_dir: Path | None = None) -> dict[str, str]:
+    """Return the names of a group's options with their descriptions, sorted by name."""
+    found: dict[str, str] = {}
+    for folder in conf_dirs(config_dir):
+        for path in (folder / group).glob("*.yaml"):
+            found.setdefault(path.stem, description(path))
+    return dict(sorted(found.items()))
+
+
+def description(path: Path) -> str:
+    """Return the first comment line of a YAML file, without its mark; empty if the file starts otherwise."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#") and not line.startswith("# @"):
+            return line.lstrip("# ").strip()
+        if line.strip() and not line.startswith("#"):
+            break
+    return ""
+
+
+def _defaults(path: Path) -> list[str]:
+    """Return the lines of a file's defaults list."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if "defaults:" not in lines:
+        return []
+    body = lines[lines.index("defaults:") + 1:]
+    end = next((i for i, line in enumerate(body) if line and not line.startswith((" ", "-", "#"))), len(body))
+    return body[:end]

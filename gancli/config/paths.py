@@ -1,0 +1,56 @@
+"""Paths on the command line: any name works unquoted, relative to the folder in which the command was typed."""
+
+import os.path
+import re
+from pathlib import Path
+
+NAMES = ("ckpt", "resume")  # these may also be the id of a run, with @kimg behind it
+PATHS = ("out", "run_dir", "data_dir", "dataset.path", "hydra.sweep.dir")
+
+_OVERRIDE = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)
+_QUOTED = re.compile(r"""(['"])(.*)\1""", re.DOTALL)
+_SWEEP = re.compile(r"(choice|glob|shuffle|sort|range|interval|tag)\(.*\)")
+
+
+def quote_paths(overrides: list[str], multirun: bool) -> list[str]:
+    """Return the overrides with every path absolute and quoted for Hydra's grammar.
+
+    Hydra itself takes `ckpt=runs/lr=1e-4/x` and `out=~/a b.png` for errors of grammar.  In a multirun the
+    commas of a value that is no existing path separate the paths of a sweep.
+    """
+    return [_quote_override(override, multirun) for override in overrides]
+
+
+def _quote_override(override: str, multirun: bool) -> str:
+    match = _OVERRIDE.fullmatch(override)
+    if match is None or match[2] not in NAMES + PATHS:
+        return override
+    plus, key, value = match.groups()
+    if value in ("", "null", "???") or "${" in value:
+        return override
+    if multirun and not _QUOTED.fullmatch(value) and not Path(os.path.expanduser(value)).exists():
+        if _SWEEP.fullmatch(value):
+            return override
+        values = value.split(",")
+    else:
+        values = [value]
+    return f"{plus}{key}=" + ",".join(_quote(absolute(part, key in NAMES)) for part in values)
+
+
+def absolute(value: str, may_be_name: bool) -> str:
+    """Return a path without quotes and ~, absolute against the launch folder; a run's name stays as it is."""
+    quoted = _QUOTED.fullmatch(value)
+    value = quoted[2] if quoted else value
+    path, at, kimg = Path(os.path.expanduser(value)), "", ""
+    if may_be_name and not path.exists():
+        head, at, kimg = value.rpartition("@")
+        path = Path(os.path.expanduser(head))
+        if not at or not path.exists():
+            return value if not value.startswith("~") else os.path.expanduser(value)
+    return str(Path.cwd() / path) + at + kimg
+
+
+def _quote(value: str) -> str:
+    """Return `value` as a quoted string of Hydra's override grammar."""
+    body = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + (r"\'" if match[2] else ""), value)
+    return f"'{body}'"

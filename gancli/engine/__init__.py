@@ -1,0 +1,1 @@
+"""The game as it is played: rounds and turns, optimizers, averages, devices, and the record of a run."""

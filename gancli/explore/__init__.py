@@ -1,0 +1,1 @@
+"""Work on trained models: load, sample, interpolate."""

@@ -1,0 +1,52 @@
+"""Classes as users name them: by name or by index."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gancli.errors import UserError, near
+from gancli.models.model import Model
+from gancli.registry import models
+
+SHOWN = 20  # classes that an error lists
+
+
+def class_index(label: Any, classes: Sequence[str]) -> int:
+    """Return the index of a class from its name (which comes first) or its index.
+
+    Raises:
+        UserError: there is no such class; it lists the classes.
+    """
+    if str(label) in classes:
+        return list(classes).index(str(label))
+    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(classes):
+        return label
+    known = near(str(label), classes) if len(classes) > SHOWN else f"there is {', '.join(classes)}."
+    raise UserError(f"There is no class called {label}; {known} (An index from 0 to {len(classes) - 1} will do too.)")
+
+
+def class_indices(label: Any, model: Model, name: str) -> list[int] | None:
+    """Return the classes that `label=` names, None for none; a UserError if the model takes no labels."""
+    if label is None:
+        return None
+    if not model.needs_labels:
+        able = [other for other in models.names() if getattr(models.get(other).build, "needs_labels", False)]
+        raise UserError(f"label={label} needs a model that takes labels and this one is {name}; "
+                        f"there is {', '.join(able)}." if able else f"model={name} takes no labels.")
+    labels = label if isinstance(label, (list, tuple)) else [label]
+    if not labels:
+        raise UserError("label=[] names no class: leave it out for every class.")
+    return [class_index(one, model.spec.classes) for one in labels]
+
+
+def spread(n: int, classes: Sequence[int]) -> Tensor:
+    """Return n labels [N], as many of each class as of the others (the first may have one more), sorted by class."""
+    counts = [n // len(classes) + (place < n % len(classes)) for place in range(len(classes))]
+    return torch.tensor(classes).repeat_interleave(torch.tensor(counts))
+
+
+def blend(labels: Tensor, classes: int) -> Tensor:
+    """Return labels [N] as weights [N, classes], which can be interpolated."""
+    return torch.nn.functional.one_hot(labels, classes).float()

@@ -1,0 +1,227 @@
+"""Trained models in memory: rebuilt from a checkpoint alone, ready to sample and to use their other abilities.
+
+Legend: N images, C channels, H height, W width, P coordinates of a point, Z latent size (any shape).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gancli.data.spec import DataSpec
+from gancli.devices import pick_device
+from gancli.errors import UserError, check_choice, near
+from gancli.explore.labels import blend, class_indices, spread
+from gancli.explore.options import WEIGHTS
+from gancli.explore.walks import walk
+from gancli.losses.objective import Objective
+from gancli.losses.options import LossOptions
+from gancli.models.build import adapt, build_model, model_options
+from gancli.models.model import Model
+from gancli.options import typed
+from gancli.registry import models
+from gancli.runs.checkpoint import Checkpoint, read
+from gancli.runs.find import OUTPUTS, find_checkpoint
+from gancli.seeds import mix
+
+BLOCK = 64  # latents drawn from one stream: latent i is number i % BLOCK of the stream (seed, i // BLOCK)
+LATENT_STREAM = 1 << 35  # kept apart from the engine's
+Labels = str | int | Sequence[str | int] | Tensor | None
+
+
+def load(path: str | Path, device: str = "auto", weights: str = "ema", root: str | Path = OUTPUTS) -> "Loaded":
+    """Load the trained model that `path` names.
+
+    Args:
+        path: a checkpoint file; a run's directory, id or unique part of it (its best checkpoint, else the latest);
+            `run@kimg`, `run@best` or `run@latest`.
+        device: auto (CUDA, else MPS, else CPU) or the name of a device.
+        weights: "ema", the averaged weights where the run kept them, or "raw".
+        root: where runs are looked for by id.
+
+    Raises:
+        UserError: no such checkpoint or device, or the checkpoint cannot be read or does not fit its own config.
+    """
+    try:
+        check_choice("weights", weights, WEIGHTS)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    target = pick_device(device)
+    checkpoint = read(find_checkpoint(str(path), root), prefixes=("model/", "ema/"))
+    model = _rebuild(checkpoint)
+    tensors = checkpoint.under("model/") | (checkpoint.under("ema/") if weights == "ema" else {})
+    model.load_state_dict(tensors)
+    return Loaded(model.to(target).eval().requires_grad_(False), checkpoint, target)
+
+
+class Loaded:
+    """A trained model in evaluation mode; images go in and out on the CPU as float32 in [-1, 1]."""
+
+    def __init__(self, model: Model, checkpoint: Checkpoint, device: torch.device) -> None:
+        self.model, self.device = model, device
+        self.config, self.spec, self.path = checkpoint.config, model.spec, checkpoint.path
+        self.kimg, self.images = checkpoint.kimg, checkpoint.header.images
+        self.name: str = checkpoint.config["model"]["name"]
+        self._drawn: tuple[int, int, Tensor] | None = None  # seed, number and latents of the block drawn last
+
+    def sample(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64) -> Tensor:
+        """Return n generated images [N, C, H, W] (or points [N, P]).
+
+        Image i depends on (seed, i, its label) alone, up to the rounding of batches of another size.
+
+        Args:
+            labels: of a conditional model: one class for all (name or index), or one for each image; None spreads
+                the images over all classes, sorted.
+
+        Raises:
+            UserError: the model cannot sample, takes no labels, or has no such class.
+        """
+        return torch.cat([x for _, _, x in self.sample_batches(n, seed, labels, batch_size)])
+
+    def sample_batches(self, n: int, seed: int = 0, labels: Labels = None,
+                       batch_size: int = 64) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+        """Yield (latents, labels, images) of `sample` in batches, so that any n fits in memory."""
+        if n < 1 or batch_size < 1:
+            raise UserError(f"n and batch_size must be at least 1, not {n} and {batch_size}.")
+        self._require("draw_latents", "generate")
+        given = self.labels_for(n, labels)
+        for start in range(0, n, batch_size):
+            stop = min(start + batch_size, n)
+            z = self._latents(start, stop, seed)
+            part = None if given is None else given[start:stop]
+            yield z, part, self._run(self.model.generate, z, part)
+
+    def labels_for(self, n: int, labels: Labels) -> Tensor | None:
+        """Return the labels [N] int64 of n images, or given weights [N, classes]; None where the model takes none."""
+        if isinstance(labels, Tensor) and labels.is_floating_point():
+            indices = labels
+        else:
+            named = labels.tolist() if isinstance(labels, Tensor) else labels
+            listed = class_indices(named, self.model, self.name)
+            if listed is None:
+                return spread(n, range(len(self.spec.classes))) if self.model.needs_labels else None
+            one = not isinstance(named, (list, tuple))
+            indices = torch.tensor(listed * n if one else listed)
+        if len(indices) != n:
+            raise UserError(f"{len(indices)} labels were given for {n} images: give one, or one for each.")
+        return indices
+
+    def latents(self, n: int, seed: int = 0, start: int = 0) -> Tensor:
+        """Return the latents [N, Z] of n images of `seed` from number `start` on, on the CPU."""
+        self._require("draw_latents")
+        return self._latents(start, start + n, seed)
+
+    def generate(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Tensor:
+        """Return the images [N, C, H, W] of latents [N, Z]; labels may be weights [N, classes]."""
+        self._require("generate")
+        return self._batched(self.model.generate, batch_size, z, self.labels_for(len(z), labels))
+
+    def interpolate(self, seeds: Sequence[int], steps: int = 10, path: str = "spherical", loop: bool = False,
+                    labels: Labels = None, batch_size: int = 64) -> Tensor:
+        """Return the images [M, C, H, W] on a path through the first image of each seed (see walks.walk).
+
+        Args:
+            steps: images from one point to the next, both included.
+            labels: one class for all points, or one for each, blended on the way; None is the first class.
+        """
+        points = torch.cat([self.latents(1, seed) for seed in seeds])
+        weights = None
+        if self.model.needs_labels:
+            weights = self.labels_for(len(points), 0 if labels is None else labels)
+            weights = weights if weights.is_floating_point() else blend(weights, len(self.spec.classes))
+        elif labels is not None:
+            class_indices(labels, self.model, self.name)
+        return self.generate(*self.walk(points, weights, steps, path, loop), batch_size=batch_size)
+
+    def walk(self, points: Tensor, weights: Tensor | None, steps: int, path: str,
+             loop: bool) -> tuple[Tensor, Tensor | None]:
+        """Return latents [M, Z] and label weights [M, classes] on the path through points and weights of K points."""
+        z = walk(points, steps, path, loop, uniform=getattr(self.model, "latent_range", None))
+        return z, None if weights is None else walk(weights, steps, "linear", loop)
+
+    def encode(self, x: Tensor, batch_size: int = 64) -> Tensor:
+        """Return the latents [N, Z] that the model's encoder gives images."""
+        return self._ability("encode", x, batch_size)
+
+    def reconstruct(self, x: Tensor, batch_size: int = 64) -> Tensor:
+        """Return images as the model sees them, [N, C, H, W]."""
+        return self._ability("reconstruct", x, batch_size)
+
+    def classify(self, x: Tensor, batch_size: int = 64) -> Tensor:
+        """Return the logits [N, classes] of images."""
+        return self._ability("classify", x, batch_size)
+
+    def translate(self, x: Tensor, domain: str, batch_size: int = 64) -> Tensor:
+        """Return images of the other domain as `domain` would show them."""
+        self._require("translate")
+        if domain not in self.spec.domains:
+            raise UserError(f"There is no domain called {domain}; {near(domain, self.spec.domains)}")
+        return self._batched(lambda part: self.model.translate(part, domain), batch_size, x)
+
+    def _ability(self, name: str, x: Tensor, batch_size: int) -> Tensor:
+        self._require(name)
+        return self._batched(getattr(self.model, name), batch_size, x)
+
+    def _require(self, *abilities: str) -> None:
+        for ability in abilities:
+            if not hasattr(self.model, ability):
+                able = [name for name in models.names() if hasattr(models.get(name).build, ability)]
+                verb = "sample" if ability in ("draw_latents", "generate") else ability
+                raise UserError(f"model={self.name} cannot {verb}; "
+                                + (f"{', '.join(able)} can." if able else "no model here can."))
+
+    def _batched(self, function: Callable[..., Tensor], batch_size: int, x: Tensor, *more: Tensor | None) -> Tensor:
+        if not len(x):
+            raise UserError("There is nothing to work on: the batch is empty.")
+        return torch.cat([self._run(function, *(None if part is None else part[start:start + batch_size]
+                                                for part in (x, *more))) for start in range(0, len(x), batch_size)])
+
+    @torch.inference_mode()
+    def _run(self, function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
+        return function(*(part.to(self.device) for part in inputs if part is not None)).float().cpu()
+
+    def _latents(self, start: int, stop: int, seed: int) -> Tensor:
+        """Return latents start to stop of the seed; they do not depend on how they are asked for."""
+        parts = []
+        for number in range(start // BLOCK, -(-stop // BLOCK)):
+            if self._drawn is None or self._drawn[:2] != (seed, number):
+                generator = torch.Generator().manual_seed(mix(LATENT_STREAM, seed, number))
+                self._drawn = seed, number, self.model.draw_latents(BLOCK, generator)
+            first = number * BLOCK
+            parts.append(self._drawn[2][max(start - first, 0):stop - first])
+        return torch.cat(parts)
+
+
+def _rebuild(checkpoint: Checkpoint) -> Model:
+    """Build the model of the checkpoint's config, without a draw from the caller's random streams.
+
+    It is built without memory first: weights that do not fit are found before a stranger's sizes are allocated.
+    """
+    config, path = checkpoint.config, checkpoint.path
+    for key in ("model", "loss"):
+        if not isinstance(config.get(key), dict):
+            raise UserError(f"The checkpoint {path} has no {key} in its config: it is not one of a gancli run.")
+    try:
+        spec = DataSpec.from_dict(checkpoint.spec)
+    except (KeyError, TypeError):
+        raise UserError(f"The checkpoint {path} does not say which data it was trained on.") from None
+    loss = typed(LossOptions, config["loss"], "loss")
+    options = model_options(adapt(config["model"], loss)[0])
+    with torch.device("meta"):
+        expected = build_model(options, Objective(loss), spec).state_dict()
+    _check_fit(checkpoint, expected, options.name)
+    with torch.random.fork_rng(devices=[]):
+        return build_model(options, Objective(loss), spec)
+
+
+def _check_fit(checkpoint: Checkpoint, expected: dict[str, Tensor], name: str) -> None:
+    """Raise a UserError unless the checkpoint holds every tensor of the model, of its shape, and no other."""
+    raw, averaged = checkpoint.under("model/"), checkpoint.under("ema/")
+    wrong = [key for key in expected if key not in raw]
+    wrong += [key for key, tensor in [*raw.items(), *averaged.items()]
+              if key not in expected or tensor.shape != expected[key].shape]
+    if wrong:
+        raise UserError(f"The weights in {checkpoint.path} are not those of model={name} as its config describes it "
+                        f"({len(wrong)} tensors differ, {wrong[0]} is the first): the checkpoint is of another model.")

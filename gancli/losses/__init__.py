@@ -1,0 +1,1 @@
+"""Adversarial rules, penalties and the objective that players share."""

@@ -1,0 +1,1 @@
+"""What a person watches while a model trains: grids, curves, progress."""

@@ -1,0 +1,102 @@
+"""Run directories and where a run came from (torch-free)."""
+
+import platform
+import re
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from gancli import __version__
+from gancli.errors import UserError
+
+PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "safetensors")
+RECORDS = ("config.yaml", "status.json", "checkpoints")  # any of them marks a run
+
+
+def run_name(model: str, dataset: str) -> str:
+    """Return `<UTC yyyymmddThhmmssZ>-<6 hex>-<model>-<dataset>`, free of characters that Hydra's grammar reads."""
+    time = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{time}-{secrets.token_hex(3)}-{_word(model)}-{_word(dataset)}"
+
+
+def create_run(root: Path | str, model: str, dataset: str) -> Path:
+    """Create a run directory of a new name under `root` and return its absolute path; a UserError if that fails."""
+    root = Path(root).absolute()
+    while True:
+        path = root / run_name(model, dataset)
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            if not root.is_dir():
+                raise UserError(f"{root} is a file: give another folder for the runs.") from None
+        except OSError as error:
+            raise UserError(f"The run directory {path} cannot be created: {error.strerror}.") from None
+
+
+def claim_run(path: Path | str) -> Path:
+    """Create the run directory `path`, or take it if it holds no run yet; a UserError if it does."""
+    path = Path(path).absolute()
+    if is_run(path):
+        raise UserError(f"{path} holds another run: continue it with resume={path.name}, or give another directory.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"The run directory {path} cannot be created: {error.strerror}.") from None
+    return path
+
+
+def is_run(path: Path) -> bool:
+    """Whether a directory holds a run's record."""
+    return any((path / name).exists() for name in RECORDS)
+
+
+def provenance(device: str, seed: int, fingerprint: str, argv: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return what provenance.json holds: code, versions, machine, command, seed and data.
+
+    Args:
+        device: as the run names it, e.g. "cuda:0 (NVIDIA H200)".
+        fingerprint: checksum of the decoded data set.
+        argv: the command line; this process's own by default.
+    """
+    return {"git": git_state(), "versions": versions(), "device": device, "platform": platform.platform(),
+            "hostname": socket.gethostname(), "argv": list(sys.argv if argv is None else argv), "seed": seed,
+            "dataset_fingerprint": fingerprint}
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of Python, gancli and the packages that decide results; None for one that is absent."""
+    found: dict[str, str | None] = {"python": platform.python_version(), "gancli": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def git_state() -> dict[str, Any] | None:
+    """Return the commit of the checkout that this code runs from and whether it was changed; None outside of one."""
+    if _git("ls-files", "--error-unmatch", "__init__.py") is None:  # installed inside somebody else's checkout
+        return None
+    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    return None if commit is None else {"commit": commit.strip(), "dirty": bool(changes and changes.strip())}
+
+
+def _git(*arguments: str) -> str | None:
+    package = Path(__file__).resolve().parent.parent
+    try:
+        done = subprocess.run(["git", "-C", str(package), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _word(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", name).strip("._") or "unnamed"
