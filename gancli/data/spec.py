@@ -25,6 +25,13 @@ class DataSpec:
         """Whether examples are images (and not points in the plane or on the line)."""
         return len(self.shape) == 3
 
+    def describe(self) -> str:
+        """Return the spec in words: count, shape, classes, domains."""
+        shape = "x".join(map(str, (*self.shape[1:], self.shape[0]))) if self.is_image else f"{self.shape[0]}-d points"
+        labels = f", {len(self.classes)} classes" if self.classes else ""
+        domains = f", domains {' and '.join(self.domains)}" if len(self.domains) > 1 else ""
+        return f"{self.count:,} examples of {shape}{labels}{domains}"
+
     def as_dict(self) -> dict:
         """Return the spec as JSON types; `from_dict` reads it back."""
         return {"shape": list(self.shape), "count": self.count, "classes": list(self.classes),

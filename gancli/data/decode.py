@@ -1,0 +1,182 @@
+"""Image files -> uint8 arrays: any mode, upright, at one size; in a pool of threads (Pillow releases the lock).
+
+Legend: H height, W width, C channels.
+"""
+
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from gancli.data.geometry import fill_for, fit_image
+from gancli.data.options import MIN_SIDE, ImageOptions
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "TGA", "AVIF", "JPEG2000",
+           "MPO")  # no reader among them starts a program
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+GREY_MODES = ("1", "L", "LA", "La", "I", "F")  # and all of I;16
+ORIENTATION = 0x0112  # EXIF; 5 to 8 exchange width and height
+PART = 256  # files decoded between two looks at the progress bar
+
+
+class BrokenImage(Exception):
+    """A file that cannot be used; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What every image is brought to."""
+
+    size: tuple[int, int]  # H, W
+    channels: int
+    fit: str
+    rgb: tuple[int, int, int]  # background
+
+    @classmethod
+    def of(cls, options: ImageOptions, shape: tuple[int, ...]) -> "Frame":
+        """Return the frame for images of `shape` (C, H, W)."""
+        return cls((shape[1], shape[2]), shape[0], options.fit, options.rgb)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says before it is decoded."""
+
+    height: int
+    width: int
+    grey: bool
+
+
+@cache
+def readable() -> tuple[str, ...]:
+    """Return those of FORMATS that this Pillow can read."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def probe(path: Path) -> Header:
+    """Return the size (upright) and kind of an image without decoding it; BrokenImage if it is none."""
+    try:
+        with Image.open(path, formats=readable()) as image:
+            width, height = image.size
+            if image.getexif().get(ORIENTATION, 1) >= 5:
+                width, height = height, width
+            refuse_small(width, height)
+            return Header(height, width, image.mode in GREY_MODES or image.mode.startswith("I;16"))
+    except BrokenImage:
+        raise
+    except Exception as error:
+        raise BrokenImage(reason_of(error)) from None
+
+
+def decode_image(file: Path | io.BytesIO, frame: Frame) -> np.ndarray:
+    """Return one image as uint8 [H, W, C]; BrokenImage if it cannot be decoded or a side is below 8 pixels."""
+    return framed(open_upright(file, frame), frame)
+
+
+def decode_halves(file: Path, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the left and the right half of one image, each as uint8 [H, W, C] (Isola 2017's files)."""
+    image = open_upright(file, None)
+    middle = image.width // 2
+    left, right = image.crop((0, 0, middle, image.height)), image.crop((image.width - middle, 0, *image.size))
+    return framed(left, frame), framed(right, frame)
+
+
+def open_upright(file: Path | io.BytesIO, frame: Frame | None) -> Image.Image:
+    """Return the first frame, turned as its EXIF orientation says, in mode L, LA, RGB or RGBA."""
+    try:
+        with Image.open(file, formats=readable()) as image:
+            if frame is not None and image.format == "JPEG":
+                scale = 2 * max(frame.size) / min(image.size)
+                if scale < 1:  # the decoder itself halves while twice the size remains
+                    image.draft(None, (round(image.width * scale), round(image.height * scale)))
+            image.load()
+            return eight_bit(ImageOps.exif_transpose(image))
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's readers raise OSError, SyntaxError, ValueError, struct.error, ...
+        raise BrokenImage(reason_of(error)) from None
+
+
+def eight_bit(image: Image.Image) -> Image.Image:
+    """Return the image in mode L, LA, RGB or RGBA; 16-bit values keep their high byte, floats in [0, 1] are scaled."""
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image).astype(np.float64)
+        if image.mode == "F" and values.min() >= 0 and values.max() <= 1:
+            values = values * 65535
+        elif image.mode == "F":
+            values = values * 257
+        return Image.fromarray((np.clip(np.nan_to_num(values), 0, 65535) / 256).astype(np.uint8))
+    if image.has_transparency_data:
+        return image.convert("LA" if image.mode in ("L", "LA", "La", "1") else "RGBA")
+    if image.mode in ("L", "RGB"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def framed(image: Image.Image, frame: Frame) -> np.ndarray:
+    """Return an 8-bit image as uint8 [H, W, C] in the frame."""
+    refuse_small(*image.size)
+    if image.mode in ("LA", "RGBA") and frame.channels in (1, 3):
+        canvas = Image.new("RGBA", image.size, (*frame.rgb, 255))
+        canvas.alpha_composite(image.convert("RGBA"))
+        image = canvas.convert("RGB")
+    image = fit_image(image.convert(MODES[frame.channels]), frame.size, frame.fit, fill_for(frame.rgb, frame.channels))
+    return np.asarray(image).reshape(*frame.size, frame.channels)
+
+
+def refuse_small(width: int, height: int) -> None:
+    """Raise BrokenImage for an image too small to show anything."""
+    if min(width, height) < MIN_SIDE:
+        raise BrokenImage(f"{width}x{height} pixels are too few")
+
+
+def reason_of(error: Exception) -> str:
+    """Return one short line that says why."""
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not an image"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def decode_many(items: Sequence[Any], decode: Callable[[Any], tuple[np.ndarray, ...]]) -> Iterator[list[Any]]:
+    """Yield, for every PART of `items` in order, what `decode` returned or the BrokenImage it raised.
+
+    One part is decoded ahead, so that the pool does not wait for the disk that takes the one before.
+    """
+    def attempt(part: Sequence[Any]) -> list[Any]:
+        results = []
+        for item in part:
+            try:
+                results.append(decode(item))
+            except BrokenImage as broken:
+                results.append(broken)
+        return results
+
+    workers = min(16, cores())
+    pool = ThreadPoolExecutor(workers)
+    grain = max(1, PART // (4 * workers))
+    waiting: list[list[Future]] = []
+    try:
+        for start in range(0, len(items), PART):
+            part = items[start:start + PART]
+            waiting.append([pool.submit(attempt, part[at:at + grain]) for at in range(0, len(part), grain)])
+            if len(waiting) > 1:
+                yield [result for future in waiting.pop(0) for result in future.result()]
+        for futures in waiting:
+            yield [result for future in futures for result in future.result()]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def cores() -> int:
+    """Return the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,155 @@
+"""Sources whose examples are image files: listed, sampled for their size, decoded into blocks.
+
+Legend: N examples, H height, W width, C channels.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from gancli.data.decode import BrokenImage, Frame, Header, decode_image, decode_many, probe
+from gancli.data.listing import Entry, shown
+from gancli.data.options import ImageOptions
+from gancli.data.source import Block, Source, Stamp
+from gancli.data.spec import DataSpec
+from gancli.errors import UsageError, UserError
+
+SAMPLE = 64  # files whose headers `inspect` reads
+
+
+@dataclass
+class Group:
+    """Files decoded together: one entry a row, or one per domain for pairs."""
+
+    domain: int  # of the first entry in a row
+    rows: list[tuple[Entry, ...]]
+    labels: np.ndarray | None = None  # int64 [N]
+
+
+class FileSource(Source):
+    """Image files; subclasses give `listed`, and their names of classes and domains."""
+
+    slow = True
+    options: ImageOptions
+    broken = "fail"  # or "skip"
+    classes: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ("real",)
+    paired = False
+
+    def listed(self) -> list[Group]:
+        """Return every file of the split; `groups` thins them out."""
+        raise NotImplementedError
+
+    def decode(self, row: tuple[Entry, ...], frame: Frame) -> tuple[np.ndarray, ...]:
+        """Return a row's images, each uint8 [H, W, C]."""
+        return tuple(decode_image(entry.path, frame) for entry in row)
+
+    @cached_property
+    def everything(self) -> list[Group]:
+        """The groups before holdout and limit, listed once."""
+        return self.listed()
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The groups that the options keep."""
+        kept = []
+        for group in self.everything:
+            rows = self.select([row[0].key for row in group.rows])
+            labels = None if group.labels is None else group.labels[rows]
+            kept.append(replace(group, rows=[group.rows[row] for row in rows], labels=labels))
+        return kept
+
+    @cached_property
+    def headers(self) -> list[Header]:
+        """The headers of a few files, evenly spread over all."""
+        entries = [entry for group in self.everything for row in group.rows for entry in row]
+        broken, headers = [], []
+        for at in range(min(SAMPLE, len(entries))):
+            entry = entries[at * len(entries) // min(SAMPLE, len(entries))]
+            try:
+                headers.append(probe(entry.path))
+            except BrokenImage as error:
+                broken.append((entry, error))
+        if broken and (self.broken == "fail" or not headers):
+            raise cannot_decode(*broken[0])
+        return headers
+
+    @cached_property
+    def spec(self) -> DataSpec:
+        """The spec of what is listed."""
+        _ = self.groups  # an empty folder is reported before a missing size
+        channels = self.options.channels or self.seen_channels()
+        height, width = self.options.size or self.missing_size()
+        self.note_enlarged(height, width)
+        return DataSpec((channels, height, width), max(self.counts()), self.classes, self.domains, self.paired)
+
+    def inspect(self) -> DataSpec:
+        return self.spec
+
+    def counts(self) -> tuple[int, ...]:
+        return tuple(len(group.rows) for group in self.groups for _ in range(self.images_of(group)))
+
+    def images_of(self, group: Group) -> int:
+        """Return the number of images (domains) that a row of the group decodes to."""
+        return len(group.rows[0])
+
+    def seen_channels(self) -> int:
+        """Return 1 if all files looked at are grey and the background too, else 3."""
+        return 1 if all(header.grey for header in self.headers) and len(set(self.options.rgb)) == 1 else 3
+
+    def seen_sizes(self) -> list[tuple[int, int]]:
+        """Return (height, width) of the images in the files looked at."""
+        return [(header.height, header.width) for header in self.headers]
+
+    def note_enlarged(self, height: int, width: int) -> None:
+        """Note how many images are smaller than the frame."""
+        small = sum(seen[0] < height or seen[1] < width for seen in self.seen_sizes())
+        if small and self.options.fit != "pad":
+            self.notes.append(f"{small} of the {len(self.headers)} images looked at are smaller than {height}x{width} "
+                              "and are enlarged (dataset.fit=pad would not).")
+
+    def missing_size(self) -> tuple[int, int]:
+        """Raise the error that proposes a size."""
+        sizes = set(self.seen_sizes())
+        height, width = min(sizes)
+        if len(sizes) == 1:
+            text = f"{height}" if height == width else f"[{height},{width}]"
+            raise UsageError(f"dataset.size has no value; the images are {height}x{width}: give dataset.size={text}")
+        side = max(size for size in (16, 32, 64, 128, 256) if size <= max(16, min(height, width)))
+        raise UsageError("dataset.size has no value and the images differ in size "
+                         f"({height}x{width} is the smallest seen): give dataset.size={side}, or another number.")
+
+    def stamps(self) -> list[Stamp]:
+        return [Stamp(entry.name, entry.size, entry.mtime_ns) for group in self.groups for row in group.rows
+                for entry in row]
+
+    def blocks(self) -> Iterator[Block]:
+        frame = Frame.of(self.options, self.inspect().shape)
+        self.skipped = []
+        for group in self.groups:
+            start = 0
+            for results in decode_many(group.rows, lambda row: self.decode(row, frame)):
+                kept = [at for at, result in enumerate(results) if not self.is_broken(group.rows[start + at], result)]
+                if kept:
+                    labels = None if group.labels is None else group.labels[start:start + len(results)][kept]
+                    images = [np.stack(column) for column in zip(*(results[at] for at in kept), strict=True)]
+                    for offset, examples in enumerate(images):
+                        yield Block(group.domain + offset, examples, labels)
+                start += len(results)
+
+    def is_broken(self, row: tuple[Entry, ...], result: object) -> bool:
+        """Whether the row could not be decoded; names it, or raises the UserError if that is fatal."""
+        if not isinstance(result, BrokenImage):
+            return False
+        if self.broken == "fail":
+            raise cannot_decode(row[0], result)
+        self.skipped.append(f"{shown(row[0].name)} ({result})")
+        return True
+
+
+def cannot_decode(entry: Entry, error: BrokenImage) -> UserError:
+    """Return the error for a broken file that is fatal."""
+    return UserError(f"{shown(entry.path)} cannot be decoded ({error}): repair or remove it"
+                     " (dataset=folder, paired and unpaired can pass over such files: dataset.broken=skip).")

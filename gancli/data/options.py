@@ -1,0 +1,119 @@
+"""Options that data sets share (group `dataset`; free of torch); each source adds its own beside its class."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, ClassVar
+
+from PIL import ImageColor
+
+from gancli.errors import check_choice, check_range
+
+FITS = ("crop", "pad", "stretch")
+STORES = ("auto", "memory", "mmap")
+BROKEN = ("skip", "fail")
+MIN_SIDE = 8  # pixels; below it neither strided networks nor people see anything
+
+
+@dataclass
+class DatasetOptions:
+    """What every data set has."""
+
+    name: str  # of the registered source
+
+
+@dataclass
+class PointOptions(DatasetOptions):
+    """A toy density: points drawn once, from a seed of their own."""
+
+    count: int  # points drawn
+    data_seed: int  # of the draw; the run's seed changes the order, never the data
+
+    def __post_init__(self) -> None:
+        check_range("dataset.count", self.count, 1)
+        check_range("dataset.data_seed", self.data_seed, 0)
+
+
+@dataclass
+class ImageOptions(DatasetOptions):
+    """Images of any source on their way to one size and number of channels."""
+
+    size: Any  # null (as they are), a side, or [height, width]
+    channels: int | None  # 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA; null: what the images have, alpha composited
+    fit: str  # one of FITS
+    background: str  # colour below transparent pixels and around padded images (white, black, #rrggbb)
+    flip: bool  # mirror every second example, drawn afresh each epoch
+    split: str  # which part: one of SPLITS
+    limit: int | None  # take only so many examples, evenly spread over the set
+    store: str  # one of STORES: where the decoded images are kept on the host
+
+    SPLITS: ClassVar[tuple[str, ...]] = ("train", "test")
+
+    def __post_init__(self) -> None:
+        self.size = checked_size(self.size)
+        check_choice("dataset.fit", self.fit, FITS)
+        check_choice("dataset.split", self.split, self.SPLITS)
+        check_choice("dataset.store", self.store, STORES)
+        check_range("dataset.channels", self.channels, 1, 4)
+        check_range("dataset.limit", self.limit, 1)
+        try:
+            ImageColor.getrgb(self.background)
+        except ValueError:
+            raise ValueError(f"dataset.background={self.background} is not a colour: give a name (white) or "
+                             "'#rrggbb'") from None
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The background as 8-bit red, green, blue."""
+        return ImageColor.getrgb(self.background)[:3]
+
+    def holds(self, name: str) -> bool:
+        """Whether the example called `name` belongs to this split; sets with fixed splits hold all they list."""
+        return True
+
+
+@dataclass
+class HoldoutOptions(ImageOptions):
+    """Images without a split of their own: a fraction of them is held out by the hash of their names."""
+
+    holdout: float  # fraction of the examples in split=test, the rest is split=train
+
+    SPLITS: ClassVar[tuple[str, ...]] = ("train", "test", "all")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("dataset.holdout", self.holdout, 0, 0.9)
+        if self.split == "test" and self.holdout == 0:
+            raise ValueError("dataset.split=test needs a part that training leaves out: "
+                             "give dataset.holdout=0.1 (for training too)")
+
+    def holds(self, name: str) -> bool:
+        """Decide by the name alone, so that both domains agree and added files move no other file."""
+        if self.split == "all" or self.holdout == 0:
+            return True
+        digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+        held_out = int.from_bytes(digest, "big") / 2**64 < self.holdout
+        return held_out == (self.split == "test")
+
+
+@dataclass
+class FileOptions(HoldoutOptions):
+    """Image files in folders of the user's."""
+
+    path: str | None  # the folder; looked for from where the command was typed, then under data_dir
+    broken: str  # one of BROKEN: files that cannot be decoded
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("dataset.broken", self.broken, BROKEN)
+
+
+def checked_size(size: Any) -> tuple[int, int] | None:
+    """Return (height, width), or None for null; a ValueError for anything else than null, a side or two sides."""
+    if size is None:
+        return None
+    sides = [size, size] if isinstance(size, int) else list(size) if isinstance(size, list | tuple) else []
+    if len(sides) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) for side in sides):
+        raise ValueError(f"dataset.size must be a number of pixels or [height,width], not {size}")
+    for side in sides:
+        check_range("dataset.size", side, MIN_SIDE, 4096)
+    return sides[0], sides[1]

@@ -1,0 +1,50 @@
+"""The order in which examples are shown: a pure function of (seed, domain, position), so that resuming is free."""
+
+from hashlib import blake2b
+
+import torch
+from torch import Tensor
+
+
+def mixed_seed(*parts: int) -> int:
+    """Return 63 well mixed bits of the numbers, for a torch.Generator."""
+    text = "/".join(str(int(part)) for part in parts)
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+class Order:
+    """The endless order of one domain: a new permutation, and new coin flips, every epoch.
+
+    Both are drawn on the CPU, so that a seed means the same on every device; the last two epochs are kept (a
+    batch may straddle them, and players may come back to it), and taking a batch only slices them.
+    """
+
+    def __init__(self, count: int, seed: int, domain: int, device: torch.device, flips: bool) -> None:
+        self.count = count
+        self._seed, self._domain = seed, domain
+        self._device = device
+        self._flips = flips
+        self._epochs: dict[int, tuple[Tensor, Tensor, Tensor | None]] = {}
+
+    def take(self, images: int, n: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return rows [n] on the CPU, the same on the device, and flips [n] bool on the device (or None)."""
+        parts = []
+        while n > 0:
+            epoch, start = divmod(images, self.count)
+            taken = min(n, self.count - start)
+            window = slice(start, start + taken)
+            parts.append([None if tensor is None else tensor[window] for tensor in self._drawn(epoch)])
+            images, n = images + taken, n - taken
+        if len(parts) == 1:
+            return tuple(parts[0])
+        return tuple(None if pieces[0] is None else torch.cat(pieces) for pieces in zip(*parts, strict=True))
+
+    def _drawn(self, epoch: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        if epoch not in self._epochs:
+            generator = torch.Generator().manual_seed(mixed_seed(self._seed, epoch, self._domain))
+            rows = torch.randperm(self.count, generator=generator)
+            flips = torch.rand(self.count, generator=generator) < 0.5 if self._flips else None
+            while len(self._epochs) > 1:
+                del self._epochs[next(iter(self._epochs))]
+            self._epochs[epoch] = (rows, rows.to(self._device), None if flips is None else flips.to(self._device))
+        return self._epochs[epoch]

@@ -1,0 +1,234 @@
+"""The decoded examples of a data set, in memory or in one memory-mapped file that the next start uses again.
+
+File: the domains' examples, the labels, a JSON footer, the footer's length (8 bytes) and a magic number.
+It is written under a temporary name and renamed, so that a kill leaves either the old file or the new one.
+
+Legend: N examples, H height, W width, C channels, P coordinates.
+"""
+
+import json
+import os
+import secrets
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+
+from gancli.data.source import Source, stored
+from gancli.data.spec import DataSpec
+from gancli.errors import UserError
+
+MAGIC = b"GANSTOR1"
+FOLDER = ".gancli-store"
+MEMORY_SHARE = 0.5  # of the free memory that store=auto fills before it turns to a file
+STALE_S = 3600  # a temporary file untouched for so long belongs to a run that was killed
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Decoded:
+    """A whole data set, decoded."""
+
+    examples: list[np.ndarray]  # one uint8 [N, H, W, C] or float32 [N, P] per domain
+    labels: np.ndarray | None  # int64 [N]
+    digest: str  # over every byte above
+    skipped: list[str] = field(default_factory=list)  # broken files, "name (reason)"
+    path: Path | None = None  # of the memory-mapped file
+
+
+def decode(source: Source, spec: DataSpec, store: str, progress: Progress) -> Decoded:
+    """Return the decoded examples of `source`: from its file if that is unchanged, else decoded (and kept, if it pays).
+
+    Args:
+        store: auto, memory or mmap. auto keeps a file where decoding is slow or the memory too small.
+
+    Raises:
+        UserError: nothing could be decoded, a file is broken and dataset.broken=fail, or the disk is full.
+    """
+    needed = sum(source.counts()) * int(np.prod(spec.shape)) * (1 if spec.is_image else 4)
+    if store == "memory" or (store == "auto" and not source.slow and needed < MEMORY_SHARE * free_memory()):
+        return in_memory(source, spec, progress)
+    path = store_path(source)
+    key = store_key(source, spec)
+    if path.exists():
+        found, problem = read_file(path, key)
+        if found is not None:
+            return found
+        source.notes.append(f"{path} {problem} and is made again.")
+    try:
+        return written(source, spec, path, key, progress)
+    except OSError as error:
+        if store == "mmap" or needed > MEMORY_SHARE * free_memory():
+            raise UserError(f"The decoded data ({needed / 1e9:.1f} GB) cannot be kept in {path.parent} "
+                            f"({error.strerror or error}): give data_dir=FOLDER on another disk, or a "
+                            "smaller dataset.size= or dataset.limit=.") from None
+        source.notes.append(f"{path.parent} cannot be written ({error.strerror or error}): the decoded data stay in "
+                            "memory and will be decoded again at the next start.")
+        return in_memory(source, spec, progress)
+
+
+class Tally:
+    """Counts, labels and checksum of the blocks that pass by, wherever they are put."""
+
+    def __init__(self, source: Source, spec: DataSpec, progress: Progress) -> None:
+        self.planned = source.counts()
+        self.rows = [0] * len(self.planned)
+        self.labels: list[np.ndarray] = []
+        self._hashes = [blake2b(digest_size=16) for _ in self.planned]
+        self._progress = progress
+        self._is_image = spec.is_image
+        self.row_shape = (*spec.shape[1:], spec.shape[0]) if spec.is_image else tuple(spec.shape)
+        self.dtype = np.dtype(np.uint8 if spec.is_image else np.float32)
+
+    def pieces(self, source: Source):
+        """Yield (domain, first row, contiguous examples) for each block of `source`."""
+        done = 0
+        for block in source.blocks():
+            examples = np.ascontiguousarray(block.examples, dtype=self.dtype)
+            yield block.domain, self.rows[block.domain], examples
+            self._hashes[block.domain].update(examples)
+            self.rows[block.domain] += len(examples)
+            if block.labels is not None and block.domain == 0:
+                self.labels.append(np.asarray(block.labels, dtype=np.int64))
+            done += len(examples)
+            self._progress(done, sum(self.planned))
+        if min(self.rows) == 0:
+            raise UserError(f"None of the files could be decoded: {'; '.join(source.skipped[:3])}.")
+
+    def all_labels(self) -> np.ndarray | None:
+        """Return the labels [N] of the first domain."""
+        return np.concatenate(self.labels) if self.labels else None
+
+    def digest(self) -> str:
+        """Return the checksum over shapes, examples and labels."""
+        return combined([shard.hexdigest() for shard in self._hashes], self.rows, self.row_shape, self.all_labels())
+
+
+def combined(digests: list[str], rows: list[int], row_shape: tuple[int, ...], labels: np.ndarray | None) -> str:
+    """Return one checksum of the domains' checksums, their shapes and the labels."""
+    whole = blake2b(json.dumps([digests, rows, row_shape]).encode(), digest_size=16)
+    if labels is not None:
+        whole.update(np.ascontiguousarray(labels))
+    return whole.hexdigest()
+
+
+def in_memory(source: Source, spec: DataSpec, progress: Progress) -> Decoded:
+    """Decode into memory."""
+    tally = Tally(source, spec, progress)
+    arrays = [np.empty((count, *tally.row_shape), dtype=tally.dtype) for count in tally.planned]
+    for domain, row, examples in tally.pieces(source):
+        arrays[domain][row:row + len(examples)] = examples
+    arrays = [array[:rows] for array, rows in zip(arrays, tally.rows, strict=True)]
+    return Decoded(arrays, tally.all_labels(), tally.digest(), list(source.skipped))
+
+
+def written(source: Source, spec: DataSpec, path: Path, key: str, progress: Progress) -> Decoded:
+    """Decode into the file `path` and map it; an OSError leaves nothing behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_stale(path.parent)
+    temporary = path.with_name(f"{path.name}.tmp-{secrets.token_hex(4)}")
+    tally = Tally(source, spec, progress)
+    row_bytes = int(np.prod(tally.row_shape)) * tally.dtype.itemsize
+    starts = np.cumsum([0, *(count * row_bytes for count in tally.planned)]).tolist()
+    try:
+        with open(temporary, "xb") as file:
+            for domain, row, examples in tally.pieces(source):
+                file.seek(starts[domain] + row * row_bytes)
+                file.write(examples)
+            labels = tally.all_labels()
+            file.seek(starts[-1])
+            file.write(b"" if labels is None else np.ascontiguousarray(labels))
+            footer = json.dumps({
+                "key": key, "starts": starts[:-1], "rows": tally.rows, "row_shape": tally.row_shape,
+                "dtype": tally.dtype.name, "labels_start": starts[-1], "labels": 0 if labels is None else len(labels),
+                "digest": tally.digest(), "skipped": source.skipped,
+            }).encode()
+            file.write(footer + struct.pack("<Q", len(footer)) + MAGIC)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return mapped(path, json.loads(footer))
+
+
+def read_file(path: Path, key: str) -> tuple[Decoded | None, str]:
+    """Return what the file holds, or None and what is the matter with it; every byte is checked."""
+    try:
+        footer = read_footer(path)
+        if footer["key"] != key:
+            return None, "was made from other files or options"
+        decoded = mapped(path, footer)
+    except (OSError, ValueError, KeyError, TypeError, struct.error):
+        return None, "is damaged"
+    digests = [blake2b(array, digest_size=16).hexdigest() for array in decoded.examples]
+    if combined(digests, footer["rows"], tuple(footer["row_shape"]), decoded.labels) != footer["digest"]:
+        return None, "is damaged (its checksum is wrong)"
+    return decoded, ""
+
+
+def read_footer(path: Path) -> dict:
+    """Return the JSON footer; ValueError where the file is no store or is cut short."""
+    with open(path, "rb") as file:
+        file.seek(0, os.SEEK_END)
+        end = file.tell()
+        if end < 16:
+            raise ValueError("too short")
+        file.seek(end - 16)
+        length, magic = struct.unpack("<Q8s", file.read(16))
+        if magic != MAGIC or length > end - 16:
+            raise ValueError("no store")
+        file.seek(end - 16 - length)
+        return json.loads(file.read(length))
+
+
+def mapped(path: Path, footer: dict) -> Decoded:
+    """Return the file's arrays, memory-mapped copy-on-write (torch wants writable memory, the file stays as it is)."""
+    dtype, shape = np.dtype(footer["dtype"]), tuple(footer["row_shape"])
+    examples = [np.memmap(path, dtype, "c", start, (rows, *shape))
+                for start, rows in zip(footer["starts"], footer["rows"], strict=True)]
+    labels = None
+    if footer["labels"]:
+        labels = np.array(np.memmap(path, np.int64, "r", footer["labels_start"], (footer["labels"],)))
+    return Decoded(examples, labels, footer["digest"], list(footer["skipped"]), path)
+
+
+def store_path(source: Source) -> Path:
+    """Return the file that keeps this source under these options; a changed source overwrites its own file."""
+    identity = json.dumps([stored(source.options), source.place()], sort_keys=True, default=str)
+    name = f"{source.options.name}-{blake2b(identity.encode(), digest_size=8).hexdigest()}.store"
+    return source.data_dir / FOLDER / name
+
+
+def store_key(source: Source, spec: DataSpec) -> str:
+    """Return a hash of the options, the spec and the stamps of the files: equal keys, equal decoded bytes."""
+    whole = blake2b(digest_size=16)
+    whole.update(json.dumps([1, stored(source.options), spec.as_dict()], sort_keys=True, default=str).encode())
+    for stamp in source.stamps():
+        whole.update(json.dumps(asdict(stamp)).encode())
+    return whole.hexdigest()
+
+
+def remove_stale(folder: Path) -> None:
+    """Delete what killed runs left half written."""
+    for path in folder.glob("*.tmp-*"):
+        try:
+            if time.time() - path.stat().st_mtime > STALE_S:
+                path.unlink()
+        except OSError:
+            continue
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that are free for use; a cautious guess where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            available = next(line for line in file if line.startswith("MemAvailable"))
+        return int(available.split()[1]) * 1024
+    except (OSError, StopIteration, ValueError):
+        return 2 * 2**30

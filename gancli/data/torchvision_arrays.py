@@ -1,0 +1,63 @@
+"""What usps, svhn, cifar10, cifar100 and stl10 share: torchvision reads, checks and downloads them as arrays."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from gancli.data.download import download, download_note
+from gancli.data.source import ArraySource, Native, Stamp
+from gancli.errors import UserError
+
+
+class TorchvisionArrays(ArraySource):
+    """A data set that torchvision holds in memory as one array; the files lie in data_dir as it puts them."""
+
+    page: ClassVar[str]  # where a person fetches the files by hand
+    published: ClassVar[dict[str, int]]  # examples in each split
+    sides: ClassVar[tuple[int, int, int]]  # height, width, channels
+    classes: tuple[str, ...] = ()
+
+    def files(self) -> tuple[str, ...]:
+        """Return the files of the split, relative to data_dir."""
+        raise NotImplementedError
+
+    def build(self, fetch: bool) -> Any:
+        """Return torchvision's data set, downloaded where `fetch`."""
+        raise NotImplementedError
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files of the split."""
+        return [self.data_dir / name for name in self.files()]
+
+    def present(self) -> bool:
+        """Whether all files are there."""
+        return all(path.is_file() for path in self.paths)
+
+    def native(self) -> Native:
+        if not self.present():
+            self.notes = [download_note(self.options.name, self.data_dir)]
+        return Native(self.published[self.options.split], *self.sides, self.classes)
+
+    def prepare(self) -> None:
+        if not self.present():
+            download(self.options.name, lambda: self.build(True), self.data_dir, self.files()[0], self.page)
+
+    def counts(self) -> tuple[int, ...]:
+        return (len(self.kept(len(self.content.data))),)
+
+    @cached_property
+    def content(self) -> Any:
+        """Torchvision's data set; a UserError where its files are damaged."""
+        try:
+            return self.build(False)
+        except Exception as error:  # wrong checksums are RuntimeError, cut files whatever their reader raises
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"{self.paths[0]} or a file beside it is damaged or incomplete ({reason}): delete it and "
+                            "run again to download it.") from None
+
+    def stamps(self) -> list[Stamp]:
+        return [Stamp.of(path) for path in self.paths]
+
+    def place(self) -> str:
+        return str(self.data_dir)

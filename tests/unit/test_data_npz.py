@@ -1,0 +1,107 @@
+"""Arrays of one's own: every layout and type that makes sense, and a sentence for those that do not."""
+
+import numpy as np
+import pytest
+import torch
+from data_composing import dataset_values, load
+
+from gancli.data.dataset import open_source
+from gancli.errors import UserError
+
+RANDOM = np.random.default_rng(0)
+GREY = RANDOM.integers(0, 256, (6, 10, 12), dtype=np.uint8)
+COLOUR = RANDOM.integers(0, 256, (6, 10, 12, 3), dtype=np.uint8)
+
+ARRAYS = {
+    "grey": (GREY, GREY[..., None]),
+    "nhwc": (COLOUR, COLOUR),
+    "nchw": (COLOUR.transpose(0, 3, 1, 2), COLOUR),
+    "unit_float": (COLOUR / 255, COLOUR),
+    "signed_float": ((COLOUR / 127.5 - 1).astype(np.float32), COLOUR),
+    "int64": (COLOUR.astype(np.int64), COLOUR),
+    "uint16": (COLOUR.astype(np.uint16) * 257, COLOUR),
+    "bool": (GREY > 127, ((GREY > 127) * 255)[..., None]),
+}
+
+
+@pytest.mark.parametrize("ending", ["npz", "npy"])
+@pytest.mark.parametrize("name", list(ARRAYS))
+def test_array(name, ending, tmp_path):
+    images, expected = ARRAYS[name]
+    path = tmp_path / f"data.{ending}"
+    np.save(path, images) if ending == "npy" else np.savez(path, images=images)
+    data = load("npz", tmp_path, path=str(path))
+    assert data.spec.shape == (expected.shape[3], 10, 12) and data.spec.classes == ()
+    pixels = torch.round((data.batch(0, 6).real + 1) * 127.5).byte().permute(0, 2, 3, 1).numpy()
+    assert sorted(p.tobytes() for p in pixels) == sorted(e.astype(np.uint8).tobytes() for e in expected)
+
+
+def test_number_of_arrays():
+    assert len(ARRAYS) == 8
+
+
+def test_labels(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, images=GREY, labels=np.array([0, 2, 2, 0, 0, 2]))
+    assert load("npz", tmp_path, path=str(path)).spec.classes == ("0", "1", "2")
+    np.savez(path, images=GREY, labels=np.array([0, 1, 1, 0, 0, 1]), classes=np.array(["no", "yes"]))
+    assert load("npz", tmp_path, path=str(path)).spec.classes == ("no", "yes")
+    np.savez(path, images=GREY, labels=np.array(["b", "a", "a", "a", "a", "a"]))
+    data = load("npz", tmp_path, path=str(path))
+    assert data.spec.classes == ("a", "b") and data.batch(0, 6).labels.sum() == 1
+
+
+def bad(path, **arrays):
+    np.savez(path, **arrays)
+
+
+BAD = {
+    "no images": (lambda p: bad(p, pictures=GREY), "no array called images; there is pictures"),
+    "not an archive": (lambda p: p.write_bytes(b"hello"), "cannot be read"),
+    "empty": (lambda p: p.write_bytes(b""), "cannot be read"),
+    "pickle": (lambda p: bad(p, images=np.array([{}] * 4, dtype=object)), "type object"),
+    "two dimensions": (lambda p: bad(p, images=np.zeros((4, 784))), "shape .4, 784."),
+    "too small": (lambda p: bad(p, images=np.zeros((4, 6, 6))), "at least 8"),
+    "none": (lambda p: bad(p, images=np.zeros((0, 16, 16))), "shape"),
+    "complex": (lambda p: bad(p, images=np.zeros((4, 16, 16), complex)), "type complex"),
+    "labels short": (lambda p: bad(p, images=GREY, labels=np.zeros(5, int)), "6 images but labels of shape .5."),
+    "labels negative": (lambda p: bad(p, images=GREY, labels=np.full(6, -1)), "whole numbers from 0"),
+    "labels pickled": (lambda p: bad(p, images=GREY, labels=np.array([{}] * 6)), "labels in .* cannot be read"),
+    "classes short": (lambda p: bad(p, images=GREY, labels=np.full(6, 3), classes=np.array(["a"])), "names 1 classes"),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_bad_file_is_refused_by_the_check(name, tmp_path):
+    make, said = BAD[name]
+    make(tmp_path / "a.npz")
+    with pytest.raises(UserError, match=said):
+        open_source(dataset_values("npz", path=str(tmp_path / "a.npz")), tmp_path).inspect()
+
+
+def test_number_of_bad_files():
+    assert len(BAD) == 12
+
+
+@pytest.mark.parametrize("values", [GREY.astype(np.float32), np.full((2, 16, 16), np.nan), GREY.astype(np.int32) - 300])
+def test_values_out_of_range(values, tmp_path):
+    np.savez(tmp_path / "a.npz", images=values)
+    with pytest.raises(UserError, match="convert the images to uint8"):
+        load("npz", tmp_path, path=str(tmp_path / "a.npz"))
+
+
+def test_a_damaged_archive(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.concatenate([COLOUR] * 60))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[60000] ^= 255
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        load("npz", tmp_path, path=str(tmp_path / "a.npz"))
+
+
+def test_missing_and_wrong_path(tmp_path):
+    np.savez(tmp_path / "faces.npz", images=COLOUR)
+    cases = ((tmp_path / "face.npz", "did you mean faces.npz"), (tmp_path, "is a folder"), (None, "no value"))
+    for path, said in cases:
+        with pytest.raises(UserError, match=said):
+            open_source(dataset_values("npz", path=path and str(path)), tmp_path)

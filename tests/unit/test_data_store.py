@@ -1,0 +1,136 @@
+"""The decoded file is used again, notices every change and every damage, and a failure leaves nothing behind."""
+
+import os
+
+import numpy as np
+import pytest
+from data_composing import dataset_values, load, save_images
+
+from gancli.data import store
+from gancli.data.dataset import load_data
+from gancli.errors import UserError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_images(tmp_path / "images", [f"{i:02}.png" for i in range(20)])
+    return tmp_path / "images"
+
+
+def stores(data_dir):
+    return sorted((data_dir / ".gancli-store").glob("*")) if (data_dir / ".gancli-store").exists() else []
+
+
+def decodes(monkeypatch):
+    """Return the list that grows by one with every decoding into a file."""
+    calls = []
+    original = store.written
+    monkeypatch.setattr(store, "written", lambda *a: calls.append(1) or original(*a))
+    return calls
+
+
+def test_the_file_is_used_again(folder, tmp_path, monkeypatch):
+    calls = decodes(monkeypatch)
+    first = load("folder", tmp_path / "data", path=str(folder), size=16)
+    again = load("folder", tmp_path / "data", path=str(folder), size=16, flip=True)
+    assert len(calls) == 1 and first.fingerprint == again.fingerprint
+    assert first.store_path == again.store_path and len(stores(tmp_path / "data")) == 1
+    np.testing.assert_array_equal(first.first(20).real, again.first(20).real)
+
+
+def test_memory_and_file_agree(folder, tmp_path):
+    mapped = load("folder", tmp_path / "data", path=str(folder), size=16, store="mmap")
+    memory = load("folder", tmp_path / "other", path=str(folder), size=16, store="memory")
+    assert mapped.fingerprint == memory.fingerprint and memory.store_path is None
+    assert not stores(tmp_path / "other")
+    np.testing.assert_array_equal(mapped.batch(5, 20).real, memory.batch(5, 20).real)
+
+
+def test_labels_are_kept(tmp_path):
+    save_images(tmp_path / "images", [f"{c}/{i}.png" for c in "xyz" for i in range(4)])
+    labels = [load("folder", tmp_path, path=str(tmp_path / "images"), size=16).batch(0, 12).labels.tolist()
+              for _ in range(2)]
+    assert labels[0] == labels[1] and sorted(labels[0]) == sorted([0, 1, 2] * 4)
+
+
+@pytest.mark.parametrize("change", ["content", "added", "removed", "touched"])
+def test_changed_files_are_decoded_again_in_place(folder, tmp_path, monkeypatch, change):
+    calls = decodes(monkeypatch)
+    before = load("folder", tmp_path, path=str(folder), size=16)
+    if change == "content":
+        (folder / "00.png").write_bytes((folder / "01.png").read_bytes())
+    elif change == "added":
+        save_images(folder, ["new.png"])
+    elif change == "removed":
+        (folder / "00.png").unlink()
+    else:
+        os.utime(folder / "00.png", (1, 1))
+    after = load("folder", tmp_path, path=str(folder), size=16)
+    assert len(calls) == 2 and len(stores(tmp_path)) == 1
+    assert (before.fingerprint == after.fingerprint) == (change == "touched")
+    assert any("other files" in note for note in after.notes)
+
+
+def test_other_options_have_a_file_of_their_own(folder, tmp_path):
+    for size in (8, 16):
+        assert load("folder", tmp_path, path=str(folder), size=size).spec.shape == (3, size, size)
+    assert len(stores(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("damage", ["bit", "footer", "cut", "empty", "text"])
+def test_damage_is_noticed_and_mended(folder, tmp_path, damage):
+    before = load("folder", tmp_path, path=str(folder), size=16)
+    path = before.store_path
+    content = bytearray(path.read_bytes())
+    if damage == "bit":
+        content[1000] ^= 1
+    elif damage == "footer":
+        content[-30] ^= 255
+    path.write_bytes({"cut": content[:-100], "empty": b"", "text": b"x" * 500}.get(damage, bytes(content)))
+    after = load("folder", tmp_path, path=str(folder), size=16)
+    assert after.fingerprint == before.fingerprint
+    assert any("damaged" in note for note in after.notes)
+    assert load("folder", tmp_path, path=str(folder), size=16).notes == ()
+
+
+def test_a_failure_leaves_nothing_behind(folder, tmp_path, monkeypatch):
+    (folder / "05.png").write_bytes(b"broken")
+    with pytest.raises(UserError, match="05.png cannot be decoded"):
+        load("folder", tmp_path, path=str(folder), size=16, broken="fail")
+    assert stores(tmp_path) == []
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match="No space left on device.*data_dir="):
+        load("folder", tmp_path, path=str(folder), size=16, store="mmap")
+    assert stores(tmp_path) == []
+    data = load("folder", tmp_path, path=str(folder), size=16, store="auto")
+    assert data.spec.count == 19 and any("stay in memory" in note for note in data.notes)
+
+
+def test_what_killed_runs_left_is_removed_and_what_runs_write_is_not(folder, tmp_path):
+    place = tmp_path / ".gancli-store"
+    place.mkdir()
+    for name, age in (("a.store.tmp-1", 10 * store.STALE_S), ("b.store.tmp-2", 0)):
+        (place / name).touch()
+        status = (place / name).stat()
+        os.utime(place / name, (status.st_atime - age, status.st_mtime - age))
+    load("folder", tmp_path, path=str(folder), size=16)
+    assert not (place / "a.store.tmp-1").exists() and (place / "b.store.tmp-2").exists()
+
+
+def test_progress_counts_to_the_end(folder, tmp_path):
+    seen = []
+    load_data(dataset_values("folder", path=str(folder), size=16), tmp_path, "cpu", 0,
+              lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (20, 20)
+
+
+def test_broken_files_are_named_also_by_a_file_used_again(folder, tmp_path):
+    (folder / "05.png").write_bytes(b"broken")
+    for _ in range(2):
+        data = load("folder", tmp_path, path=str(folder), size=16)
+        assert data.spec.count == 19 and data.skipped == ("05.png (not an image)",)
+        assert any("05.png" in note for note in data.notes)
