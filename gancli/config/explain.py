@@ -26,7 +26,7 @@ def explain(error: Exception, config_name: str, overrides: list[str], config_dir
         return UsageError(_grammar(error.override, config_name, config_dir))
     if isinstance(error, YAMLError):
         return UsageError(f"A configuration file is not valid YAML: {' '.join(text.split())}")
-    if match := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:\n| requires)", text, re.DOTALL):
+    if match := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:\n| requires)", text, re.S):
         key, _, values = match[1].partition("=")
         return UsageError(f"{match[1]} gives several values: write {key}=[{values}] for one list, or add -m to "
                           "`gan train` for a run with each.")
@@ -66,8 +66,9 @@ def _grammar(override: str, config_name: str, config_dir: Path | None) -> str:
     key, equals, value = override.partition("=")
     if equals and key:
         return f"The value of {key} holds characters that need quotes: write '{key}=\"{value}\"'."
-    owners = [group for group in groups.groups(config_name) if override in groups.options(group, config_dir)]
-    hint = f"did you mean {' or '.join(f'{group}={override}' for group in owners)}?" if owners else "for example seed=1."
+    names = groups.groups(config_name)
+    meant = [f"{group}={override}" for group in names if override in groups.options(group, config_dir)]
+    hint = f"did you mean {' or '.join(meant)}?" if meant else "for example seed=1."
     return f"{override!r} is not of the form KEY=VALUE; {hint}"
 
 

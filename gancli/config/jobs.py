@@ -90,7 +90,8 @@ def sweep_name(now: datetime | None = None) -> str:
 def read_jobs(folder: Path) -> dict[Path, Status]:
     """Return the status of each of a sweep's jobs; one that has none was killed before it began."""
     recorded = {path.parent for path in folder.rglob(STATUS_FILE)}
-    silent = {path for path in folder.iterdir() if path.is_dir() and not any(path in (at, *at.parents) for at in recorded)}
+    known = {above for path in recorded for above in (path, *path.parents)}
+    silent = {path for path in folder.iterdir() if path.is_dir() and path not in known}
     killed = Status("killed", "it ended without a record")
     return {path: read_status(path) or killed for path in sorted(recorded | silent, key=_natural)}
 

@@ -19,28 +19,20 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     device = pick_device(plan.device)
     precision = pick_precision(plan.trainer.precision, device)
     needs = estimate(plan)
-    lines = [("model", f"{plan.model.name} with loss {plan.loss.name}"), ("data", _data(plan))]
+    lines = [("model", f"{plan.model.name} with loss {plan.loss.name}"), ("data", f"{plan.dataset['name']}, {plan.spec.describe()}")]
     for player, count in needs.parameters.items():
         lines.append((player, f"{count:,} parameters, {plan.optimizer.name}, lr {plan.optimizer.lr_of(player):g}"))
     native = "" if precision == "fp32" or has_native_bf16(device) else " (emulated here: slow)"
     lines.append(("device", f"{describe_device(device)}, precision {precision}{native}"))
     turn = max(needs.activations, key=needs.activations.get)
-    lines.append(("memory", f"about {_gib(needs.total)}: weights and optimizer {_gib(needs.weights)}, data {_gib(needs.data)}, "
-                            f"the {turn}'s turn {_gib(needs.activations[turn])} in fp32"))
+    lines.append(("memory", f"about {_gib(needs.total)}: weights and optimizer {_gib(needs.weights)}, data "
+                            f"{_gib(needs.data)}, the {turn}'s turn {_gib(needs.activations[turn])} in fp32"))
     lines.append(("length", _length(plan, list(needs.parameters))))
     lines.append(("directory", str(plan.run_dir)))
     lines += [("note", notice) for notice in plan.notices]
     if plan.checkpoint is not None:
         lines.append(("continues", str(plan.checkpoint)))
     return [*lines, ("valid", "yes; nothing was created")]
-
-
-def _data(plan: Plan) -> str:
-    spec = plan.spec
-    shape = "x".join(map(str, (*spec.shape[1:], spec.shape[0]))) if spec.is_image else f"{spec.shape[0]}-d points"
-    labels = f", {len(spec.classes)} classes" if spec.classes else ""
-    domains = f", domains {' and '.join(spec.domains)}" if len(spec.domains) > 1 else ""
-    return f"{plan.dataset['name']}: {spec.count:,} examples of {shape}{labels}{domains}"
 
 
 def _length(plan: Plan, players: list[str]) -> str:

@@ -53,7 +53,7 @@ class Record:
             OmegaConf.save(OmegaConf.create(self.plan.config), self.dir / "config.yaml")
             OmegaConf.save(OmegaConf.create(self.plan.overrides), self.dir / "overrides.yaml")
         except OSError as error:
-            raise UserError(f"The run directory {self.dir} cannot be written: {error.strerror}. Give another run_dir=.") from None
+            raise UserError(f"{self.dir} cannot be written: {error.strerror}. Give another run_dir=.") from None
         self.log_file = logging.FileHandler(self.dir / "log.txt", encoding="utf-8")
         self.log_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.setLevel(logging.INFO)
@@ -85,11 +85,7 @@ class Record:
         """Record which data these are."""
         self._close_screen()
         spec, self.data_fingerprint = data.spec, data.fingerprint
-        size = "x".join(str(side) for side in (*spec.shape[1:], spec.shape[0])) if spec.is_image else f"{spec.shape[0]}-d points"
-        labels = f", {len(spec.classes)} classes" if spec.classes else ""
-        kind = f"{spec.count:,} examples of {size}{labels}, {' and '.join(spec.domains)} domains" if len(spec.domains) > 1 else \
-            f"{spec.count:,} examples of {size}{labels}"
-        self.say(f"Data: {self.plan.dataset['name']}, {kind}")
+        self.say(f"Data: {self.plan.dataset['name']}, {spec.describe()}")
         for note in data.notes:
             self.say(note)
         write_json(self.dir / "provenance.json", provenance(describe_device(self.device), self.plan.seed, data.fingerprint))

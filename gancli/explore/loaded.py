@@ -5,7 +5,6 @@ Legend: N images, C channels, H height, W width, P coordinates of a point, Z lat
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor

@@ -1,6 +1,5 @@
 """Runs and checkpoints by path, by id or by a unique part of it (torch-free)."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path

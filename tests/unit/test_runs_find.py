@@ -23,7 +23,7 @@ JOB = "20260103T000000Z-cccccc/0"
 
 def make_run(path, model: str, started: str, kimg: list[float] = (), overrides: list[str] = (), status="finished"):
     path.mkdir(parents=True)
-    (path / "config.yaml").write_text(f"model: {{name: {model}}}\nloss: {{rule: wgan}}\ndataset: {{name: mnist}}\n")
+    (path / "config.yaml").write_text(f"model: {{name: {model}}}\nloss: {{name: wgan_gp, rule: wgan}}\ndataset: {{name: mnist}}\n")
     images = int(max(kimg, default=0) * 1000)
     write_status(path, replace(Status.begin(list(overrides)), status=status, started=started, images=images,
                                figures={"fid": 12.5, "bad": float("nan")}))
@@ -48,7 +48,7 @@ def test_list_runs_tells_of_every_run_by_time(outputs):
     assert [run.id for run in runs] == [FIRST, SECOND, JOB]
     assert [run.status for run in runs] == ["finished", "failed", "finished"]
     assert [run.model for run in runs] == ["dcgan", "cgan", "gan"]
-    assert [run.loss for run in runs] == ["wgan_gp", "wgan", "wgan"]
+    assert [run.loss for run in runs] == ["wgan_gp", "wgan_gp", "wgan_gp"]
     assert runs[0].kimg == 12.345 and runs[0].dataset == "mnist"
     assert runs[0].figures == {"fid": 12.5, "bad": None}
     assert runs[2].path == outputs / "sweep" / JOB

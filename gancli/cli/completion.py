@@ -1,0 +1,96 @@
+"""TAB completion of overrides: groups, their options, keys and present values; free of torch."""
+
+import os
+from pathlib import Path
+
+import typer
+
+from gancli.config import groups
+from gancli.config.paths import NAMES, PATHS
+
+_CONFIG_OF = {"validate": "train"}
+
+
+def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the completions of the word under the cursor; none when anything goes wrong."""
+    try:
+        name = _CONFIG_OF.get(ctx.info_name or "", ctx.info_name or "")
+        words = list(ctx.params.get("overrides") or [])
+        *before, word = _joined([*words, _typed(incomplete)])
+        typed_apart = len(word) - len(incomplete) if word != incomplete else 0
+        return [found[typed_apart:] for found in candidates(name, before, word, ctx.params.get("config_dir"))]
+    except Exception:  # a shell that waits for completions must not see a traceback
+        return []
+
+
+def candidates(config_name: str, before: list[str], word: str, config_dir: Path | None = None) -> list[str]:
+    """Return what `word`, after the overrides `before`, may become: `model=`, `model=dcgan`, `optimizer.lr=`."""
+    mark = word[: len(word) - len(word.lstrip("+~"))]
+    key, equals, _ = word[len(mark):].partition("=")
+    if equals:
+        found = [f"{key}={value}" for value in _values(config_name, before, key, config_dir)]
+    else:
+        names = groups.groups(config_name)
+        found = [f"{name}=" for name in names if "/" not in name] + _next_keys(config_name, before, key, config_dir)
+    return sorted({mark + option for option in found if option.startswith(word[len(mark):])})
+
+
+def _values(config_name: str, before: list[str], key: str, config_dir: Path | None) -> list[str]:
+    """Return the options of a group, true and false, or the present value; none for a path (the shell has files)."""
+    if key in groups.groups(config_name):
+        return list(groups.options(key, config_dir))
+    if key in NAMES + PATHS:
+        return []
+    from omegaconf import OmegaConf
+
+    from gancli.config.compose import keys
+
+    cfg = _composed(config_name, before, config_dir)
+    if key not in keys(cfg):
+        return []
+    value = OmegaConf.select(cfg, key)
+    if isinstance(value, bool):
+        return ["false", "true"]
+    return [str(value).replace(" ", "")] if value is not None else ["null"]
+
+
+def _next_keys(config_name: str, before: list[str], stub: str, config_dir: Path | None) -> list[str]:
+    """Return the keys one level below the dots of `stub`: `optimizer.` for a node, `seed=` for a value."""
+    from omegaconf import DictConfig, OmegaConf
+
+    parent, dot, _ = stub.rpartition(".")
+    cfg = _composed(config_name, before, config_dir)
+    node = OmegaConf.select(cfg, parent) if parent else cfg
+    if not isinstance(node, DictConfig):
+        return []
+    inner = {key: isinstance(node._get_node(key), DictConfig) for key in map(str, node)}
+    return [f"{parent}{dot}{key}{'.' if is_node else '='}" for key, is_node in inner.items()]
+
+
+def _composed(config_name: str, before: list[str], config_dir: Path | None):
+    """Compose with the words before the cursor, or without them where they are not whole."""
+    from gancli.config.compose import compose
+    from gancli.config.explain import TRANSLATED
+
+    try:
+        return compose(config_name, [word for word in before if "=" in word], config_dir)
+    except TRANSLATED:
+        return compose(config_name, [], config_dir)
+
+
+def _typed(incomplete: str) -> str:
+    """Return the word under the cursor as the shell has it: bash makes `=` a word, which Typer turns into nothing."""
+    text, index = os.environ.get("COMP_WORDS", ""), os.environ.get("COMP_CWORD", "")
+    words = text.split("\n") if "\n" in text else text.split(" ")
+    return "=" if index.isdigit() and words[int(index):][:1] == ["="] else incomplete
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Join what bash has split at `=`: model, =, dc -> model=dc."""
+    joined: list[str] = []
+    for i, word in enumerate(words):
+        if joined and (word == "=" or (i and words[i - 1] == "=")):
+            joined[-1] += word
+        else:
+            joined.append(word)
+    return joined

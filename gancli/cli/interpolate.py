@@ -1,0 +1,38 @@
+"""`gan interpolate`: walk through latent space."""
+
+from typing import Any
+
+from gancli.cli.options import Cfg, ConfigDir, Overrides, Package, Resolve
+from gancli.config import bridge
+from gancli.config.jobs import job
+
+EXAMPLES = (
+    "gan interpolate ckpt=outputs/train/RUN",
+    "gan interpolate ckpt=RUN out=walk.gif",
+)
+
+
+@job
+def task(cfg: Any) -> None:
+    """Write the images and print where they are."""
+    from gancli.explore.commands import interpolate
+
+    for path in interpolate(cfg):
+        print(path)
+
+
+def command(
+    overrides: Overrides = None,
+    cfg: Cfg = None,
+    resolve: Resolve = False,
+    package: Package = None,
+    config_dir: ConfigDir = None,
+) -> None:
+    """Walk through latent space from seed to seed.
+
+    A grid, a GIF, an MP4 or one PNG a step, as the ending of out= says.
+
+    ckpt= takes a checkpoint, a run directory, a run's id or a unique part of it, each with @kimg behind it.
+    `gan interpolate --cfg job` prints every key.
+    """
+    bridge.run(task, "interpolate", overrides or [], cfg=cfg, resolve=resolve, package=package, config_dir=config_dir)

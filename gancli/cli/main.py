@@ -1,0 +1,57 @@
+"""The entry point `gan`: its commands, and the boundary at which a user's mistake becomes one line and an exit code."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import gancli
+from gancli.cli import interpolate, list, sample, train, validate
+from gancli.cli.options import epilog
+from gancli.config.jobs import Stopped
+from gancli.errors import UserError
+
+EXAMPLES = (
+    "gan train",
+    "gan list models",
+    "gan train --help",
+)
+
+
+class Gan(TyperGroup):
+    """Turns UserErrors of any command into `Error: ...` on stderr and their exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            if not isinstance(error, Stopped):
+                print(f"Error: {error}", file=sys.stderr)
+            raise typer.Exit(error.exit_code) from None
+
+
+app = typer.Typer(cls=Gan, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+                  context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog(EXAMPLES))
+
+for name, module, more in (("train", train, train.EXIT_CODES), ("sample", sample, ""), ("interpolate", interpolate, ""),
+                           ("validate", validate, ""), ("list", list, "")):
+    app.command(name, epilog=epilog(module.EXAMPLES, more))(module.command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"gan {gancli.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def gan(version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True,
+                                              help="Print the version.")] = False) -> None:
+    """Train, continue, sweep, sample and explore generative adversarial networks."""
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app(prog_name="gan")

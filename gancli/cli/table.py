@@ -1,0 +1,25 @@
+"""Tables on the screen; outside of a terminal they are as wide as their contents."""
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+    """Print rows of plain strings (no markup) under headings."""
+    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False, width=None if sys.stdout.isatty() else 10_000).print(table)
+
+
+def figures_text(figures: dict[str, float | None]) -> str:
+    """Return a run's chief figures (losses, and all without a / in their name) in one line: `D(x) 0.71, FID 12.3`."""
+    chief = {name: value for name, value in figures.items() if name.startswith("loss/") or "/" not in name}
+    return ", ".join(f"{name} {'not finite' if value is None else f'{value:.4g}'}" for name, value in chief.items())

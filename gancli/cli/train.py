@@ -1,0 +1,73 @@
+"""`gan train`: train one run, continue one, or sweep over many."""
+
+from typing import Annotated, Any
+
+import typer
+
+from gancli.cli.options import Cfg, ConfigDir, Info, Overrides, Package, Resolve
+from gancli.config import bridge
+from gancli.config.jobs import Stopped, Sweep, job, job_dir, overrides
+
+EXAMPLES = (
+    "gan train",
+    "gan train model=dcgan loss=wgan_gp dataset=fashion_mnist trainer.kimg=300",
+    "gan train dataset=folder dataset.path=~/pictures dataset.size=64 device=cpu",
+    "gan train optimizer=adam optimizer.lr=1e-4 optimizer.discriminator.lr=4e-4 trainer.ema_kimg=null",
+    "gan train resume=RUN trainer.kimg=500",
+    "gan train -m loss=nonsaturating,wgan_gp seed=0,1",
+    "gan train model=gan --cfg job --resolve",
+)
+EXIT_CODES = """Exit status:
+  0  finished
+  1  the run, or a job of a multirun, failed
+  2  the command line or the configuration is wrong; nothing was created
+  3  stopped by Ctrl-C or SIGTERM after saving; resume= continues it"""
+
+
+@job
+def task(cfg: Any) -> float | None:
+    """Train one run; return its objective, which sweepers minimise or maximise."""
+    from gancli.config.run import plan_run
+    from gancli.engine.training import train
+
+    outcome = train(plan_run(cfg, overrides(), job_dir()))
+    if outcome.status == "stopped":
+        raise Stopped  # the engine has said where, and how to continue
+    return outcome.objective
+
+
+def command(
+    overrides: Overrides = None,
+    multirun: Annotated[bool, typer.Option("--multirun", "-m", help="One run for each combination of a,b values; a "
+                                           "failed one does not stop the others.")] = False,
+    cfg: Cfg = None,
+    resolve: Resolve = False,
+    package: Package = None,
+    info: Info = None,
+    config_dir: ConfigDir = None,
+) -> None:
+    """Train a GAN, or continue a run with resume=RUN.
+
+    Without any KEY=VALUE a DCGAN learns the embedded digits.  `gan list models` (losses, datasets, optimizers)
+    names the choices, `gan train --cfg job` prints every key, `gan validate` tells what a command would do.
+    """
+    sweep = bridge.run(task, "train", overrides or [], multirun=multirun, cfg=cfg, info=info, resolve=resolve,
+                       package=package, config_dir=config_dir)
+    if sweep is not None:
+        _report(sweep)
+
+
+def _report(sweep: Sweep) -> None:
+    """Print the jobs of a sweep and end with the exit code that they call for."""
+    from gancli.cli.table import figures_text, print_table
+
+    rows = [(" ".join(status.overrides), status.status, status.why if status.status == "failed" else
+             figures_text(status.figures), str(path)) for path, status in sweep.jobs.items()]
+    print_table(("overrides", "status", "final figures", "run directory"), rows, title=f"Sweep {sweep.path}")
+    statuses = {status.status for status in sweep.jobs.values()}
+    if sweep.interrupted:
+        raise typer.Exit(Stopped.exit_code)
+    if statuses - {"finished", "stopped"}:
+        raise typer.Exit(1)
+    if "stopped" in statuses:
+        raise typer.Exit(Stopped.exit_code)

@@ -1,0 +1,1 @@
+"""Published systems, one file each, and what they share."""

@@ -1,0 +1,64 @@
+"""The first GAN: two multilayer perceptrons (Goodfellow 2014).
+
+Sizes, latents, initial weights, dropout and optimizer are those of the settings published with the paper
+(github.com/goodfeli/adversarial, mnist.yaml).  That code halves the discriminator's cost; with SGD this is half its
+learning rate, which the recipe gives.  Three things differ: the biases of the generator's output start at 0 and not
+at the data's marginals, the schedules (momentum rising to 0.7, learning rate divided by 1.000004 a step) are left
+out, and players take turns where that code updates both at once.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+from gancli.data.spec import DataSpec
+from gancli.errors import check_range
+from gancli.losses.objective import Objective
+from gancli.models.pair import PairModel
+from gancli.networks.initialization import uniform_init
+from gancli.networks.mlp import MaxoutDiscriminator, MLPGenerator
+from gancli.options import Recipe
+from gancli.registry import models
+
+
+@dataclass
+class GANOptions:
+    """Two MLPs; the data's shape is free (images are flattened, points taken as they are)."""
+
+    name: str
+    latent_size: int
+    generator_units: int  # of every hidden layer
+    generator_layers: int
+    discriminator_units: int
+    discriminator_layers: int
+    pieces: int  # linear functions of which each maxout unit takes the largest
+    dropout: float  # of the discriminator's hidden layers
+    input_dropout: float
+    generator_init: float  # weights start uniform in [-generator_init, generator_init]
+    discriminator_init: float
+    recipe: Recipe
+
+    def __post_init__(self) -> None:
+        for key in ("latent_size", "generator_units", "generator_layers", "discriminator_units",
+                    "discriminator_layers", "pieces"):
+            check_range(f"model.{key}", getattr(self, key), 1)
+        for key in ("dropout", "input_dropout"):
+            check_range(f"model.{key}", getattr(self, key), 0, 0.99)
+        for key in ("generator_init", "discriminator_init"):
+            check_range(f"model.{key}", getattr(self, key), 0, open_low=True)
+
+
+@models.register("gan", options=GANOptions)
+class GAN(PairModel):
+    """ReLU generator and maxout discriminator; images are in [0, 1] inside, points are generated linearly."""
+
+    needs_images = False
+    min_side = 1
+
+    def __init__(self, options: GANOptions, spec: DataSpec, objective: Objective) -> None:
+        generator = MLPGenerator(options.latent_size, options.generator_units, options.generator_layers, spec.shape,
+                                 unit_range=spec.is_image)
+        discriminator = MaxoutDiscriminator(spec.shape, options.discriminator_units, options.discriminator_layers,
+                                            options.pieces, spec.is_image, options.dropout, options.input_dropout)
+        uniform_init(generator, options.generator_init)
+        uniform_init(discriminator, options.discriminator_init)
+        super().__init__(spec, objective, generator, discriminator, options.latent_size, (-sqrt(3), sqrt(3)))

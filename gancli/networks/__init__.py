@@ -1,0 +1,1 @@
+"""Backbones and layers; each cites its paper."""

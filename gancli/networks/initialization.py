@@ -1,0 +1,55 @@
+"""How weights start, and the stabilisers that wrap them; used by every backbone and by models/build.py."""
+
+from collections.abc import Iterable
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import parametrizations
+
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
+NORMALISING = (_BatchNorm, nn.GroupNorm, nn.InstanceNorm2d)
+
+
+def normal_init(module: nn.Module, std: float = 0.02) -> None:
+    """Weights N(0, std), gains of norms N(1, std), biases 0 (Radford 2016, section 4; its code for the gains)."""
+    for part in module.modules():
+        if isinstance(part, WEIGHTED):
+            nn.init.normal_(part.weight, 0.0, std)
+        elif isinstance(part, NORMALISING) and part.weight is not None:
+            nn.init.normal_(part.weight, 1.0, std)
+        else:
+            continue
+        if getattr(part, "bias", None) is not None:
+            nn.init.zeros_(part.bias)
+
+
+def uniform_init(module: nn.Module, bound: float) -> None:
+    """Weights uniform in [-bound, bound], biases 0 (the `irange` of Goodfellow 2014's published settings)."""
+    for part in module.modules():
+        if isinstance(part, WEIGHTED):
+            nn.init.uniform_(part.weight, -bound, bound)
+            if getattr(part, "bias", None) is not None:
+                nn.init.zeros_(part.bias)
+
+
+def he_init(module: nn.Module) -> None:
+    """Weights uniform with variance 2 / inputs, biases 0 (He 2015, 1502.01852, eq. 10)."""
+    for part in module.modules():
+        if isinstance(part, WEIGHTED):
+            nn.init.kaiming_uniform_(part.weight, nonlinearity="relu")
+            if getattr(part, "bias", None) is not None:
+                nn.init.zeros_(part.bias)
+
+
+def orthogonal_init(module: nn.Module) -> None:
+    """Make every weight matrix (a convolution's flattened per output) orthogonal, gain 1 (Saxe 2014; Brock 2019)."""
+    for part in module.modules():
+        if isinstance(part, WEIGHTED):
+            nn.init.orthogonal_(part.weight)
+
+
+def spectral_norm(modules: Iterable[nn.Module]) -> None:
+    """Divide every weight by its largest singular value, one power iteration a pass (Miyato 2018, algorithm 1)."""
+    for module in modules:
+        for part in [part for part in module.modules() if isinstance(part, WEIGHTED)]:
+            parametrizations.spectral_norm(part)

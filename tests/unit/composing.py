@@ -1,0 +1,74 @@
+"""Models and losses from the real conf files, without Hydra: the file's own values, the stabilisers' and changes."""
+
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+
+from gancli.data.spec import Batch, DataSpec
+from gancli.losses.objective import Objective
+from gancli.losses.options import DIVERGENCES, LossOptions
+from gancli.models.build import adapt, build_model, model_options
+from gancli.models.model import Model
+from gancli.options import typed
+
+CONF = Path(__file__).parents[2] / "conf"
+LOSSES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml"))
+MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+RULES = [(name, {}) for name in LOSSES if name != "fgan"] + [("fgan", {"divergence": d}) for d in DIVERGENCES]
+
+SMALL = {
+    "gan": {"generator_units": 16, "discriminator_units": 12, "latent_size": 6},
+    "dcgan": {"width": 4, "latent_size": 6},
+    "cgan": {"latent_size": 6, "latent_units": 8, "label_units": 8, "joint_units": 16, "maxout_units": 12,
+             "label_maxout_units": 4, "width": 4},
+    "bigan": {"latent_size": 6, "units": 16, "width": 4},
+    "cyclegan": {"width": 4, "blocks": 1, "pool_size": 3},
+}
+VARIANTS = [("gan", {}), ("dcgan", {}), ("cgan", {}), ("cgan", {"backbone": "conv"}), ("bigan", {}),
+            ("bigan", {"backbone": "conv"}), ("cyclegan", {})]
+
+
+def read(path: Path):
+    """Return a conf file's values without its defaults list."""
+    values = OmegaConf.load(path)
+    values.pop("defaults", None)
+    return values
+
+
+def compose_loss(name: str, **changes) -> LossOptions:
+    """Return the typed options of conf/loss/`name`.yaml, changed."""
+    values = OmegaConf.merge(read(CONF / "stabilizer/off.yaml"), read(CONF / f"loss/{name}.yaml"), changes)
+    return typed(LossOptions, values, "loss")
+
+
+def spec_for(name: str, shape: tuple[int, ...] = (1, 16, 16)) -> DataSpec:
+    """Return data that the model can be trained on."""
+    return DataSpec(shape, 100, ("zero", "one", "two"), ("photo", "drawing") if name == "cyclegan" else ("real",))
+
+
+def compose_model(name: str, loss: LossOptions | None = None, spec: DataSpec | None = None, small: bool = True,
+                  **changes) -> Model:
+    """Return conf/model/`name`.yaml built (small unless told) for the loss and the data."""
+    loss = loss or compose_loss("nonsaturating")
+    values = OmegaConf.merge(read(CONF / f"model/{name}.yaml"), SMALL[name] if small else {}, changes)
+    values, _ = adapt(values, loss)
+    return build_model(model_options(values), Objective(loss), spec or spec_for(name))
+
+
+def batch_for(spec: DataSpec, n: int = 4) -> Batch:
+    """Return n random examples of each domain with labels."""
+    examples = tuple(torch.rand(n, *spec.shape) * 2 - 1 for _ in spec.domains)
+    return Batch(examples, torch.arange(n) % len(spec.classes))
+
+
+def take_turn(model: Model, player: str, batch: Batch, progress) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Let one player compute its loss and gradients as the engine does: only its own networks have gradients."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+        parameter.grad = None
+    for network in model.players[player]:
+        network.requires_grad_(True)
+    loss, scalars = model.player_loss(player, batch, progress)
+    loss.backward()
+    return loss, scalars

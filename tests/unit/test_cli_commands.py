@@ -1,0 +1,192 @@
+"""The commands through Typer: help, examples, exit codes, multiruns, lists; training itself is faked."""
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from gancli.cli import interpolate, main, sample, train, validate
+from gancli.cli import list as listing
+from gancli.config import groups
+from gancli.errors import UserError
+from gancli.runs.status import Status, write_status
+
+COMMANDS = {"train": train, "sample": sample, "interpolate": interpolate, "validate": validate, "list": listing}
+
+
+@dataclass
+class Fake:
+    """Stands in for planning and training."""
+
+    seen: list = field(default_factory=list)
+    status: str = "finished"
+
+    def plan_run(self, cfg, overrides, job_dir=None):
+        """Refuse seed 13, crash at seed 14, else note what arrived."""
+        self.seen.append((cfg, overrides, job_dir))
+        if cfg.seed == 13:
+            raise UserError("seed 13 is unlucky: give another seed=.")
+        if cfg.seed == 14:
+            raise ZeroDivisionError("a bug")
+        return SimpleNamespace(cfg=cfg, overrides=overrides, dir=job_dir or Path("run"))
+
+    def train(self, plan):
+        """Leave the record of a run."""
+        figures = {"loss/generator": 0.5 + plan.cfg.seed, "time/training_s": 1.0}
+        if plan.dir.is_dir():
+            write_status(plan.dir, Status.begin(plan.overrides).end(self.status))
+            write_status(plan.dir, Status(self.status, figures=figures, overrides=plan.overrides))
+        return SimpleNamespace(status=self.status, figures=figures, run_dir=plan.dir, objective=float(plan.cfg.seed))
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """Fake the engine and start in an empty folder."""
+    fake = Fake()
+    paths = lambda cfg: [Path(cfg.out or "grid.png")]  # noqa: E731
+    monkeypatch.setitem(sys.modules, "gancli.config.run", SimpleNamespace(plan_run=fake.plan_run))
+    monkeypatch.setitem(sys.modules, "gancli.engine.training", SimpleNamespace(train=fake.train))
+    monkeypatch.setitem(sys.modules, "gancli.config.validate", SimpleNamespace(report=lambda cfg, given: f"{given}"))
+    monkeypatch.setitem(sys.modules, "gancli.explore.commands", SimpleNamespace(sample=paths, interpolate=paths))
+    monkeypatch.chdir(tmp_path)
+    return fake
+
+
+def gan(*arguments: str):
+    """Run one command line in this process."""
+    return CliRunner().invoke(main.app, list(arguments), prog_name="gan")
+
+
+def test_every_command_has_examples_at_the_end_of_its_help():
+    assert len(COMMANDS) == 5
+    for name, module in COMMANDS.items():
+        lines = gan(name, "--help").stdout.rstrip().splitlines()
+        assert tuple(line.strip() for line in lines[-len(module.EXAMPLES):]) == module.EXAMPLES
+        assert all(example.startswith(f"gan {name}") for example in module.EXAMPLES)
+
+
+@pytest.mark.parametrize("example", [line for module in COMMANDS.values() for line in module.EXAMPLES])
+def test_examples_compose_and_run(example, fake):
+    result = gan(*shlex.split(example)[1:])
+    assert result.exit_code == 0, result.output
+    assert "\nTraceback" not in result.output
+
+
+def test_examples_are_many():
+    assert sum(len(module.EXAMPLES) for module in COMMANDS.values()) >= 15
+
+
+def test_a_run_gets_overrides_and_no_job_dir(fake, tmp_path):
+    result = gan("train", "seed=3", "data_dir=my data")
+    assert result.exit_code == 0 and not list(tmp_path.iterdir())
+    (cfg, overrides, job_dir), = fake.seen
+    assert cfg.seed == 3 and job_dir is None and overrides == ["seed=3", f"data_dir='{tmp_path}/my data'"]
+
+
+def test_user_error_is_one_line_on_stderr(fake, tmp_path):
+    for _ in range(2):
+        result = gan("train", "seed=13")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == "Error: seed 13 is unlucky: give another seed=.\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_usage_error_exits_with_2(fake, tmp_path):
+    result = gan("train", "modle=gan")
+    assert result.exit_code == 2 and result.stderr.startswith("Error: There is no key modle; did you mean model?")
+    assert gan("train", "--nonsense").exit_code == 2
+    assert gan("list", "things").exit_code == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_command_names_near_ones():
+    result = gan("trian")
+    assert result.exit_code == 2 and "train" in result.stderr
+
+
+def test_a_bug_is_not_hidden(fake):
+    assert isinstance(gan("train", "seed=14").exception, ZeroDivisionError)
+
+
+def test_stopped_run_exits_with_3(fake):
+    fake.status = "stopped"
+    assert gan("train").exit_code == 3
+
+
+@pytest.mark.parametrize("arguments", [("-m", "seed=1,2"), ("seed=1,2", "-m", "device=cpu"),
+                                       ("seed=1,2", "hydra.mode=MULTIRUN")])
+def test_multirun_flag_in_any_place(arguments, fake, tmp_path):
+    result = gan("train", *arguments)
+    assert result.exit_code == 0, result.output
+    sweep, = (tmp_path / "outputs" / "sweep").iterdir()
+    assert [(cfg.seed, job_dir) for cfg, _, job_dir in fake.seen] == [(1, sweep / "0"), (2, sweep / "1")]
+
+
+def test_failed_jobs_do_not_stop_the_others(fake, tmp_path):
+    result = gan("train", "seed=13,1,14,2", "-m", "hydra.sweeper.max_batch_size=1")
+    sweep, = (tmp_path / "outputs" / "sweep").iterdir()
+    statuses = {path.name: json.loads((path / "status.json").read_text()) for path in sweep.iterdir() if path.is_dir()}
+    assert result.exit_code == 1
+    assert {name: status["status"] for name, status in statuses.items()} == {
+        "0": "failed", "1": "finished", "2": "failed", "3": "finished"}
+    assert statuses["0"]["why"].startswith("seed 13 is unlucky") and statuses["2"]["overrides"] == ["seed=14"]
+    assert "ZeroDivisionError: a bug" in (sweep / "2" / "log.txt").read_text()
+    table = result.stdout[result.stdout.index("Sweep"):]
+    for part in ("seed=13", "seed=14", "loss/generator 1.5", "loss/generator 2.5", "a bug", f"{sweep.name}/3"):
+        assert part in table
+    assert "time/training_s" not in table
+
+
+def test_stopping_a_job_ends_the_sweep(fake, tmp_path):
+    fake.status = "stopped"
+    result = gan("train", "-m", "seed=1,2,3")
+    assert result.exit_code == 3 and len(fake.seen) == 1 and "stopped" in result.stdout
+
+
+def test_sweep_directory_of_the_user(fake, tmp_path):
+    arguments = ("train", "-m", "seed=1", "hydra.sweep.dir=my sweep=1")
+    assert gan(*arguments).exit_code == 0
+    assert {path.name for path in (tmp_path / "my sweep=1").iterdir()} == {"0", "multirun.yaml"}
+    again = gan(*arguments)
+    assert again.exit_code == 2 and "holds other files" in again.stderr and len(fake.seen) == 1
+
+
+def test_cfg_and_info_print_without_running(fake, tmp_path):
+    assert "${paper:lr" in gan("train", "--cfg", "job").stdout
+    resolved = gan("train", "model=gan", "loss=wgan", "-c", "job", "--resolve", "-p", "optimizer").stdout
+    assert "name: rmsprop" in resolved and "${" not in resolved
+    assert "model/dcgan" in gan("train", "--info", "defaults").stdout
+    assert gan("sample", "--cfg", "job").stdout.startswith("ckpt:")
+    assert not fake.seen and not list(tmp_path.iterdir())
+
+
+def test_reading_commands_print_paths(fake):
+    assert gan("sample", "ckpt=x", "out=a b.png").stdout == f"{Path.cwd()}/a b.png\n"
+    assert gan("interpolate", "ckpt=x").stdout == "grid.png\n"
+
+
+def test_lists_name_every_file_with_its_description(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for kind, group in (("models", "model"), ("losses", "loss"), ("datasets", "dataset"), ("optimizers", "optimizer")):
+        lines = gan("list", kind).stdout.splitlines()
+        assert len(lines) == len(list((groups.conf_dir() / group).glob("*.yaml"))) > 0
+        assert all(line.startswith(f"{group}=") and len(line.split()) > 2 for line in lines)
+    assert "There are no runs" in gan("list", "runs").stdout
+
+
+def test_list_runs(fake, tmp_path):
+    for number, status in enumerate(("finished", "failed")):
+        folder = tmp_path / "outputs" / "sweep" / "20260101T000000Z-abcdef" / str(number)
+        folder.mkdir(parents=True)
+        write_status(folder, Status(status))
+    text = gan("list", "runs").stdout
+    assert text.count("outputs/sweep/") == 2 and "finished" in text and "failed" in text
+
+
+def test_version():
+    assert gan("--version").stdout.split()[0] == "gan"

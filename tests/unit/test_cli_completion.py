@@ -1,0 +1,70 @@
+"""TAB completion, and that neither it nor help ever imports torch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gancli.cli.completion import candidates
+
+ROOT = Path(__file__).parents[2]
+RUN = "import sys\nfrom gancli.cli.main import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n" \
+      "print('torch' in sys.modules, file=sys.stderr)"
+
+
+def run(*arguments: str, **environment: str) -> str:
+    """Run a command line in a process of its own, assert that it imported no torch, return what it printed."""
+    result = subprocess.run([sys.executable, "-c", RUN, *arguments], capture_output=True, text=True, timeout=60,
+                            env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
+    assert result.stderr.splitlines()[-1] == "False", result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("arguments, part", [
+    (("--help",), "interpolate"), (("train", "--help"), "Examples:"), (("train", "--cfg", "job"), "optimizer:"),
+    (("list", "models"), "model=dcgan"), (("list", "runs"), "run"), (("train", "modle=gan"), "")])
+def test_light_commands_import_no_torch(arguments, part):
+    assert part in run(*arguments)
+
+
+def bash(*words: str) -> list[str]:
+    """Return bash's completions of the last of its words (bash splits words at =)."""
+    return run(_GAN_COMPLETE="complete_bash", COMP_WORDS="\n".join(words), COMP_CWORD=str(len(words) - 1)).split()
+
+
+def test_bash_splits_words_at_the_equals_sign():
+    assert bash("gan", "train", "model", "=", "dc") == ["dcgan"]
+    assert "dcgan" in bash("gan", "train", "seed", "=", "1", "model", "=")
+    assert bash("gan", "train", "-m", "mod") == ["model.", "model="]
+
+
+def test_zsh_keeps_words_whole():
+    text = run(_GAN_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="gan train optimizer=adam model=dc")
+    assert "model=dcgan" in text
+
+
+def test_groups_keys_and_values():
+    assert candidates("train", [], "model=dc") == ["model=dcgan"]
+    assert candidates("train", [], "opt") == ["optimizer.", "optimizer="]
+    assert candidates("train", [], "optimizer.sch") == ["optimizer.schedule."]
+    assert candidates("train", [], "optimizer.schedule.n") == ["optimizer.schedule.name="]
+    assert candidates("train", [], "trainer.kimg=") == ["trainer.kimg=null"]
+    assert candidates("train", [], "loss.spectral_norm=") == ["loss.spectral_norm=false", "loss.spectral_norm=true"]
+    assert candidates("train", ["loss=wgan"], "loss.weight_clip=") == ["loss.weight_clip=0.01"]
+    assert candidates("train", ["model=gan", "broken"], "model.pie") == ["model.pieces="]
+    assert candidates("train", ["loss=nope"], "see") == ["seed="]
+    assert candidates("train", [], "data_dir=") == []
+    assert candidates("sample", [], "ck") == ["ckpt="]
+
+
+def test_options_of_a_config_dir_complete(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("# Mine.\nname: mine\nspeed: 3\n")
+    assert candidates("train", [], "model=mi", tmp_path) == ["model=mine"]
+    assert candidates("train", ["model=mine"], "model.sp", tmp_path) == ["model.speed="]
+
+
+def test_completion_of_nonsense_is_silent():
+    assert bash("gan", "train", "a(b", "=", "'") == []

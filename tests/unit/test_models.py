@@ -1,0 +1,267 @@
+"""Every model against every loss, and what the contract asks of each model."""
+
+import copy
+from dataclasses import fields
+
+import pytest
+import torch
+from composing import (
+    CONF,
+    LOSSES,
+    MODELS,
+    RULES,
+    SMALL,
+    VARIANTS,
+    batch_for,
+    compose_loss,
+    compose_model,
+    read,
+    spec_for,
+    take_turn,
+)
+
+from gancli.data.spec import DataSpec
+from gancli.errors import UsageError, UserError
+from gancli.models.build import adapt, model_options
+from gancli.models.model import Fixed, Progress
+from gancli.networks.layers import mixes_examples
+from gancli.registry import models
+
+COMBINATIONS = [(name, changes, loss, loss_changes) for name, changes in VARIANTS for loss, loss_changes in RULES]
+
+
+def test_the_sets_are_whole():
+    assert MODELS == models.names() == sorted(SMALL) == sorted({name for name, _ in VARIANTS})
+    assert len(LOSSES) == 9
+    assert len(COMBINATIONS) == 7 * 14
+
+
+def name_of(value):
+    if isinstance(value, dict):
+        return "-".join(str(v) for v in value.values()) or "default"
+    return str(value)
+
+
+@pytest.mark.parametrize(("name", "changes", "loss", "loss_changes"), COMBINATIONS, ids=name_of)
+def test_each_player_takes_a_turn_under_each_loss(name, changes, loss, loss_changes):
+    torch.manual_seed(0)
+    model = compose_model(name, compose_loss(loss, **loss_changes), **changes)
+    batch = batch_for(model.spec)
+    progress = Progress(total=1000)
+    assert set(model.players) == {"discriminator", "generator"}
+    for player, networks in model.players.items():
+        total, scalars = take_turn(model, player, batch, progress)
+        assert total.shape == () and total.isfinite()
+        assert {"adversarial", "D(G(z))"} <= set(scalars) and ("D(x)" in scalars) == (player == "discriminator")
+        assert all(value.shape == () and not value.requires_grad and value.isfinite() for value in scalars.values())
+        own = {id(parameter) for network in networks for parameter in network.parameters()}
+        for key, parameter in model.named_parameters():
+            if id(parameter) in own:
+                assert parameter.grad is not None and parameter.grad.isfinite().all(), f"{player}: {key}"
+            else:
+                assert parameter.grad is None, f"{player} touched {key}"
+        model.after_step(player)
+
+
+@pytest.mark.parametrize(("name", "changes"), VARIANTS, ids=name_of)
+def test_every_weight_gets_a_gradient_that_is_not_zero(name, changes):
+    torch.manual_seed(0)
+    model = compose_model(name, **changes)
+    batch = batch_for(model.spec, n=16)
+    for player, networks in model.players.items():
+        take_turn(model, player, batch, Progress(total=1000))
+        own = {id(parameter) for network in networks for parameter in network.parameters()}
+        still = [key for key, p in model.named_parameters() if id(p) in own and not p.grad.any()]
+        assert not still, f"{player}: {still}"
+
+
+@pytest.mark.parametrize(("name", "changes"), VARIANTS, ids=name_of)
+def test_each_model_builds_and_plays_on_the_meta_device(name, changes):
+    loss = compose_loss("wgan_gp", orthogonal_init=True)
+    with torch.device("meta"):
+        model = compose_model(name, loss, **changes)
+        batch = batch_for(model.spec)
+        for player in model.players:
+            total, _ = take_turn(model, player, batch, Progress(total=1000))
+            assert total.is_meta
+    assert all(parameter.is_meta for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(("name", "changes"), VARIANTS, ids=name_of)
+def test_state_round_trips_and_is_float32(name, changes):
+    torch.manual_seed(0)
+    model, other = compose_model(name, **changes), compose_model(name, **changes)
+    batch = batch_for(model.spec)
+    for player in model.players:  # moves batch statistics and image pools
+        take_turn(model, player, batch, Progress(total=1000))
+    state = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    assert {tensor.dtype for tensor in state.values() if tensor.is_floating_point()} == {torch.float32}
+    other.load_state_dict(state)
+    results = []
+    for each in (model, other):
+        torch.manual_seed(7)
+        results.append([take_turn(each, player, batch, Progress(total=1000))[0] for player in each.players])
+    assert torch.equal(torch.stack(results[0]), torch.stack(results[1]))
+
+
+@pytest.mark.parametrize(("name", "changes"), VARIANTS, ids=name_of)
+def test_bfloat16_autocast_and_copies(name, changes):
+    torch.manual_seed(0)
+    model = copy.deepcopy(compose_model(name, compose_loss("wgan_gp"), **changes))
+    with torch.autocast("cpu", torch.bfloat16):
+        for player in model.players:
+            total, _ = take_turn(model, player, batch_for(model.spec), Progress(total=1000))
+            assert total.dtype == torch.float32 and total.isfinite()
+
+
+@pytest.mark.parametrize(("name", "changes"), VARIANTS, ids=name_of)
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 14)], ids=str)
+def test_showcase_and_sampling(name, changes, shape):
+    torch.manual_seed(0)
+    model = compose_model(name, spec=spec_for(name, shape), **changes).eval()
+    batch = batch_for(model.spec, n=12)
+    can_sample = hasattr(model, "draw_latents")
+    z = model.draw_latents(12, torch.Generator().manual_seed(1)) if can_sample else None
+    with torch.no_grad():
+        shown = model.showcase(Fixed(z, batch.labels, batch, columns=4))
+        for title, images in shown.items():
+            assert images.shape[1:] == shape and images.abs().max() <= 1, title
+            assert len(images) % 4 == 0, f"{title} leaves a row half empty"
+        if not can_sample:
+            assert set(shown) == {"translations"} and len(shown["translations"]) == 24
+            return
+        assert len(shown["samples"]) == 12
+        labels = batch.labels if model.needs_labels else None
+        one, two = (model.sample(12, torch.Generator().manual_seed(1), labels) for _ in range(2))
+    assert torch.equal(one, two) and torch.equal(one, shown["samples"])
+    assert z.device.type == "cpu" and len(z.unique()) == z.numel()
+
+
+def test_latents_have_the_papers_ranges():
+    seen = {}
+    for name, changes in VARIANTS[:-1]:
+        z = compose_model(name, **changes).draw_latents(4000, torch.Generator().manual_seed(0))
+        seen[name, changes.get("backbone")] = (round(z.min().item(), 2), round(z.max().item(), 2))
+    assert seen == {("gan", None): (-1.73, 1.73), ("dcgan", None): (-1, 1), ("cgan", None): (0, 1),
+                    ("cgan", "conv"): (-1, 1), ("bigan", None): (-1, 1), ("bigan", "conv"): (-1, 1)}
+
+
+def parameters(model, player):
+    return sum(p.numel() for network in model.players[player] for p in network.parameters())
+
+
+def test_parameter_counts_are_the_papers():
+    mnist = spec_for("gan", (1, 28, 28))
+    with torch.device("meta"):
+        gan = compose_model("gan", spec=mnist, small=False)
+        dcgan = compose_model("dcgan", spec=spec_for("dcgan", (3, 64, 64)), small=False, width=128)
+        bigan = compose_model("bigan", spec=mnist, small=False)
+        cyclegan = compose_model("cyclegan", spec=spec_for("cyclegan", (3, 256, 256)), small=False)
+    # Goodfellow 2014: 100-1200-1200-784, and 784-(240x5)-(240x5)-1
+    assert parameters(gan, "generator") == 101 * 1200 + 1201 * 1200 + 1201 * 784
+    assert parameters(gan, "discriminator") == 785 * 1200 + 241 * 1200 + 241
+    # Radford 2016, figure 1: 100 -> 1024 at 4x4 -> 512 -> 256 -> 128 -> 3, with two numbers for each normalised channel
+    convolutions = 16 * (1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3)
+    assert parameters(dcgan, "generator") == 100 * 1024 * 16 + convolutions + 2 * (1024 + 512 + 256 + 128) + 3
+    # Donahue 2017: two hidden layers of 1024 in each module; z enters both of the discriminator's
+    assert parameters(bigan, "generator") == (51 * 1024 + 1024**2 + 1025 * 784) + (785 * 1024 + 1024**2 + 1025 * 50)
+    assert parameters(bigan, "discriminator") == 785 * 1024 + 1024**2 + 2 * 50 * 1024 + 1025
+    # Zhu 2017: 11.378 M and 2.765 M in the authors' code, whose biases before a norm are left out here
+    assert parameters(cyclegan, "generator") == 2 * (11_378_179 - 5_248)
+    assert parameters(cyclegan, "discriminator") == 2 * (2_764_737 - 896)
+
+
+@pytest.mark.parametrize("name", ["gan", "cgan", "bigan"])
+def test_points_are_welcome_where_networks_are_mlps(name):
+    torch.manual_seed(0)
+    model = compose_model(name, compose_loss("wgan_gp"), spec_for(name, (2,)))
+    for player in model.players:
+        take_turn(model, player, batch_for(model.spec), Progress(total=1000))
+    labels = torch.zeros(5, dtype=torch.int64) if name == "cgan" else None
+    assert model.sample(5, torch.Generator(), labels=labels).shape == (5, 2)
+
+
+REFUSED = [
+    ("dcgan", {}, DataSpec((2,), 9), "holds points"),
+    ("dcgan", {}, DataSpec((1, 7, 30), 9), "dataset.size=8"),
+    ("cgan", {}, DataSpec((1, 8, 8), 9), "needs labels"),
+    ("cgan", {"backbone": "conv"}, DataSpec((2,), 9, ("a", "b")), "model.backbone=mlp"),
+    ("bigan", {"backbone": "conv"}, DataSpec((1, 7, 8), 9), "dataset.size=8"),
+    ("cyclegan", {}, DataSpec((1, 8, 8), 9), "dataset=unpaired"),
+    ("gan", {}, DataSpec((1, 8, 8), 9, domains=("a", "b")), "model=cyclegan"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "spec", "words"), REFUSED)
+def test_data_that_does_not_fit_is_refused(name, changes, spec, words):
+    assert len(REFUSED) == 7
+    with pytest.raises(UserError, match=words):
+        compose_model(name, spec=spec, **changes)
+
+
+WRONG = [
+    ("gan", {"pieces": 0}, "pieces must be at least 1"),
+    ("gan", {"dropout": 1.0}, "dropout must be"),
+    ("dcgan", {"discriminator_norm": "bach"}, "did you mean batch"),
+    ("dcgan", {"widht": 3}, "did you mean width"),
+    ("bigan", {"discriminator_norm": "instance"}, "needs maps"),
+    ("cgan", {"backbone": "cnn"}, "backbone=cnn"),
+    ("cyclegan", {"pool_size": -1}, "pool_size must be"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "words"), WRONG)
+def test_options_out_of_range_are_refused(name, changes, words):
+    assert len(WRONG) == 7
+    values = read(CONF / f"model/{name}.yaml")
+    with pytest.raises(UsageError, match=words):
+        model_options({**values, **changes})
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_conf_and_schema_have_the_same_keys(name):
+    values = read(CONF / f"model/{name}.yaml")
+    assert list(values) == [field.name for field in fields(models.get(name).options)]
+    assert values.name == name
+    assert {"optimizer", "lr", "batch_size", "kimg"} <= set(values.recipe)
+
+
+def test_batch_norm_gives_way_to_layer_norm_under_a_gradient_penalty():
+    values = dict(read(CONF / "model/dcgan.yaml"))
+    adapted, notices = adapt(values, compose_loss("wgan_gp"))
+    assert adapted["discriminator_norm"] == "layer" and values["discriminator_norm"] == "batch"
+    assert len(notices) == 1 and "Gulrajani 2017" in notices[0]
+    assert adapt(adapted, compose_loss("wgan_gp")) == (adapted, [])
+    assert adapt(values, compose_loss("wgan")) == (values, [])
+    for name in ("gan", "cgan"):  # maxout networks have no norm to replace
+        maxout = dict(read(CONF / f"model/{name}.yaml"))
+        assert adapt(maxout, compose_loss("wgan_gp")) == (maxout, [])
+    assert adapt({**maxout, "backbone": "conv"}, compose_loss("wgan_gp"))[0]["discriminator_norm"] == "layer"
+
+
+def test_one_pass_unless_the_discriminator_mixes_examples():
+    assert not compose_model("dcgan").objective.one_pass
+    for loss, changes in (("nonsaturating", {"discriminator_norm": "instance"}), ("wgan_gp", {})):
+        model = compose_model("dcgan", compose_loss(loss), **changes)
+        assert model.objective.one_pass and mixes_examples(model.generator)
+        assert not mixes_examples(model.discriminator)
+    assert compose_model("gan").objective.one_pass
+
+
+def test_stabilisers_reach_every_weight():
+    model = compose_model("bigan", compose_loss("hinge", spectral_norm=True, orthogonal_init=True), backbone="conv")
+    judge = model.discriminator.train()
+    for _ in range(50):  # power iterations
+        judge(torch.rand(2, *model.spec.shape), torch.rand(2, 6))
+    weights = {key: p.detach() for key, p in judge.named_parameters() if p.dim() > 1}
+    assert weights and all(key.endswith("parametrizations.weight.original") for key in weights)
+    layers = [part for part in judge.modules() if hasattr(part, "parametrizations")]
+    assert len(layers) == len(weights)
+    for layer in layers:
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=1e-3)
+    for player in model.players.values():
+        for network in player:
+            for key, p in network.named_parameters():
+                if p.dim() > 1:
+                    singular = torch.linalg.svdvals(p.detach().flatten(1))
+                    assert torch.allclose(singular, torch.ones_like(singular), atol=1e-4), key
