@@ -8,7 +8,9 @@ from gancli.config.jobs import job
 
 EXAMPLES = (
     "gan interpolate ckpt=outputs/train/RUN",
-    "gan interpolate ckpt=RUN out=walk.gif",
+    "gan interpolate ckpt=RUN seeds=[1,2,3] loop=true out=walk.gif",
+    "gan interpolate ckpt=RUN seeds=[4,4] label=[3,8] steps=16 out=three-to-eight.png",
+    "gan interpolate ckpt=RUN path=linear steps=60 out=walk.mp4",
 )
 
 

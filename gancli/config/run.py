@@ -83,7 +83,7 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
         raise UsageError(f"{', '.join(sorted(unknown))} is no part of a run; it has {', '.join(GROUPS)}.")
     config = deepcopy(values)
     _fill_length(config)
-    run = typed(RunOptions, {key: config[key] for key in ("seed", "device", "data_dir")}, "run")
+    run = typed(RunOptions, {key: config[key] for key in ("seed", "device", "data_dir")}, "")
     loss = typed(LossOptions, config["loss"], "loss")
     config["model"], notices = adapt(config["model"], loss)
     model = model_options(config["model"])

@@ -9,7 +9,7 @@ from planning import SMALL_NETWORKS, TINY, run
 from gancli.config.groups import options
 from gancli.losses.options import DIVERGENCES
 
-MODELS = [("gan", ()), ("dcgan", ()), ("cgan", ()), ("cgan", ("model.backbone=conv",)), ("bigan", ()),
+MODELS = [("gan", ()), ("dcgan", ()), ("cgan", ()), ("cgan", ("model.backbone=mlp",)), ("bigan", ()),
           ("bigan", ("model.backbone=conv",)), ("cyclegan", ())]
 LOSSES = [*((name, ()) for name in options("loss") if name != "fgan"),
           *(("fgan", (f"loss.divergence={divergence}",)) for divergence in DIVERGENCES)]

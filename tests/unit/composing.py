@@ -25,7 +25,7 @@ SMALL = {
     "bigan": {"latent_size": 6, "units": 16, "width": 4},
     "cyclegan": {"width": 4, "blocks": 1, "pool_size": 3},
 }
-VARIANTS = [("gan", {}), ("dcgan", {}), ("cgan", {}), ("cgan", {"backbone": "conv"}), ("bigan", {}),
+VARIANTS = [("gan", {}), ("dcgan", {}), ("cgan", {}), ("cgan", {"backbone": "mlp"}), ("bigan", {}),
             ("bigan", {"backbone": "conv"}), ("cyclegan", {})]
 
 
