@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
 
-from gancli.errors import UsageError, near
+from gancli.errors import UsageError, UserError, near
 
 PLUGIN_GROUP = "gancli.plugins"
 _plugins_loaded = False
@@ -69,7 +69,11 @@ def load_plugins() -> None:
         return
     _plugins_loaded = True
     for point in entry_points(group=PLUGIN_GROUP):
-        point.load()
+        try:
+            point.load()
+        except Exception as error:
+            raise UserError(f"The plugin {point.name} ({point.value}) cannot be loaded: {type(error).__name__}: {error}. "
+                            "Mend or uninstall its package.") from error
 
 
 models = Registry("model", "gancli.models")

@@ -1,5 +1,6 @@
 """What a continued run may change: its length, its device and how much is recorded, and nothing else."""
 
+import socket
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
     """
     directory = find_run(run)
     status = read_status(directory)
-    if status is not None and status.status == "running":
-        raise UserError(f"The run {directory.name} is running (process {status.pid} on {status.host}).")
+    if status is not None and status.status == "running" and status.host == socket.gethostname():
+        raise UserError(f"The run {directory.name} is running (process {status.pid}): stop it first.")
     stored = OmegaConf.to_container(OmegaConf.load(directory / "config.yaml"))
     keys = list(asked) if overrides is None else [_key(override) for override in overrides]
     values, differences = deepcopy(stored), []

@@ -19,7 +19,8 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     device = pick_device(plan.device)
     precision = pick_precision(plan.trainer.precision, device)
     needs = estimate(plan)
-    lines = [("model", f"{plan.model.name} with loss {plan.loss.name}"), ("data", f"{plan.dataset['name']}, {plan.spec.describe()}")]
+    lines = [("model", f"{plan.model.name} with loss {plan.loss.name}"),
+             ("data", f"{plan.dataset['name']}, {plan.spec.describe()}")]
     for player, count in needs.parameters.items():
         lines.append((player, f"{count:,} parameters, {plan.optimizer.name}, lr {plan.optimizer.lr_of(player):g}"))
     native = "" if precision == "fp32" or has_native_bf16(device) else " (emulated here: slow)"

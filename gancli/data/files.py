@@ -3,6 +3,7 @@
 Legend: N examples, H height, W width, C channels.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -38,9 +39,9 @@ class FileSource(Source):
     domains: tuple[str, ...] = ("real",)
     paired = False
 
+    @abstractmethod
     def listed(self) -> list[Group]:
         """Return every file of the split; `groups` thins them out."""
-        raise NotImplementedError
 
     def decode(self, row: tuple[Entry, ...], frame: Frame) -> tuple[np.ndarray, ...]:
         """Return a row's images, each uint8 [H, W, C]."""

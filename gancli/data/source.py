@@ -3,6 +3,7 @@
 Legend: N examples, H height, W width, C channels, P coordinates.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class Stamp:
         return cls(path.name, status.st_size, status.st_mtime_ns)
 
 
-class Source:
+class Source(ABC):
     """One data set.
 
     Built as `cls(options, data_dir)`; building and `inspect` create nothing, anywhere, and end in a UserError
@@ -57,15 +58,15 @@ class Source:
         self.notes: list[str] = []  # sentences for the user's log, filled by `inspect` and `blocks`
         self.skipped: list[str] = []  # "file (reason)", filled by `blocks`
 
+    @abstractmethod
     def inspect(self) -> DataSpec:
         """Return the spec from a look at the data (lists files, opens a few); `count` may include broken files."""
-        raise NotImplementedError
 
     def counts(self) -> tuple[int, ...]:
         """Return the number of examples of each domain, broken files included."""
         return (self.inspect().count,)
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - most sources have nothing to fetch
         """Download what is missing."""
 
     def stamps(self) -> list[Stamp]:
@@ -76,9 +77,9 @@ class Source:
         """Return where the data are, to tell one folder's store from another's."""
         return ""
 
+    @abstractmethod
     def blocks(self) -> Iterator[Block]:
         """Yield all examples in a fixed order; broken files are left out and named in `skipped`."""
-        raise NotImplementedError
 
     def select(self, names: Sequence[str]) -> np.ndarray:
         """Return the rows [N] int64 of `names` that the options keep: the split's, thinned to `limit`."""
@@ -111,13 +112,13 @@ class ArraySource(Source):
 
     options: ImageOptions
 
+    @abstractmethod
     def native(self) -> Native:
         """Return what the whole split holds, without reading it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def arrays(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Return uint8 [N, h, w, c] and labels [N] or None."""
-        raise NotImplementedError
 
     def inspect(self) -> DataSpec:
         native = self.native()

@@ -1,5 +1,6 @@
 """What usps, svhn, cifar10, cifar100 and stl10 share: torchvision reads, checks and downloads them as arrays."""
 
+from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,13 +18,13 @@ class TorchvisionArrays(ArraySource):
     sides: ClassVar[tuple[int, int, int]]  # height, width, channels
     classes: tuple[str, ...] = ()
 
+    @abstractmethod
     def files(self) -> tuple[str, ...]:
         """Return the files of the split, relative to data_dir."""
-        raise NotImplementedError
 
+    @abstractmethod
     def build(self, fetch: bool) -> Any:
         """Return torchvision's data set, downloaded where `fetch`."""
-        raise NotImplementedError
 
     @property
     def paths(self) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import sys
 import time
 import traceback
@@ -88,7 +89,10 @@ class Record:
         self.say(f"Data: {self.plan.dataset['name']}, {spec.describe()}")
         for note in data.notes:
             self.say(note)
-        write_json(self.dir / "provenance.json", provenance(describe_device(self.device), self.plan.seed, data.fingerprint))
+        path = self.dir / "provenance.json"
+        earlier = json.loads(path.read_text()) if path.exists() else None  # of the sitting before this one
+        now = provenance(describe_device(self.device), self.plan.seed, data.fingerprint)
+        write_json(path, now if earlier is None else {**now, "continues": earlier})
 
     def start(self, model: Model, average: Average | None, players: dict[str, Player], data, progress: Progress) -> None:
         """Open the board and the screen; training begins."""
@@ -192,9 +196,9 @@ class Record:
 def _shown(path: Path) -> str:
     """Return the path as a person would type it: relative where that is inside the launch directory."""
     try:
-        return str(path.relative_to(Path.cwd()))
+        return shlex.quote(str(path.relative_to(Path.cwd())))
     except ValueError:
-        return str(path)
+        return shlex.quote(str(path))
 
 
 def _peak_bytes(device: torch.device) -> int:

@@ -12,6 +12,7 @@ Abilities are methods that commands look for (`hasattr`); a model has those that
 Legend: N batch, C channels, H height, W width, P coordinates, Z latent size.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -38,7 +39,7 @@ class Progress:
         return self.images / 1000
 
 
-class Model(nn.Module):
+class Model(nn.Module, ABC):
     """One published system: its networks, its players in order of play, and the loss that each player minimises.
 
     Subclasses are built as `cls(options, spec, objective)`, create their networks, set `players`, and define
@@ -77,18 +78,18 @@ class Model(nn.Module):
             raise UserError(f"model={name} needs images of at least {cls.min_side}x{cls.min_side} and these are "
                             f"{spec.shape[1]}x{spec.shape[2]}: give dataset.size={cls.min_side} or more.")
 
+    @abstractmethod
     def player_loss(self, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the scalar that `player` minimises on this turn and detached scalars to record."""
-        raise NotImplementedError
 
     def after_step(self, player: str) -> None:
         """Enforce constraints after the player's optimizer step (weight clipping)."""
         if player == "discriminator":
             self.objective.constrain(self.players[player])
 
+    @abstractmethod
     def showcase(self, fixed: "Fixed") -> dict[str, Tensor]:
         """Return named batches of pictures for the sample grids, from fixed latents and fixed real data."""
-        raise NotImplementedError
 
     def sample(self, n: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Return n generated examples, [n, C, H, W] in [-1, 1] (or [n, P]); needs draw_latents and generate."""

@@ -23,7 +23,8 @@ JOB = "20260103T000000Z-cccccc/0"
 
 def make_run(path, model: str, started: str, kimg: list[float] = (), overrides: list[str] = (), status="finished"):
     path.mkdir(parents=True)
-    (path / "config.yaml").write_text(f"model: {{name: {model}}}\nloss: {{name: wgan_gp, rule: wgan}}\ndataset: {{name: mnist}}\n")
+    (path / "config.yaml").write_text(f"model: {{name: {model}}}\nloss: {{name: wgan_gp, rule: wgan}}\n"
+                                      "dataset: {name: mnist}\n")
     images = int(max(kimg, default=0) * 1000)
     write_status(path, replace(Status.begin(list(overrides)), status=status, started=started, images=images,
                                figures={"fid": 12.5, "bad": float("nan")}))

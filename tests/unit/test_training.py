@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gancli.engine import training
 from gancli.errors import UserError
 from gancli.runs.checkpoint import CheckpointFolder, read
-from gancli.runs.status import read_status
+from gancli.runs.status import Status, read_status, write_status
 
 DCGAN = (*TINY, *SMALL_NETWORKS["dcgan"], "trainer.record_kimg=0.008", "trainer.sample_kimg=0.016",
          "trainer.checkpoint_kimg=0.008")
@@ -153,3 +154,20 @@ def test_resume_on_other_data_is_refused(tmp_path, two_domains):
     next((two_domains / "a").iterdir()).unlink()
     with pytest.raises(UserError, match="not those that the run was trained on"):
         training.train(resume(tmp_path / "a", "trainer.kimg=0.02"))
+
+
+def test_provenance_keeps_earlier_sittings(tmp_path):
+    run(tmp_path / "a", *DCGAN, "trainer.kimg=0.008")
+    training.train(resume(tmp_path / "a", "trainer.kimg=0.016"))
+    provenance = json.loads((tmp_path / "a/provenance.json").read_text())
+    assert provenance["continues"]["dataset_fingerprint"] == provenance["dataset_fingerprint"]
+
+
+def test_a_run_that_is_still_running_here_is_left_alone_and_one_of_a_lost_machine_continues(tmp_path):
+    run(tmp_path / "a", *DCGAN, "trainer.kimg=0.008")
+    running = replace(Status.begin([]), images=8)
+    write_status(tmp_path / "a", running)
+    with pytest.raises(UserError, match="is running .process"):
+        resume(tmp_path / "a", "trainer.kimg=0.016")
+    write_status(tmp_path / "a", replace(running, host="a-node-that-was-preempted"))
+    assert resume(tmp_path / "a", "trainer.kimg=0.016").checkpoint is not None

@@ -52,8 +52,8 @@ class Lsun(Source):
         for folder in self.folders:
             if not (folder / "data.mdb").is_file():
                 raise UserError(f"dataset=lsun is not in {data_dir} (looked for {folder.name}/data.mdb), and "
-                                "torchvision cannot download it: fetch it from https://github.com/fyu/lsun and unpack it there, or "
-                                "say where it lies with data_dir=FOLDER or GAN_DATA.")
+                                "torchvision cannot download it: fetch it from https://github.com/fyu/lsun and unpack "
+                                "it there, or say where it lies with data_dir=FOLDER or GAN_DATA.")
 
     @cached_property
     def databases(self) -> list:

@@ -5,6 +5,7 @@ so that their widths keep the published ratio to their distances.
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -87,9 +88,9 @@ class Toy(Source):
         """Return the number of labelled modes, 0 where the density has none."""
         return 0
 
+    @abstractmethod
     def draw(self, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
         """Return points [N, P] and the index of each one's mode [N] (or None)."""
-        raise NotImplementedError
 
     def inspect(self) -> DataSpec:
         return DataSpec((self.points,), self.options.count, tuple(str(mode) for mode in range(self.modes())))
@@ -102,9 +103,9 @@ class Toy(Source):
 class Mixture(Toy):
     """Gaussians of equal or given weights; the theory experiments read its parameters."""
 
+    @abstractmethod
     def centers(self) -> np.ndarray:
         """Return the means, [modes, P]."""
-        raise NotImplementedError
 
     def stds(self) -> np.ndarray:
         """Return each mode's standard deviation, [modes]."""
