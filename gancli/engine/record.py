@@ -77,7 +77,7 @@ class Record:
     def loading(self, done: int, total: int) -> None:
         """Show how far decoding is."""
         if self.screen is None:
-            self.screen = Screen("decoding", total, unit="files", scale=1)
+            self.screen = Screen("decoding", total, unit="images", scale=1)
         self.screen.update(done)
         if done >= total:
             self._close_screen()
@@ -100,6 +100,9 @@ class Record:
         for name, player in players.items():
             count = sum(parameter.numel() for parameter in player.parameters)
             self.say(f"{name.capitalize()}: {count:,} parameters, {self.plan.optimizer.name}, lr {player.base_lr:g}")
+        passes = progress.total / data.spec.count
+        self.say(f"Length: {progress.total / 1000:g} kimg ({passes:.1f} passes over the data), batch "
+                 f"{self.plan.trainer.batch_size}")
         self.gallery = Gallery(self.dir, model, average, data, self.plan.seed)
         self.board = Board(self.dir, progress.images)
         if progress.images:

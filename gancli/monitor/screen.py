@@ -3,8 +3,10 @@
 import sys
 import time
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 LINE_EVERY_S = 10.0  # where the output is not a terminal
 
@@ -29,20 +31,23 @@ class Screen:
         self.start, self.start_done, self.last_line = time.monotonic(), done, time.monotonic()
         self.live = None
         if self.console.is_terminal:
-            columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
-                                             TextColumn("{task.fields[count]}"), TimeRemainingColumn(),
-                                             TextColumn("{task.fields[figures]}")]
-            self.live = Progress(*columns, console=self.console, speed_estimate_period=60)
-            self.task = self.live.add_task(label, total=total, completed=done, count=self._count(done), figures="")
+            self.bar = Progress(TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
+                                TextColumn("{task.fields[count]}"), TimeRemainingColumn(), speed_estimate_period=60)
+            self.task = self.bar.add_task(label, total=total, completed=done, count=self._count(done))
+            self.figures = Text(no_wrap=True, overflow="ellipsis")
+            self.live = Live(Group(self.bar, self.figures), console=self.console, refresh_per_second=4)
             self.live.start()
 
     def _count(self, done: int) -> str:
+        if self.scale == 1:
+            return f"{done:,}/{self.total:,} {self.unit}"
         return f"{done / self.scale:.4g}/{self.total / self.scale:.4g} {self.unit}"
 
     def update(self, done: int, figures: str = "") -> None:
         """Show how far the work is."""
         if self.live is not None:
-            self.live.update(self.task, completed=done, count=self._count(done), figures=figures)
+            self.bar.update(self.task, completed=done, count=self._count(done))
+            self.figures.plain = figures
             return
         now = time.monotonic()
         if now - self.last_line < LINE_EVERY_S and done < self.total:

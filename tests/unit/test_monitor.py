@@ -1,0 +1,61 @@
+"""What a run shows and records while it trains."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from gancli.monitor.board import Board, tag_of
+from gancli.monitor.scalars import Scalars
+from gancli.monitor.screen import Screen, summary
+
+
+def test_scalars_are_means_since_the_last_reading():
+    scalars = Scalars()
+    for value in (1.0, 2.0, 6.0):
+        scalars.add("discriminator", {"loss": torch.tensor(value)})
+    scalars.add("generator", {"loss": torch.tensor(4.0)})
+    scalars.add("discriminator", {"r1": torch.tensor(8.0)})  # a lazy penalty: the mean is over the turns that had it
+    assert scalars.read() == {"discriminator/loss": 3.0, "generator/loss": 4.0, "discriminator/r1": 8.0}
+    assert scalars.read() == {}
+
+
+def test_adding_does_not_change_the_scalar_or_keep_its_graph():
+    weight = torch.ones(1, requires_grad=True)
+    loss, scalars = (weight * 2).sum(), Scalars()
+    scalars.add("d", {"loss": loss})
+    scalars.add("d", {"loss": loss})
+    assert loss.item() == 2 and not next(iter(scalars._sums.values())).requires_grad
+
+
+@pytest.mark.parametrize(("name", "tag"), [
+    ("discriminator/loss", "loss/discriminator"), ("generator/gradient_norm", "gradient_norm/generator"),
+    ("discriminator/D(x)", "D(x)"), ("discriminator/D(G(z))", "D(G(z))/discriminator_turn"),
+    ("generator/D(G(z))", "D(G(z))/before_generator_turn"), ("generator/D(G(z)) after", "D(G(z))/after_generator_turn"),
+    ("generator/lr", "lr/generator"), ("generator/cycle", "generator/cycle")])
+def test_tags(name, tag):
+    assert tag_of(name) == tag
+
+
+def test_stats_hold_null_for_what_is_not_finite_and_survive_a_cut_line(tmp_path):
+    board = Board(tmp_path, 0)
+    board.figures(8, {"D(x)": 0.5, "loss/generator": math.inf})
+    board.close()
+    with open(tmp_path / "stats.jsonl", "a") as file:
+        file.write('{"images": 16, "D(x)"')  # killed here
+    Board(tmp_path, 8).close()
+    lines = [json.loads(line) for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
+    assert lines == [{"images": 8, "D(x)": 0.5, "loss/generator": None}]
+
+
+def test_the_line_a_person_reads(capfd, monkeypatch):
+    text = summary({"loss/discriminator": 1.25, "loss/generator": 0.5, "D(x)": 0.7, "D(G(z))/discriminator_turn": 0.3,
+                    "speed/images_per_s": 512.4})
+    assert text == "loss D 1.250 G 0.500  D(x) 0.70  D(G(z)) 0.30  512 img/s"
+    monkeypatch.setattr("gancli.monitor.screen.LINE_EVERY_S", 0)
+    screen = Screen("training", 4000)
+    screen.update(1000, text)
+    screen.close()
+    printed = capfd.readouterr().err
+    assert "training: 1/4 kimg  loss D 1.250" in printed and "s left" in printed
