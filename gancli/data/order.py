@@ -1,15 +1,9 @@
 """The order in which examples are shown: a pure function of (seed, domain, position), so that resuming is free."""
 
-from hashlib import blake2b
-
 import torch
 from torch import Tensor
 
-
-def mixed_seed(*parts: int) -> int:
-    """Return 63 well mixed bits of the numbers, for a torch.Generator."""
-    text = "/".join(str(int(part)) for part in parts)
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+from gancli.seeds import mix
 
 
 class Order:
@@ -41,7 +35,7 @@ class Order:
 
     def _drawn(self, epoch: int) -> tuple[Tensor, Tensor, Tensor | None]:
         if epoch not in self._epochs:
-            generator = torch.Generator().manual_seed(mixed_seed(self._seed, epoch, self._domain))
+            generator = torch.Generator().manual_seed(mix(self._seed, epoch, self._domain))
             rows = torch.randperm(self.count, generator=generator)
             flips = torch.rand(self.count, generator=generator) < 0.5 if self._flips else None
             while len(self._epochs) > 1:

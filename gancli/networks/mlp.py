@@ -27,7 +27,7 @@ def _shaped(x: Tensor, shape: tuple[int, ...], unit_range: bool) -> Tensor:
 
 
 class MLPFeatures(nn.Module):
-    """Hidden layers, each linear, normalised except the first, and (leaky) ReLU (Donahue 2017, appendix C).
+    """Hidden layers, each linear, normalised except the first, and (leaky) ReLU (as Donahue 2017's code for MNIST).
 
     The norm is free of parameters.  A condition joins every layer through a linear map of its own.
     """
@@ -66,7 +66,7 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """LeakyReLU layers over an example and, where there is one, its condition (Donahue 2017, appendix C)."""
+    """LeakyReLU layers over an example and, where there is one, its condition (as Donahue 2017's code for MNIST)."""
 
     def __init__(self, shape: tuple[int, ...], units: int, layers: int, unit_range: bool, norm: str,
                  condition_size: int = 0) -> None:
@@ -80,7 +80,7 @@ class MLPDiscriminator(nn.Module):
 
 
 class MLPEncoder(nn.Module):
-    """An example through LeakyReLU layers to a latent in [-1, 1] (Donahue 2017, appendix C)."""
+    """An example through LeakyReLU layers to a latent in [-1, 1] (as Donahue 2017's code for MNIST)."""
 
     def __init__(self, shape: tuple[int, ...], units: int, layers: int, unit_range: bool, latent_size: int) -> None:
         super().__init__()

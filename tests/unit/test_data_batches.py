@@ -6,9 +6,10 @@ import torch
 from data_composing import load
 
 from gancli.data.dataset import Data, in_turn, mirrored, normalized
-from gancli.data.order import Order, mixed_seed
+from gancli.data.order import Order
 from gancli.data.spec import DataSpec
 from gancli.data.store import Decoded
+from gancli.seeds import mix
 
 CPU = torch.device("cpu")
 
@@ -125,7 +126,7 @@ def test_in_turn_with_a_class_that_is_absent():
 
 
 def test_seeds_are_mixed():
-    seeds = [mixed_seed(a, b, c) for a in range(8) for b in range(8) for c in range(4)]
+    seeds = [mix(a, b, c) for a in range(8) for b in range(8) for c in range(4)]
     assert len({seed & 0xFFFFFFFF for seed in seeds}) == 256 and all(0 <= seed < 2**63 for seed in seeds)
 
 
