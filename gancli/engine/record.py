@@ -116,13 +116,16 @@ class Record:
     # During training
 
     def due(self, progress: Progress, shown: int, stopping: bool) -> set[str]:
-        """Return what is to be recorded after a round that showed so many images; everything at the end of the run."""
+        """Return what is to be recorded after a round that showed so many images; everything at the end of the run.
+
+        Figures are recorded with everything else, too: the means are those since the last time.
+        """
         trainer = self.plan.trainer
         every = {"figures": trainer.record_kimg, "pictures": trainer.sample_kimg, "checkpoint": trainer.checkpoint_kimg}
         before, now = progress.images - shown, progress.images
         due = {name for name, kimg in every.items() if now >= progress.total or
                int(now // (1000 * kimg)) > int(before // (1000 * kimg))}
-        return due | {"figures", "checkpoint"} if stopping else due
+        return due | {"checkpoint"} if stopping else due
 
     def figures(self, figures: dict[str, float], progress: Progress) -> None:
         """Record the means since the last tick."""

@@ -24,7 +24,7 @@ from gancli.runs.checkpoint import read
 from gancli.seeds import mix
 
 RANK = 0
-BUILD_STREAM, PROBE_STREAM = 1 << 32, 1 << 33  # kept apart from the streams of turns, which are small integers
+BUILD_STREAM = 1 << 32  # kept apart from the streams of turns, which are small integers
 
 
 def train(plan: Plan) -> Outcome:
@@ -84,8 +84,7 @@ def train(plan: Plan) -> Outcome:
                     index, batch = batches["generator"]
                     torch.manual_seed(mix(plan.seed, RANK, begun, index))
                     figures |= after_step(players["generator"], batch, progress)
-                if "figures" in due:
-                    record.figures(figures, progress)
+                record.figures(figures, progress)
                 if "pictures" in due:
                     record.pictures(progress)
                 if "checkpoint" in due:
