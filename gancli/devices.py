@@ -9,6 +9,7 @@ from gancli.errors import UserError, near
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 KEEP_BYTES = 1 << 30  # freed memory that the C library keeps for the next allocation
+OLD_KEEP_BYTES = 1 << 25
 
 
 def _available() -> list[str]:
@@ -66,7 +67,8 @@ def keep_freed_memory() -> None:
     try:
         library = ctypes.CDLL("libc.so.6")
         mmap_threshold, trim_threshold = -3, -1
-        library.mallopt(mmap_threshold, KEEP_BYTES)
+        if not library.mallopt(mmap_threshold, KEEP_BYTES):  # older versions take at most half a heap
+            library.mallopt(mmap_threshold, OLD_KEEP_BYTES)
         library.mallopt(trim_threshold, KEEP_BYTES)
     except (OSError, AttributeError):
         return  # another C library: nothing to set

@@ -32,7 +32,7 @@ def test_kill_and_resume_twenty_times(tmp_path):
         deadline = time.monotonic() + 120
         while newest(killed) == before and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
-        time.sleep(moments.uniform(0, 0.6))
+        time.sleep(moments.uniform(0, 0.3))
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
         errors = process.communicate()[1]
