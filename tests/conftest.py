@@ -1,5 +1,6 @@
 """Fixtures of every tier."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tensors here are tiny, and threads that wait for each other cost more
 sys.path.insert(0, str(Path(__file__).parent))
 
 
