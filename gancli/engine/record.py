@@ -47,7 +47,8 @@ class Record:
     def __enter__(self) -> "Record":
         earlier = read_status(self.dir)
         if earlier is not None:
-            self.status = replace(self.status, started=earlier.started, images=earlier.images, figures=earlier.figures)
+            self.status = replace(self.status, started=earlier.started, images=earlier.images, figures=earlier.figures,
+                                  best=earlier.best, alarms=earlier.alarms)
         try:
             self.dir.mkdir(parents=True, exist_ok=True)
             write_status(self.dir, self.status)

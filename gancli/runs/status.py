@@ -22,6 +22,8 @@ class Status:
     why: str = ""  # why it failed or stopped, one sentence
     images: int = 0  # real images shown
     figures: dict[str, float | None] = field(default_factory=dict)  # latest or final; None where it was not finite
+    best: dict | None = None  # of the metric that `best` follows: {"metric", "value", "images"}
+    alarms: list[dict] = field(default_factory=list)  # of the diagnosis: {"name", "images", "evidence", "advice"}
     overrides: list[str] = field(default_factory=list)  # of the command line
     started: str = ""  # UTC, ISO 8601
     ended: str | None = None
