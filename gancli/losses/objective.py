@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from gancli.gradients import halves_apart
 from gancli.losses.adversarial import rule_of
 from gancli.losses.options import LossOptions
 from gancli.losses.penalties import (
@@ -29,7 +30,7 @@ class Objective:
     def __init__(self, options: LossOptions) -> None:
         self.options = options
         self.rule = rule_of(options)
-        self.one_pass = False  # real and fake share one forward pass: the model allows it where no batch statistic forbids
+        self.one_pass = False  # real and fake share one forward pass: the model allows it where no layer forbids
 
     def discriminator(self, judge: Judge, real: Inputs, fake: Inputs, turn: int) -> tuple[Tensor, Scalars]:
         """Return the discriminator's loss with the penalties due on this turn (counted from 0), and its parts."""
@@ -64,8 +65,8 @@ class Objective:
         if not self.one_pass:
             return judge(*real).float(), judge(*fake).float()
         both = (torch.cat((x, g.to(x.dtype))) for x, g in zip(real, fake, strict=True))
-        real_outputs, fake_outputs = judge(*both).float().split((len(real[0]), len(fake[0])))
-        return real_outputs, fake_outputs
+        with halves_apart():
+            return judge(*both).float().chunk(2)
 
     def _penalties(self, judge: Judge, real: Inputs, fake: Inputs, turn: int):
         """Yield (name, weight, value) of each penalty that is due; a lazy one weighs its interval more."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from gancli.gradients import inputs_only
+
 Judge = Callable[..., Tensor]
 Inputs = tuple[Tensor, ...]
 
@@ -26,7 +28,8 @@ def squared_gradient_norms(judge: Judge, inputs: Inputs) -> Tensor:
         inputs = tuple(x.requires_grad_() if x.is_floating_point() else x for x in _float32(inputs))
         outputs = judge(*inputs).float().reshape(len(inputs[0]), -1)
         watched = [x for x in inputs if x.is_floating_point()]
-        gradients = torch.autograd.grad(outputs.mean(1).sum(), watched, create_graph=True)
+        with inputs_only():
+            gradients = torch.autograd.grad(outputs.mean(1).sum(), watched, create_graph=True)
         return sum(gradient.square().flatten(1).sum(1) for gradient in gradients)
 
 

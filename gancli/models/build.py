@@ -10,7 +10,7 @@ from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
 from gancli.models.model import Model
 from gancli.networks.initialization import orthogonal_init, spectral_norm
-from gancli.networks.layers import mixes_examples
+from gancli.networks.layers import mixes_halves
 from gancli.options import typed
 from gancli.registry import models
 
@@ -53,5 +53,5 @@ def build_model(options: Any, objective: Objective, spec: DataSpec) -> Model:
     judges = model.players["discriminator"]
     if objective.options.spectral_norm:
         spectral_norm(judges)
-    objective.one_pass = not any(mixes_examples(judge) for judge in judges)
+    objective.one_pass = not any(mixes_halves(judge) for judge in judges)
     return model

@@ -8,11 +8,11 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu
 
+from gancli.networks.convolution import KERNEL, Doubling, Halving
 from gancli.networks.initialization import normal_init
 from gancli.networks.layers import norm_layer
 
 WEIGHT_STD = 0.02  # Radford 2016, section 4
-KERNEL = 4
 WIDEST = 8  # times `width`: the paper's 64x64 networks end at 8 times their first width
 
 
@@ -47,8 +47,7 @@ class DCGANGenerator(nn.Module):
         for i, (small, large) in enumerate(pairwise(sizes)):
             last = i == len(widths) - 1
             odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
-            self.layers.append(nn.ConvTranspose2d(widths[i], channels if last else widths[i + 1], KERNEL, stride=2,
-                                                  padding=1, output_padding=odd, bias=last))
+            self.layers.append(Doubling(widths[i], channels if last else widths[i + 1], bias=last, odd=odd))
         normal_init(self, WEIGHT_STD)
 
     def forward(self, z: Tensor) -> Tensor:  # [N, Z] -> [N, C, H, W] in [-1, 1]
@@ -72,7 +71,7 @@ class ConvFeatures(nn.Module):
         widths = feature_widths(width, len(sizes) - 1)
         kinds = ["none", *[norm] * (len(widths) - 1)]
         self.layers = nn.ModuleList(
-            nn.Conv2d(inputs, outputs, KERNEL, stride=2, padding=1, bias=kind == "none")
+            Halving(inputs, outputs, bias=kind == "none")
             for inputs, outputs, kind in zip([channels, *widths], widths, kinds, strict=False))
         self.norms = nn.ModuleList(norm_layer(kind, outputs) for outputs, kind in zip(widths, kinds, strict=True))
         self.conditions = nn.ModuleList(

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gancli.gradients import halves_apart
+
 NORMS = ("batch", "layer", "instance", "none")
 
 
@@ -28,6 +30,13 @@ def norm_layer(kind: str, channels: int, affine: bool = True) -> nn.Module:
 class _BatchNormAnyDim(_BatchNorm):
     """Batch norm over everything but dimension 1 (Ioffe & Szegedy 2015)."""
 
+    halves_apart = True  # obeys the switch of that name
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (halves_apart.on and self.training):
+            return super().forward(x)
+        return torch.cat([super(_BatchNormAnyDim, self).forward(half) for half in x.chunk(2)])
+
     def _check_input_dim(self, x: Tensor) -> None:
         if x.dim() < 2:
             raise ValueError(f"batch norm needs [N, C, ...], not {tuple(x.shape)}")
@@ -48,10 +57,21 @@ class Maxout(nn.Module):
 def mixes_examples(module: nn.Module) -> bool:
     """Whether an example's output depends on the rest of its batch (batch norm, minibatch layers).
 
-    Where it does, real and fake images must not share a forward pass.  A layer of another kind says so by an
-    attribute `mixes_examples = True`.
+    A layer of another kind says so by an attribute `mixes_examples = True`.
     """
-    return any(isinstance(part, _BatchNorm) or getattr(part, "mixes_examples", False) for part in module.modules())
+    return any(map(_mixes, module.modules()))
+
+
+def mixes_halves(module: nn.Module) -> bool:
+    """Whether real and fake images must not share a forward pass, even with gancli.gradients.halves_apart.
+
+    A layer that mixes examples, but then of each half of the batch alone, has an attribute `halves_apart = True`.
+    """
+    return any(_mixes(part) and not getattr(part, "halves_apart", False) for part in module.modules())
+
+
+def _mixes(part: nn.Module) -> bool:
+    return isinstance(part, _BatchNorm) or getattr(part, "mixes_examples", False)
 
 
 def label_weights(labels: Tensor, classes: int) -> Tensor:

@@ -239,13 +239,19 @@ def test_batch_norm_gives_way_to_layer_norm_under_a_gradient_penalty():
     assert adapt({**maxout, "backbone": "conv"}, compose_loss("wgan_gp"))[0]["discriminator_norm"] == "layer"
 
 
-def test_one_pass_unless_the_discriminator_mixes_examples():
-    assert not compose_model("dcgan").objective.one_pass
-    for loss, changes in (("nonsaturating", {"discriminator_norm": "instance"}), ("wgan_gp", {})):
-        model = compose_model("dcgan", compose_loss(loss), **changes)
-        assert model.objective.one_pass and mixes_examples(model.generator)
-        assert not mixes_examples(model.discriminator)
-    assert compose_model("gan").objective.one_pass
+def test_one_pass_over_real_and_fake_changes_no_number():
+    for name, changes in (("dcgan", {}), ("dcgan", {"discriminator_norm": "instance"}), ("bigan", {"backbone": "conv"})):
+        model = compose_model(name, **changes)
+        assert model.objective.one_pass
+        batch = batch_for(model.spec)
+        losses = []
+        for one_pass in (True, False):
+            model.objective.one_pass = one_pass
+            torch.manual_seed(0)
+            losses.append(model.player_loss("discriminator", batch, Progress(total=100))[0])
+        torch.testing.assert_close(*losses)
+    assert mixes_examples(compose_model("dcgan").discriminator)
+    assert not mixes_examples(compose_model("dcgan", compose_loss("wgan_gp")).discriminator)
 
 
 def test_stabilisers_reach_every_weight():

@@ -1,0 +1,96 @@
+"""Our strided convolutions against the library's, and one pass over real and fake against two."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from gancli.gradients import halves_apart, inputs_only, library_kernels
+from gancli.networks.convolution import Doubling, Halving
+from gancli.networks.layers import mixes_examples, mixes_halves, norm_layer
+
+# (layer, inputs, outputs, height, width): few channels, many channels over small maps, neither, odd sizes
+CASES = [(Halving, 1, 8, 8, 12), (Halving, 3, 8, 8, 8), (Halving, 160, 16, 8, 8), (Halving, 16, 24, 8, 8),
+         (Halving, 3, 8, 9, 7), (Doubling, 8, 1, 4, 6), (Doubling, 8, 3, 4, 4), (Doubling, 16, 160, 4, 4),
+         (Doubling, 16, 24, 4, 4)]
+
+
+def results(layer: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+    """Return output, first gradients and the gradients of a penalty on the input's gradient."""
+    x = x.clone().requires_grad_()
+    y = layer(x)
+    first = torch.autograd.grad((y * torch.sin(y.detach() * 3)).sum(), [x, *layer.parameters()], retain_graph=True)
+    with inputs_only():
+        (slope,) = torch.autograd.grad((y ** 2).sum(), x, create_graph=True)
+    second = torch.autograd.grad((slope ** 2).sum(), [x, *layer.parameters()])
+    return [y, *first, *second]
+
+
+@pytest.mark.parametrize(("kind", "inputs", "outputs", "height", "width"), CASES)
+@pytest.mark.parametrize("bias", [True, False])
+def test_equal_the_library_up_to_second_gradients(kind, inputs, outputs, height, width, bias):
+    torch.manual_seed(0)
+    layer = kind(inputs, outputs, bias=bias).double()
+    x = torch.randn(3, inputs, height, width, dtype=torch.float64)
+    ours = results(layer, x)
+    with library_kernels():
+        theirs = results(layer, x)
+    assert len(ours) == len(theirs) == (7 if bias else 5)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+def test_the_cases_are_all_there():
+    assert len(CASES) == 9
+
+
+def test_one_channel_keeps_the_channels_innermost():
+    x = torch.randn(2, 1, 8, 8)
+    y = Halving(1, 4)(x)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert Halving(1, 4)(Doubling(4, 1)(y)).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_odd_maps_are_doubled_to_their_size():
+    layer = Doubling(4, 3, odd=(1, 0))
+    assert layer(torch.zeros(2, 4, 4, 4)).shape == (2, 3, 9, 8)
+
+
+def test_autocast_reaches_into_them():
+    layer = Halving(3, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(torch.randn(2, 3, 8, 8))
+    assert y.dtype == torch.bfloat16
+    y.float().sum().backward()
+    assert layer.weight.grad.dtype == torch.float32
+
+
+def test_weights_get_no_gradient_where_only_inputs_are_asked_for():
+    layer = Halving(3, 4)
+    x = torch.randn(2, 3, 8, 8, requires_grad=True)
+    with inputs_only():
+        layer(x).sum().backward()
+    assert x.grad is not None and layer.weight.grad is None and layer.bias.grad is None
+
+
+def test_halves_have_statistics_of_their_own():
+    torch.manual_seed(0)
+    apart = nn.Sequential(nn.Conv2d(2, 3, 3), norm_layer("batch", 3))
+    together = copy.deepcopy(apart)
+    real, fake = torch.randn(4, 2, 6, 6), 3 + 2 * torch.randn(4, 2, 6, 6)
+    expected = torch.cat([apart(real), apart(fake)])
+    with halves_apart():
+        found = together(torch.cat([real, fake]))
+    torch.testing.assert_close(found, expected)
+    for mine, other in zip(together.buffers(), apart.buffers(), strict=True):
+        torch.testing.assert_close(mine, other)
+    assert not torch.allclose(together(torch.cat([real, fake])), expected)
+
+
+def test_a_layer_that_mixes_its_batch_forbids_one_pass_unless_it_keeps_halves_apart():
+    other = nn.Identity()
+    other.mixes_examples = True
+    assert mixes_examples(norm_layer("batch", 3)) and not mixes_halves(norm_layer("batch", 3))
+    assert mixes_halves(nn.BatchNorm2d(3)) and mixes_halves(nn.Sequential(other))
+    assert not mixes_examples(norm_layer("layer", 3))
