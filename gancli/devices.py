@@ -2,6 +2,7 @@
 
 import ctypes
 import platform
+import sys
 
 import torch
 
@@ -72,3 +73,16 @@ def keep_freed_memory() -> None:
         library.mallopt(trim_threshold, KEEP_BYTES)
     except (OSError, AttributeError):
         return  # another C library: nothing to set
+
+
+def start_quickly() -> None:
+    """Keep torch's optimizers from importing its compiler, which this process does not use, at their first call.
+
+    They are wrapped so that the compiler leaves them alone, and the wrapper imports it (1 to 2 s) to find out how.
+    """
+    if "torch._dynamo" in sys.modules:
+        return
+    for method in vars(torch.optim.Optimizer).values():
+        wrapped = getattr(method, "__wrapped__", None)
+        if wrapped is not None and getattr(method, "__module__", "").startswith("torch."):
+            wrapped.__dynamo_disable = wrapped

@@ -1,5 +1,6 @@
 """A player's turn: gradients of its own networks, one optimizer step, and the guard against non-finite numbers."""
 
+import inspect
 import math
 from contextlib import nullcontext
 
@@ -68,6 +69,7 @@ class Player:
         self.parameters = list(dict.fromkeys(p for module in model.players[name] for p in module.parameters()))
         self.device = self.parameters[0].device
         self.optimizer = build_optimizer(optimizer, name, self.parameters)
+        self._bare_step = inspect.unwrap(type(self.optimizer).step)  # the wrappers import torch's compiler: 2 s at the start
         self.base_lr = optimizer.lr_of(name)
         self.tripped = torch.zeros((), device=self.device)  # 1 once a number was not finite (accelerators)
 
@@ -108,7 +110,8 @@ class Player:
     def _step(self, progress: Progress) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(progress)
-        self.optimizer.step()
+        with torch.no_grad():
+            self._bare_step(self.optimizer)
         self.model.after_step(self.name)
         progress.turns[self.name] = progress.turns.get(self.name, 0) + 1
 

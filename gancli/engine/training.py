@@ -7,7 +7,7 @@ from torch import nn
 
 from gancli.data.dataset import load_data
 from gancli.data.spec import Batch
-from gancli.devices import keep_freed_memory, pick_device, pick_precision
+from gancli.devices import keep_freed_memory, pick_device, pick_precision, start_quickly
 from gancli.engine.averages import Average
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
@@ -33,6 +33,7 @@ def train(plan: Plan) -> Outcome:
     device = pick_device(plan.device)
     precision = pick_precision(plan.trainer.precision, device)
     keep_freed_memory()
+    start_quickly()
     with Record(plan, device, precision) as record:
         data = load_data(plan.dataset, plan.data_dir, device, plan.seed, record.loading)
         record.describe_data(data)
