@@ -1,0 +1,1 @@
+"""Measures of generated samples: pure functions on features, images and points; the catalog of their names."""
