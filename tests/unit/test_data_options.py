@@ -15,7 +15,8 @@ from gancli.options import typed
 from gancli.registry import datasets
 
 EXPECTED = ["celeba", "cifar10", "cifar100", "digits", "emnist", "fashion_mnist", "folder", "grid", "kmnist", "lsun",
-            "mixture_1d", "mnist", "npz", "paired", "ring", "stl10", "svhn", "swiss_roll", "unpaired", "usps"]
+            "mixture_1d", "mnist", "npz", "paired", "ring", "stacked_digits", "stl10", "svhn", "swiss_roll", "unpaired",
+            "usps"]
 
 
 def test_conf_files_and_registry_agree():
@@ -65,6 +66,10 @@ WRONG = [
     ("ring", {"std": -1}, "at least 0"),
     ("ring", {"count": 0}, "at least 1"),
     ("mixture_1d", {"stds": [0.1]}, "one length"),
+    ("stacked_digits", {"digits": "mnits"}, "did you mean mnist"),
+    ("stacked_digits", {"split": "test"}, "dataset.holdout=0.1"),
+    ("stacked_digits", {"digits": "mnist", "holdout": 0.1}, "MNIST has a test split"),
+    ("stacked_digits", {"count": 0}, "at least 1"),
     ("mnits", {}, "did you mean"),
 ]
 
@@ -77,7 +82,7 @@ def test_a_wrong_option_is_named(name, changes, said, tmp_path):
 
 
 def test_number_of_wrong_options():
-    assert len(WRONG) == 25
+    assert len(WRONG) == 29
 
 
 def test_holdout_is_a_partition_that_added_files_do_not_move():

@@ -107,6 +107,44 @@ def test_idx_sets(name, folder, changes, prefix, packed, tmp_path):
     assert torch.equal(data.batch(0, 30).labels, expected) and len(order) == 30
 
 
+def test_stacked_digits_are_three_labelled_digits(tmp_path):
+    data = load("stacked_digits", tmp_path, size=8, count=3000)
+    assert data.spec.count == 3000 and data.spec.shape == (3, 8, 8) and data.spec.classes[42] == "042"
+    default = inspected("stacked_digits", tmp_path)
+    assert (default.shape, default.count) == ((3, 32, 32), 50000)
+    from sklearn.datasets import load_digits
+
+    known = {image.astype(int).tobytes(): label for image, label in zip(*load_digits(return_X_y=True), strict=True)}
+    batch = data.batch(0, 200)
+    pixels = torch.round((batch.real + 1) * 8).long().flatten(2).numpy()
+    assert [int("".join(str(known[channel.tobytes()]) for channel in image)) for image in pixels] == batch.labels.tolist()
+    assert len(set(data.batch(0, 3000).labels.tolist())) > 900 and list(tmp_path.iterdir()) == []
+
+
+def test_stacked_digits_have_a_seed_and_a_split_of_digits(tmp_path):
+    prints = [load("stacked_digits", tmp_path, size=8, count=50, seed=seed, data_seed=data_seed).fingerprint
+              for seed, data_seed in ((0, 0), (1, 0), (0, 1))]
+    assert prints[0] == prints[1] != prints[2]
+    halves = {split: load("stacked_digits", tmp_path, size=8, count=800, holdout=0.2, split=split)
+              for split in ("train", "test")}
+    pixels = {split: {channel.numpy().tobytes() for channel in data.batch(0, 800).real.flatten(0, 1)}
+              for split, data in halves.items()}
+    assert not pixels["train"] & pixels["test"] and 250 < len(pixels["test"]) < 450
+    assert load("stacked_digits", tmp_path, size=8, count=100, limit=30).spec.count == 30
+
+
+def test_stacked_digits_of_mnist_files(tmp_path):
+    images, labels = np.repeat(np.arange(10), 784).reshape(10, 28, 28) * 20, np.arange(10)
+    write_idx(tmp_path / "MNIST/raw/train-images-idx3-ubyte", images)
+    write_idx(tmp_path / "MNIST/raw/train-labels-idx1-ubyte", labels)
+    data = load("stacked_digits", tmp_path, digits="mnist", count=40, size=None)
+    batch = data.batch(0, 40)
+    levels = torch.round((batch.real[:, :, 5, 5] + 1) * 127.5 / 20).long()
+    assert data.spec.shape == (3, 28, 28) and torch.equal(levels @ torch.tensor([100, 10, 1]), batch.labels)
+    missing = open_source(dataset_values("stacked_digits", digits="mnist"), tmp_path / "elsewhere")
+    assert missing.inspect().count == 50000 and "dataset=mnist is not in" in missing.notes[0]
+
+
 def test_a_damaged_idx_file_is_found_by_the_check(tmp_path):
     raw = tmp_path / "MNIST/raw"
     write_idx(raw / "train-images-idx3-ubyte", np.zeros((5, 28, 28)))
