@@ -95,7 +95,9 @@ MEASURES = (
             "Metz 2017; Srivastava 2017, section 4.1", needs_features=True, needs_classifier=True, needs_labels=True,
             needs_images=True),
     Measure("nearest", (Figure("memorization", None, "distance to the training data over that of held-out real images; "
-                               "near 0: copies"),), None,
+                               "near 0: copies"),
+                        Figure("nearer_share", None, "chance that a sample is nearer to the training data than a held-out "
+                               "real image: about a half; 1: all copies")), None,
             "The training images nearest to the samples, side by side: does the generator copy?",
             "Meehan 2020, section 3 (the ratio's idea)", has_grid=True),
 )

@@ -33,7 +33,7 @@ class Moments:
         n = len(features)
         if not n:
             return
-        batch = features.detach().to(self.mean.device, torch.float64)
+        batch = features.detach().to(self.mean.device).to(torch.float64)
         mean = batch.mean(0)
         shift = mean - self.mean
         rows = batch - mean

@@ -35,7 +35,7 @@ def toy_coverage(points: Tensor, centers: Tensor, stds: Tensor, weights: Tensor)
 
     A sample belongs to the center that is nearest in that mode's standard deviations, and is good within 3 of them.
     """
-    modes = len(centers)
+    modes, points = len(centers), points.cpu()
     scaled = (points.double()[:, None] - centers.double()[None]).norm(dim=2) / stds.double().clamp_min(1e-12)  # [N, M]
     nearest = scaled.min(1)
     good = nearest.values <= GOOD_STDS
@@ -47,7 +47,7 @@ def toy_coverage(points: Tensor, centers: Tensor, stds: Tensor, weights: Tensor)
 
 def class_coverage(predicted: Tensor, real_counts: Tensor) -> ClassCoverage:
     """Return the coverage of predicted classes [N] against the data's histogram [M]."""
-    counts = torch.bincount(predicted, minlength=len(real_counts))
+    counts = torch.bincount(predicted.cpu(), minlength=len(real_counts))
     return ClassCoverage(int((counts > 0).sum()), divergence(counts, real_counts), counts)
 
 

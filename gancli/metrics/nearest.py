@@ -64,9 +64,8 @@ def memorization(generated: Tensor, held_out: Tensor) -> Memorization:
     Without held-out examples, take training examples with `own`, each without itself.  The share is Mann and Whitney's
     statistic, which Meehan 2020 (section 3) compares; ties count half.
     """
-    ratio = (generated.double().mean() / held_out.double().mean()).item()
-    reference = held_out.double().sort().values
-    values = generated.double()
+    values, reference = generated.cpu().double(), held_out.cpu().double().sort().values
+    ratio = (values.mean() / reference.mean()).item()
     nearer = len(reference) - torch.searchsorted(reference, values, right=True)
     ties = torch.searchsorted(reference, values, right=True) - torch.searchsorted(reference, values)
     share = (nearer + 0.5 * ties).mean().item() / len(reference)

@@ -31,16 +31,16 @@ def path_lengths(generate: Callable[[Tensor], Tensor], features: Callable[[Tenso
     (Zhang 2018), here it is the named extractor's feature space, so that values compare only within one extractor.
 
     Args:
-        generate: latents [N, Z] to images, in float32: a step of 1e-4 vanishes in bf16 or in 8-bit pixels.  Noise and
-            labels must be the same at both calls.
+        generate: latents [N, Z] on the CPU to images, in float32: a step of 1e-4 vanishes in bf16 or in 8-bit pixels.
+            Noise and labels must be the same at both calls.
         features: images to [N, F].
         starts, ends: latents [N, Z], drawn independently.
         times: where on each path, in [0, 1], [N].
         spherical: the great circle, for normal latents; False: the line, for uniform ones and for intermediate spaces.
     """
     along = great_circle if spherical else line
-    starts, ends, times = starts.double(), ends.double(), times.double()
-    first, second = (unit_length(features(generate(along(starts, ends, times + step).to(torch.float32))).double())
+    starts, ends, times = (part.cpu().double() for part in (starts, ends, times))
+    first, second = (unit_length(features(generate(along(starts, ends, times + step).to(torch.float32))).cpu().double())
                      for step in (0.0, epsilon))
     return (first - second).square().sum(1) / epsilon**2
 
@@ -48,7 +48,7 @@ def path_lengths(generate: Callable[[Tensor], Tensor], features: Callable[[Tenso
 def mean_path_length(lengths: Tensor) -> PathLength:
     """Return the mean of path lengths [N] without the longest and the shortest hundredth, as the paper's code does."""
     last = len(lengths) - 1
-    kept = lengths.double().sort().values[math.floor(last * OUTLIERS):math.ceil(last * (1 - OUTLIERS)) + 1]
+    kept = lengths.cpu().double().sort().values[math.floor(last * OUTLIERS):math.ceil(last * (1 - OUTLIERS)) + 1]
     error = kept.std().item() / len(kept) ** 0.5 if len(kept) > 1 else float("nan")
     return PathLength(kept.mean().item(), error, len(kept))
 

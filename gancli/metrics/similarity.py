@@ -3,6 +3,8 @@
 Legend: N images or pairs, C channels, H height, W width.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -55,7 +57,7 @@ def multiscale_similarity(x: Tensor, y: Tensor) -> Tensor:
     scales = scales_for(height, width)
     weights = torch.tensor(WEIGHTS[:scales], dtype=x.dtype, device=x.device)
     weights = weights / weights.sum()
-    window = gaussian_window(min(WINDOW, height - (height + 1) % 2, width - (width + 1) % 2)).to(x)
+    window = gaussian_window(min(WINDOW, height - (height + 1) % 2, width - (width + 1) % 2))
     terms = []
     for scale in range(scales):
         if scale:
@@ -66,7 +68,7 @@ def multiscale_similarity(x: Tensor, y: Tensor) -> Tensor:
     return powers.prod(0).mean(1)
 
 
-def similarity_terms(x: Tensor, y: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+def similarity_terms(x: Tensor, y: Tensor, window: list[float]) -> tuple[Tensor, Tensor]:
     """Return the luminance and the contrast-structure terms at every place (Wang 2004, eq. 6 and 13)."""
     mean_x, mean_y = smoothed(x, window), smoothed(y, window)
     variances = smoothed(x * x, window) - mean_x**2 + smoothed(y * y, window) - mean_y**2
@@ -75,16 +77,19 @@ def similarity_terms(x: Tensor, y: Tensor, window: Tensor) -> tuple[Tensor, Tens
     return luminance, (2 * covariance + C2) / (variances + C2)
 
 
-def gaussian_window(size: int) -> Tensor:
-    """Return a Gaussian [size] that sums to 1."""
-    offsets = torch.arange(size, dtype=torch.float64) - size // 2
-    weights = torch.exp(-offsets**2 / (2 * SIGMA**2))
-    return weights / weights.sum()
+def gaussian_window(size: int) -> list[float]:
+    """Return the weights of a Gaussian window that sum to 1."""
+    weights = [math.exp(-((place - size // 2) ** 2) / (2 * SIGMA**2)) for place in range(size)]
+    return [weight / sum(weights) for weight in weights]
 
 
-def smoothed(images: Tensor, window: Tensor) -> Tensor:
-    """Return images [N, C, H, W] smoothed in both directions, without borders."""
-    n, c, h, w = images.shape
-    planes = images.reshape(n * c, 1, h, w)
-    planes = F.conv2d(F.conv2d(planes, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
-    return planes.view(n, c, *planes.shape[2:])
+def smoothed(images: Tensor, window: list[float]) -> Tensor:
+    """Return images [N, C, H, W] smoothed in both directions, without borders.
+
+    By sums of slices: an accelerator may round the products of a convolution to ten bits (TF32), which the difference
+    of the squares' mean and the mean's square does not survive.
+    """
+    for dim in (2, 3):
+        length = images.shape[dim] - len(window) + 1
+        images = sum(weight * images.narrow(dim, start, length) for start, weight in enumerate(window))
+    return images

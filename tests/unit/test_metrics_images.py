@@ -18,6 +18,7 @@ from gancli.metrics.sliced import (
     reference_of,
     sliced_images,
     sliced_points,
+    thinned,
     transport_cost,
 )
 
@@ -93,6 +94,7 @@ def test_patches_come_from_their_images():
     assert torch.equal(level[:, 0, 0, 0], torch.arange(4.0).repeat_interleave(5))
     places = draw_patches(torch.arange(80.0).view(1, 1, 8, 10), 200, seed=0)[0][:, 0, 0, 0]
     assert sorted(set(places.tolist())) == [0, 1, 2, 3, 10, 11, 12, 13]
+    assert [len(thinned(images, budget)) for budget in (1, 3, 4)] == [1, 2, 4]
     assert (patches_per_image(2000, 32000), patches_per_image(60000, 32000)) == (16, 1)
 
 
