@@ -85,7 +85,8 @@ MEASURES = (
     Measure("modes", (Figure("modes", False, "centers with at least one good sample"),
                       Figure("good_share", False, "share of samples within 3 standard deviations of a center"),
                       Figure("modes_kl", True, "KL divergence of the good samples' modes from the density's, in nats"),
-                      Figure("modes_held", False, "modes with at least a tenth of their share")), "good_share",
+                      Figure("modes_held", False, "modes with at least a tenth of their share of good samples")),
+            "modes_held",  # a collapsed generator's samples are all good, and one stray sample catches a mode
             "Modes of a toy density that the generator catches, and how many of its samples are good.",
             "Metz 2017; Srivastava 2017, section 4.1", needs_points=True),
     Measure("classes", (Figure("classes", False, "classes (modes) that at least one sample is assigned to"),
