@@ -70,7 +70,7 @@ MEASURES = (
                      Figure("density", False, "how many real neighborhoods hold a sample, over k; may exceed 1"),
                      Figure("coverage", False, "share of real images with a sample in their neighborhood")), "coverage",
             "Precision, recall, density and coverage: quality and diversity apart, by nearest neighbors of the features.",
-            "Kynkaanniemi 2019, eq. 1 and 2; Naeem 2020, eq. 3 and 4", needs_features=True, needs_images=True),
+            "Kynkaanniemi 2019, eq. 1 and 2; Naeem 2020, section 3", needs_features=True, needs_images=True),
     Measure("ppl", (Figure("ppl", True, "mean squared feature distance over epsilon squared"),), "ppl",
             "Perceptual path length: how far the image moves for a small step in the latent space.",
             "Karras 2019, section 4.1", needs_features=True, needs_images=True, needs_latents=True),
@@ -100,7 +100,7 @@ MEASURES = (
                         Figure("nearer_share", None, "chance that a sample is nearer to the training data than a held-out "
                                "real image: about a half; 1: all copies")), None,
             "The training images nearest to the samples, side by side: does the generator copy?",
-            "Meehan 2020, section 3 (the ratio's idea)", has_grid=True),
+            "Meehan 2020 (the share)", has_grid=True),
 )
 
 METRICS: dict[str, Measure] = {measure.name: measure for measure in MEASURES}

@@ -49,7 +49,7 @@ def squared_discrepancy(x: Tensor, y: Tensor) -> Tensor:
 
 
 def cubic_kernel(x: Tensor, y: Tensor) -> Tensor:
-    """Return (x . y / D + 1)^3 (Binkowski 2018, eq. 4) as float64 [N, M]; the product runs in the features' precision."""
+    """Return (x . y / D + 1)^3 (Binkowski 2018, section 4) as float64 [N, M]; the product runs in the features' precision."""
     accurate = torch.float32 if x.device.type == "mps" else torch.float64
     base = (x @ y.T).to(accurate).div_(x.shape[1]).add_(1)
     return base.square().mul_(base)

@@ -26,7 +26,7 @@ def compare_manifolds(real: Tensor, generated: Tensor, k: int, piece: int = PIEC
     """Return all four figures of features [N, D] and [M, D].
 
     Precision and recall are Kynkaanniemi 2019, eq. 1 and 2 (who take k = 3 of 50,000), density and coverage Naeem 2020,
-    eq. 3 and 4 (k = 5 of 10,000).  Balls include their surface, as in Kynkaanniemi's eq. 1, so that copies of repeated
+    section 3 (k = 5 of 10,000).  Balls include their surface, as in Kynkaanniemi's eq. 1, so that copies of repeated
     images lie inside; the package prdc leaves it out.  At most `piece` distances are held at a time.
 
     Raises:

@@ -62,7 +62,7 @@ def memorization(generated: Tensor, held_out: Tensor) -> Memorization:
     """Return both figures from the distances [N] and [N'] to the nearest training example.
 
     Without held-out examples, take training examples with `own`, each without itself.  The share is Mann and Whitney's
-    statistic, which Meehan 2020 (section 3) compares; ties count half.
+    statistic, which Meehan 2020 compares; ties count half.
     """
     values, reference = generated.cpu().double(), held_out.cpu().double().sort().values
     ratio = (values.mean() / reference.mean()).item()

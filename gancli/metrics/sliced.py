@@ -104,7 +104,7 @@ def sliced_images(real: Tensor, generated: Tensor, budget: int, directions: int,
 
 
 def sliced_points(real: Tensor, generated: Tensor, directions: int, seed: int, order: int = 2) -> float:
-    """Return the sliced W_order of points [N, P] and [M, P], in the points' unit (Rabin 2012, section 2.3).
+    """Return the sliced W_order of points [N, P] and [M, P], in the points' unit (Rabin 2012).
 
     On the line there is one direction, and the distance is the exact W_order.
     """
