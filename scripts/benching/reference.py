@@ -1,0 +1,139 @@
+"""Plain training loops as public example scripts have them, on the same networks: what gancli is compared with.
+
+A DataLoader decodes, scales and normalises image after image; real and fake go through the discriminator one after
+the other; everything is float32; losses are fetched with .item() at every step.
+"""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from gancli.gradients import library_kernels
+
+TURNS, WEIGHT, LAMBDA_CYCLE, LAMBDA_IDENTITY = 5, 10.0, 10.0, 5.0
+
+
+class Pictures(Dataset):
+    """Images as torchvision's data sets give them: a PIL image a call, transformed."""
+
+    def __init__(self, arrays: list[np.ndarray]) -> None:
+        self.arrays = arrays  # uint8 [N, H, W, C], one for each domain
+        channels = arrays[0].shape[-1]
+        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5] * channels, [0.5] * channels)])
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        pictures = (array[index] for array in self.arrays)
+        return tuple(self.transform(Image.fromarray(p[:, :, 0] if p.shape[2] == 1 else p)) for p in pictures)
+
+
+def batches(arrays: list[np.ndarray], batch: int, device: torch.device) -> Iterator[tuple[Tensor, ...]]:
+    """Yield shuffled batches without end."""
+    loader = DataLoader(Pictures(arrays), batch, shuffle=True, drop_last=True)
+    for _ in itertools.count():
+        for pictures in loader:
+            yield tuple(picture.to(device) for picture in pictures)
+
+
+def optimizers(plan, *networks: nn.Module) -> list[torch.optim.Optimizer]:
+    """Return one optimizer a network with the plan's settings and torch's defaults for the rest."""
+    options = plan.optimizer
+    if options.name == "sgd":
+        return [torch.optim.SGD(n.parameters(), options.lr, options.momentum) for n in networks]
+    return [torch.optim.Adam(n.parameters(), options.lr, tuple(options.betas)) for n in networks]
+
+
+def pair(plan, model, data: Iterator) -> Iterator[int]:
+    """Train a generator against a discriminator with the non-saturating loss; yield the images shown a step."""
+    generator, discriminator, cost = model.generator, model.discriminator, nn.BCEWithLogitsLoss()
+    by_generator, by_discriminator = optimizers(plan, generator, discriminator)
+    for (real,) in data:
+        ones, zeros = torch.ones(len(real), device=real.device), torch.zeros(len(real), device=real.device)
+        by_discriminator.zero_grad()
+        loss_real = cost(discriminator(real), ones)
+        loss_real.backward()
+        fake = generator(model.latents_for(real))
+        loss_fake = cost(discriminator(fake.detach()), zeros)
+        loss_fake.backward()
+        by_discriminator.step()
+        by_generator.zero_grad()
+        loss = cost(discriminator(fake), ones)
+        loss.backward()
+        by_generator.step()
+        (loss_real.item(), loss_fake.item(), loss.item())
+        yield len(real)
+
+
+def wgan_gp(plan, model, data: Iterator) -> Iterator[int]:
+    """Train five critic steps with a gradient penalty to each generator step."""
+    generator, critic = model.generator, model.discriminator
+    by_generator, by_critic = optimizers(plan, generator, critic)
+    while True:
+        shown = 0
+        for _ in range(TURNS):
+            (real,) = next(data)
+            by_critic.zero_grad()
+            fake = generator(model.latents_for(real)).detach()
+            epsilon = torch.rand(len(real), 1, 1, 1, device=real.device)
+            between = (epsilon * real + (1 - epsilon) * fake).requires_grad_()
+            slope = torch.autograd.grad(critic(between).sum(), between, create_graph=True)[0]
+            penalty = ((slope.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+            loss = critic(fake).mean() - critic(real).mean() + WEIGHT * penalty
+            loss.backward()
+            by_critic.step()
+            loss.item()
+            shown += len(real)
+        by_generator.zero_grad()
+        loss = -critic(generator(model.latents_for(real))).mean()
+        loss.backward()
+        by_generator.step()
+        loss.item()
+        yield shown
+
+
+def cyclegan(plan, model, data: Iterator) -> Iterator[int]:
+    """Train two translators and two patch discriminators as Zhu 2017's scripts do, network by network."""
+    to_b, to_a, judge_a, judge_b = model.to_b, model.to_a, model.judge_a, model.judge_b
+    square, absolute = nn.MSELoss(), nn.L1Loss()
+    by_translators, by_a, by_b = optimizers(plan, nn.ModuleList([to_b, to_a]), judge_a, judge_b)
+    for a, b in data:
+        by_translators.zero_grad()
+        identity = absolute(to_b(b), b) + absolute(to_a(a), a)
+        fake_b, fake_a = to_b(a), to_a(b)
+        score_b, score_a = judge_b(fake_b), judge_a(fake_a)
+        adversarial = square(score_b, torch.ones_like(score_b)) + square(score_a, torch.ones_like(score_a))
+        cycle = absolute(to_a(fake_b), a) + absolute(to_b(fake_a), b)
+        loss = adversarial + LAMBDA_CYCLE * cycle + LAMBDA_IDENTITY * identity
+        loss.backward()
+        by_translators.step()
+        losses = [loss]
+        for judge, real, made, optimizer, pool in ((judge_a, a, fake_a, by_a, model.pool_a),
+                                                   (judge_b, b, fake_b, by_b, model.pool_b)):
+            optimizer.zero_grad()
+            on_real, on_made = judge(real), judge(pool.exchange(made.detach()))
+            loss = 0.5 * (square(on_real, torch.ones_like(on_real)) + square(on_made, torch.zeros_like(on_made)))
+            loss.backward()
+            optimizer.step()
+            losses.append(loss)
+        [loss.item() for loss in losses]
+        yield len(a)
+
+
+LOOPS = {"pair": pair, "wgan_gp": wgan_gp, "cyclegan": cyclegan}
+
+
+def steps(kind: str, plan, model, arrays: list[np.ndarray], device: torch.device) -> Iterator[int]:
+    """Return the loop `kind`, which yields the images shown by each generator step; only the library's kernels run."""
+    loop = LOOPS[kind](plan, model, batches(arrays, plan.trainer.batch_size, device))
+    while True:
+        with library_kernels():
+            shown = next(loop)
+        yield shown

@@ -1,0 +1,135 @@
+"""One contestant in a process of its own: trains so many seconds when told to, and says how far it came.
+
+`python worker.py ours|reference WORKLOAD JSON` prints one JSON line a request read from standard input:
+"warm", "run SECONDS", "count", "profile ROUNDS".
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from benching.ceiling import ceilings, needs, synchronize  # noqa: E402
+from benching.reference import steps as reference_steps  # noqa: E402
+from benching.workloads import WORKLOADS  # noqa: E402
+
+from gancli.config.compose import compose  # noqa: E402
+from gancli.config.run import plan_run  # noqa: E402
+from gancli.data.dataset import load_data  # noqa: E402
+from gancli.devices import keep_freed_memory, pick_device, pick_precision  # noqa: E402
+from gancli.engine.averages import Average  # noqa: E402
+from gancli.engine.players import Player  # noqa: E402
+from gancli.engine.plan import Plan  # noqa: E402
+from gancli.engine.rounds import Round  # noqa: E402
+from gancli.gradients import library_kernels  # noqa: E402
+from gancli.losses.objective import Objective  # noqa: E402
+from gancli.models.build import build_model  # noqa: E402
+from gancli.models.model import Progress  # noqa: E402
+from gancli.monitor.scalars import Scalars  # noqa: E402
+from gancli.seeds import mix  # noqa: E402
+
+
+def planned(workload: str, overrides: list[str]) -> Plan:
+    """Return the plan of the workload; nothing is created."""
+    given = [*WORKLOADS[workload].overrides, *overrides]
+    return plan_run(compose("train", given), given)
+
+
+def our_steps(plan: Plan, device: torch.device) -> Iterator[int]:
+    """Play rounds as gancli.engine.training does between two ticks; yield the images shown."""
+    precision = pick_precision(plan.trainer.precision, device)
+    data = load_data(plan.dataset, plan.data_dir, device, plan.seed)
+    model = build_model(plan.model, Objective(plan.loss), data.spec).to(device).train()
+    average = Average(model, plan.trainer.ema_kimg)
+    players = {name: Player(name, model, plan.optimizer, plan.trainer, precision) for name in model.players}
+    game, progress = Round(list(model.players), plan.trainer.discriminator_turns), Progress(total=10**12)
+    scalars = Scalars()
+    while True:
+        shown = 0
+        for index, turn in enumerate(game.turns):
+            if turn.draws:
+                batch = data.batch(progress.images + shown, plan.trainer.batch_size)
+                shown += plan.trainer.batch_size
+            torch.manual_seed(mix(plan.seed, progress.images, index))
+            scalars.add(turn.player, players[turn.player].turn(batch, progress))
+        progress.images += shown
+        average.update(shown, progress)
+        yield shown
+
+
+def their_steps(workload: str, plan: Plan, device: torch.device) -> Iterator[int]:
+    """Return the plain loop on the same networks and images."""
+    model = build_model(plan.model, Objective(plan.loss), plan.spec).to(device).train()
+    path = Path(plan.dataset["path"])
+    files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+    return reference_steps(WORKLOADS[workload].reference, plan, model, [np.load(file, mmap_mode="r") for file in files], device)
+
+
+def timed(steps: Iterator[int], seconds: float, device: torch.device) -> dict[str, float]:
+    """Step for so long and return images a second."""
+    start, images = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        images += next(steps)
+        synchronize(device)
+    return {"images_per_s": images / (time.perf_counter() - start)}
+
+
+def counted(steps: Iterator[int], device: torch.device, precision: str) -> dict[str, float]:
+    """Return the operations and bytes an image needs, and what the hardware does of each in a second."""
+    with library_kernels():
+        shown = next(steps)
+        flops, traffic = needs(lambda: next(steps))
+    product, copied = ceilings(device, precision)
+    return {"flops": flops / shown, "bytes": traffic / shown, "flops_per_s": product, "bytes_per_s": copied}
+
+
+def profiled(steps: Iterator[int], rounds: int, device: torch.device) -> dict[str, float]:
+    """Return milliseconds a round by operator (self time), largest first."""
+    from torch.profiler import ProfilerActivity, profile
+
+    kinds = [ProfilerActivity.CUDA if device.type == "cuda" else ProfilerActivity.CPU]
+    with profile(activities=kinds) as found:
+        for _ in range(rounds):
+            next(steps)
+        synchronize(device)
+    times = {event.key: (event.self_device_time_total if device.type == "cuda" else event.self_cpu_time_total)
+             for event in found.key_averages()}
+    return {key: time / 1000 / rounds for key, time in sorted(times.items(), key=lambda item: -item[1]) if time > 0}
+
+
+def peak_gib(device: torch.device) -> float:
+    """Return the most memory held, of the GPU or of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main(side: str, workload: str, overrides: list[str]) -> None:
+    """Answer requests until standard input ends."""
+    plan = planned(workload, overrides)
+    device = pick_device(plan.device)
+    if side == "ours":
+        keep_freed_memory()
+    steps = our_steps(plan, device) if side == "ours" else their_steps(workload, plan, device)
+    for request in sys.stdin:
+        name, _, argument = request.strip().partition(" ")
+        if name == "warm":
+            answer = {"shown": sum(next(steps) for _ in range(3))}
+        elif name == "run":
+            answer = timed(steps, float(argument), device) | {"peak_gib": peak_gib(device)}
+        elif name == "count":
+            answer = counted(steps, device, pick_precision(plan.trainer.precision, device))
+        elif name == "profile":
+            answer = profiled(steps, int(argument), device)
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))

@@ -1,0 +1,26 @@
+"""What is timed: systems at their paper's batch size, and where their images come from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One row of the table; `reference` names the plain loop in reference.py that trains the same networks."""
+
+    overrides: tuple[str, ...]
+    reference: str
+    shape: tuple[int, int, int]  # C, H, W of the synthetic images
+    paper_batch: int
+    domains: int = 1
+
+
+WORKLOADS = {
+    "dcgan-32x32x1": Workload(("model=dcgan",), "pair", (1, 32, 32), 128),
+    "dcgan-64x64x3": Workload(("model=dcgan",), "pair", (3, 64, 64), 128),
+    "gan-mlp": Workload(("model=gan",), "pair", (1, 28, 28), 100),
+    "wgan_gp-32x32x3": Workload(("model=dcgan", "loss=wgan_gp"), "wgan_gp", (3, 32, 32), 64),
+    "cyclegan-64x64x3": Workload(("model=cyclegan",), "cyclegan", (3, 64, 64), 1, domains=2),
+}
+GPU_BATCH = 1024  # beside the paper's batch, which leaves a large GPU idle
+FILES = 50_000  # images of the folder that `--data` reads
+SIZES = (1_000, 1_000_000)  # images of the stores that `--data` compares
