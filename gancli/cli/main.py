@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 import gancli
-from gancli.cli import interpolate, list, sample, train, validate
+from gancli.cli import diagnose, interpolate, list, sample, train, validate
 from gancli.cli.options import epilog
 from gancli.config.jobs import Stopped
 from gancli.errors import UserError
@@ -36,7 +36,7 @@ app = typer.Typer(cls=Gan, no_args_is_help=True, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog(EXAMPLES))
 
 for name, module, more in (("train", train, train.EXIT_CODES), ("sample", sample, ""), ("interpolate", interpolate, ""),
-                           ("validate", validate, ""), ("list", list, "")):
+                           ("validate", validate, ""), ("list", list, ""), ("diagnose", diagnose, diagnose.EXIT_CODES)):
     app.command(name, epilog=epilog(module.EXAMPLES, more))(module.command)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gancli.devices import describe_device
 from gancli.engine.averages import Average
+from gancli.engine.diagnosis import Diagnosis
 from gancli.engine.gallery import Gallery
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
@@ -40,6 +41,7 @@ class Record:
         self.status = Status.begin(plan.overrides)
         self.screen: Screen | None = None
         self.board: Board | None = None
+        self.diagnosis: Diagnosis | None = None
         self.seconds_before = 0.0  # of training in earlier sittings
 
     # Beginning
@@ -106,6 +108,7 @@ class Record:
                  f"{self.plan.trainer.batch_size}")
         self.gallery = Gallery(self.dir, model, average, data, self.plan.seed)
         self.board = Board(self.dir, progress.images)
+        self.diagnosis = Diagnosis(self.dir, self.plan.config, model, average, data, self.plan.seed)
         if progress.images:
             self.say(f"Continuing from {progress.kimg:g} of {progress.total / 1000:g} kimg")
         self.screen = Screen("training", progress.total, progress.images)
@@ -136,14 +139,22 @@ class Record:
         tags["time/training_s"] = self._seconds()
         tags["memory/peak_gib"] = _peak_bytes(self.device) / 2**30
         self.last_time, self.last_images = now, progress.images
+        tags = self.diagnosis.judge(progress.images, tags)
         self.board.figures(progress.images, tags)
-        self.screen.update(progress.images, summary(tags))
-        self.status = replace(self.status, images=progress.images, figures=self.board.last)
+        for finding in self.diagnosis.new:
+            self.say(finding.sentence)
+            self.board.text(finding.tag, progress.images, f"{finding.evidence} {finding.advice}")
+        for name in self.diagnosis.over:
+            self.say(f"Diagnosis: {name} is over.")
+        self.screen.update(progress.images, summary(tags, self.diagnosis.names))
+        self.status = replace(self.status, images=progress.images, figures=self.board.last, alarms=self.diagnosis.alarms)
 
     def pictures(self, progress: Progress) -> None:
         """Record what the model makes of the fixed latents and data."""
         for name, picture in self.gallery.hang(progress.images).items():
             self.board.picture(name, progress.images, picture)
+        if progress.images:  # an untrained generator has no failure to show
+            self.diagnosis.look(progress)
 
     def checkpoint(self, tensors: dict[str, Tensor], progress: Progress) -> None:
         """Save the state of the run, then remove checkpoints that the policy does not keep."""
@@ -182,6 +193,9 @@ class Record:
         if isinstance(error, KeyboardInterrupt):
             self.status = self.status.end("stopped", "interrupted at once; what came after the last checkpoint is lost")
         elif error is not None:
+            if self.diagnosis is not None:
+                self.diagnosis.ended(error)
+                self.status = replace(self.status, alarms=self.diagnosis.alarms)
             self.status = self.status.end("failed", str(error).splitlines()[0] if str(error) else kind.__name__)
             log.error("".join(traceback.format_exception(kind, error, trace)))
         try:

@@ -85,9 +85,9 @@ def train(plan: Plan) -> Outcome:
                     index, batch = batches["generator"]
                     torch.manual_seed(mix(plan.seed, RANK, begun, index))
                     figures |= after_step(players["generator"], batch, progress)
-                record.figures(figures, progress)
                 if "pictures" in due:
                     record.pictures(progress)
+                record.figures(figures, progress)
                 if "checkpoint" in due:
                     record.checkpoint(collect(model, average, players), progress)
         return record.finish(progress, stop.why if stopping else None)

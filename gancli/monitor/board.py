@@ -50,6 +50,10 @@ class Board:
         """Record a picture, uint8 [H, W, C]."""
         self.events.add_image(name, picture, images, dataformats="HWC")
 
+    def text(self, name: str, images: int, text: str) -> None:
+        """Record a sentence for TensorBoard's TEXT tab."""
+        self.events.add_text(name, text, images)
+
     def hparams(self, settings: dict, figures: dict[str, float]) -> None:
         """Record the settings with the final figures, so that runs can be compared in TensorBoard's HPARAMS tab."""
         plain = {key: value if isinstance(value, (bool, int, float, str)) else str(value) for key, value in settings.items()}

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,14 +12,16 @@ from rich.text import Text
 LINE_EVERY_S = 10.0  # where the output is not a terminal
 
 
-def summary(figures: dict[str, float]) -> str:
-    """Return the figures a person follows, in one line: losses by player, D(x), D(G(z)) and speed."""
+def summary(figures: dict[str, float], alarms: Sequence[str] = ()) -> str:
+    """Return the figures a person follows, in one line: losses by player, D(x), D(G(z)), speed and failures by name."""
     losses = {tag.removeprefix("loss/"): value for tag, value in figures.items() if tag.startswith("loss/")}
     parts = ["loss " + " ".join(f"{player[:1].upper()} {value:.3f}" for player, value in losses.items())] if losses else []
     named = {"D(x)": "D(x)", "D(G(z))/discriminator_turn": "D(G(z))"}
     parts += [f"{label} {figures[tag]:.2f}" for tag, label in named.items() if tag in figures]
     if "speed/images_per_s" in figures:
         parts.append(f"{figures['speed/images_per_s']:.0f} img/s")
+    if alarms:
+        parts.append("! " + ", ".join(alarms))
     return "  ".join(parts)
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from running import ROOT, command, commands_in, environment, gan
 
-HELP = ("main", "train", "sample", "interpolate", "validate", "list")
+HELP = ("main", "train", "sample", "interpolate", "validate", "list", "diagnose")
 README = commands_in((ROOT / "README.md").read_text())
 EXAMPLES = [line.split()[1:] for name in HELP for line in importlib.import_module(f"gancli.cli.{name}").EXAMPLES]
 COMMANDS = list(dict.fromkeys(map(tuple, [*README, *EXAMPLES])))

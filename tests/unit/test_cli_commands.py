@@ -10,13 +10,14 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from gancli.cli import interpolate, main, sample, train, validate
+from gancli.cli import diagnose, interpolate, main, sample, train, validate
 from gancli.cli import list as listing
 from gancli.config import groups
 from gancli.errors import UserError
 from gancli.runs.status import Status, write_status
 
-COMMANDS = {"train": train, "sample": sample, "interpolate": interpolate, "validate": validate, "list": listing}
+COMMANDS = {"train": train, "sample": sample, "interpolate": interpolate, "validate": validate, "list": listing,
+            "diagnose": diagnose}
 
 
 @dataclass
@@ -53,6 +54,8 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gancli.engine.training", SimpleNamespace(train=fake.train))
     monkeypatch.setitem(sys.modules, "gancli.config.validate", SimpleNamespace(report=lambda cfg, given: f"{given}"))
     monkeypatch.setitem(sys.modules, "gancli.explore.commands", SimpleNamespace(sample=paths, interpolate=paths))
+    report = SimpleNamespace(findings=[], seen=["nothing"])
+    monkeypatch.setitem(sys.modules, "gancli.explore.diagnose", SimpleNamespace(diagnose_run=lambda *_: report))
     monkeypatch.chdir(tmp_path)
     return fake
 
@@ -63,7 +66,7 @@ def gan(*arguments: str):
 
 
 def test_every_command_has_examples_at_the_end_of_its_help():
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6
     for name, module in COMMANDS.items():
         lines = gan(name, "--help").stdout.rstrip().splitlines()
         assert tuple(line.strip() for line in lines[-len(module.EXAMPLES):]) == module.EXAMPLES

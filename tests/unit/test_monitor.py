@@ -53,6 +53,7 @@ def test_the_line_a_person_reads(capfd, monkeypatch):
     text = summary({"loss/discriminator": 1.25, "loss/generator": 0.5, "D(x)": 0.7, "D(G(z))/discriminator_turn": 0.3,
                     "speed/images_per_s": 512.4})
     assert text == "loss D 1.250 G 0.500  D(x) 0.70  D(G(z)) 0.30  512 img/s"
+    assert summary({"D(x)": 0.7}, ["mode collapse", "dead units"]) == "D(x) 0.70  ! mode collapse, dead units"
     monkeypatch.setattr("gancli.monitor.screen.LINE_EVERY_S", 0)
     screen = Screen("training", 4000)
     screen.update(1000, text)

@@ -1,0 +1,63 @@
+"""The diagnosis of a run while it trains: it looks at samples at their tick and judges at every tick of figures."""
+
+from pathlib import Path
+from typing import Any
+
+from gancli.engine.averages import Average
+from gancli.engine.gallery import evaluating
+from gancli.engine.players import NonFinite
+from gancli.models.model import Model, Progress
+from gancli.monitor.diagnosis.detectors import diagnose, not_finite
+from gancli.monitor.diagnosis.examination import Examination
+from gancli.monitor.diagnosis.finding import Finding
+from gancli.monitor.diagnosis.history import History, read_history
+from gancli.monitor.diagnosis.setting import Setting
+
+PREFIX = "diagnosis/"
+
+
+class Diagnosis:
+    """Holds the history of the run's figures; a continued run reads what it had written."""
+
+    def __init__(self, run_dir: Path, config: dict[str, Any], model: Model, average: Average | None, data: Any,
+                 seed: int) -> None:
+        self.setting = Setting.of(config)
+        self.history = History(read_history(run_dir / "stats.jsonl"))
+        self.model, self.shown = model, average.model if average is not None else model
+        self.examination = Examination(model, data, seed)
+        self.signals: dict[str, float] = {}
+        self.findings: list[Finding] = []  # failures that last
+        self.new: list[Finding] = []  # of these, what the last tick named first
+        self.over: list[str] = []  # what it no longer saw
+
+    def look(self, progress: Progress) -> None:
+        """Examine samples; the next tick of figures records what is seen."""
+        with evaluating(self.shown), evaluating(self.model):
+            self.signals = self.examination.look(self.shown, self.model, progress)
+
+    def judge(self, images: int, figures: dict[str, float]) -> dict[str, float]:
+        """Run the detectors; return the figures with the signals of a look since the last tick."""
+        figures = figures | {PREFIX + name: value for name, value in self.signals.items()}
+        self.signals = {}
+        self.history.append(images, figures)
+        before = set(self.names)
+        self.findings = diagnose(self.history, self.setting)
+        self.new = [finding for finding in self.findings if finding.name not in before]
+        self.over = sorted(before - set(self.names))
+        return figures
+
+    def ended(self, error: BaseException) -> None:
+        """Note that a number which was not finite ended the run."""
+        if isinstance(error, NonFinite):
+            others = [finding for finding in self.findings if finding.name != "divergence"]
+            self.findings = [not_finite(self.history.images, str(error), self.setting), *others]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the failures that last."""
+        return [finding.name for finding in self.findings]
+
+    @property
+    def alarms(self) -> list[dict[str, Any]]:
+        """What stands in status.json."""
+        return [finding.as_dict() for finding in self.findings]

@@ -1,0 +1,100 @@
+"""`gan diagnose`: what went wrong in a run, from the figures it recorded and, where these lack samples, its checkpoint."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from gancli.data.dataset import data_folder, load_data
+from gancli.errors import UserError
+from gancli.explore.loaded import load
+from gancli.models.model import Progress
+from gancli.monitor.diagnosis.detectors import LATE_LOOKS, SIGNAL, diagnose, not_finite
+from gancli.monitor.diagnosis.examination import Examination
+from gancli.monitor.diagnosis.finding import Finding
+from gancli.monitor.diagnosis.history import Figures, History, read_history
+from gancli.monitor.diagnosis.setting import Setting
+from gancli.registry import load_plugins
+from gancli.runs.checkpoint import CheckpointFolder
+from gancli.runs.find import OUTPUTS, find_run
+from gancli.runs.status import read_status
+
+
+@dataclass
+class Report:
+    """What `gan diagnose` prints."""
+
+    run: Path
+    findings: list[Finding]
+    seen: list[str]  # what was looked at, and what could not be
+
+
+def diagnose_run(text: str, data_dir: str | Path | None = None, device: str = "auto", root: Path | str = OUTPUTS) -> Report:
+    """Diagnose the run that `text` names (see `find_run`).
+
+    Args:
+        data_dir: where the data sets lie; null: where the run had them.  Data are read only for a run whose figures hold
+            no signals of samples.
+
+    Raises:
+        UserError: no such run, or one without a readable configuration.
+    """
+    load_plugins()
+    run = find_run(text, root)
+    config = _config(run)
+    try:
+        setting = Setting.of(config)
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(f"{run / 'config.yaml'} is not that of a training run: give a run of gan train.") from None
+    ticks = read_history(run / "stats.jsonl")
+    seen = [f"{len(ticks)} ticks of figures" if ticks else "no figures: the run recorded none"]
+    looks = sum(any(tag.startswith(SIGNAL) for tag in figures) for _, figures in ticks)
+    if looks:
+        seen.append(f"samples at {looks} of them")
+    else:
+        more, text = _examined(run, config, data_dir, device)
+        ticks = sorted([*ticks, *more], key=lambda tick: tick[0])
+        seen.append(text)
+    if setting.reading is None:
+        seen.append(f"not how strong the discriminator is: the outputs of loss={setting.rule} are on no known scale")
+    history = History(ticks)
+    return Report(run, _with_the_end(diagnose(history, setting), run, history, setting), seen)
+
+
+def _examined(run: Path, config: dict[str, Any], data_dir: str | Path | None,
+              device: str) -> tuple[list[tuple[int, Figures]], str]:
+    """Return one look at the latest checkpoint, counted as if it had lasted, and what to say of it."""
+    path = CheckpointFolder(run).latest()
+    if path is None:
+        return [], "no samples: there is no checkpoint"
+    try:
+        shown, trained = (load(path, device, weights) for weights in ("ema", "raw"))
+        folder = data_folder(data_dir if data_dir is not None else config["data_dir"])
+        data = load_data(config["dataset"], folder, shown.device, config["seed"])
+    except (UserError, KeyError) as error:
+        return [], f"no samples: {error}"
+    examination = Examination(shown.model, data, config["seed"])
+    signals = examination.look(shown.model, trained.model, Progress(total=max(shown.images, 1), images=shown.images))
+    look = {SIGNAL + name: value for name, value in signals.items()}
+    return [(shown.images, look)] * LATE_LOOKS, f"samples of the checkpoint at {shown.kimg:g} kimg"
+
+
+def _with_the_end(findings: list[Finding], run: Path, history: History, setting: Setting) -> list[Finding]:
+    """Return the findings with the alarm of a run that a number ended: such a number reaches no figure."""
+    status = read_status(run)
+    if status is None or status.status != "failed" or any(finding.name == "divergence" for finding in findings):
+        return findings
+    noted = [Finding.from_dict(alarm) for alarm in status.alarms if alarm.get("name") == "divergence"]
+    if not noted and "not finite" in status.why:
+        noted = [not_finite(status.images or history.images, status.why, setting)]
+    return [*noted, *findings]
+
+
+def _config(run: Path) -> dict[str, Any]:
+    try:
+        return OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
+    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError):
+        raise UserError(f"{run} has no readable config.yaml: give a run of gan train.") from None

@@ -1,0 +1,46 @@
+"""What a run's configuration says about how its figures are to be read and what may be changed (torch-free)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PROBABILITY, TARGET, MARGIN, LOGIT_GAP = "probability", "target", "margin", "logit gap"
+READINGS = {"minimax": PROBABILITY, "nonsaturating": PROBABILITY, "maximum_likelihood": PROBABILITY, "lsgan": TARGET,
+            "hinge": MARGIN, "rpgan": LOGIT_GAP}  # of the recorded D(x) and D(G(z)); no entry: they bound nothing
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The loss, the rates and the turns of a run."""
+
+    rule: str
+    reading: str | None  # what the recorded D(x) and D(G(z)) are; None where they are on no known scale
+    saturating: bool  # the generator's loss is flat where the discriminator is sure
+    lr: Mapping[str, float]
+    betas: tuple[float, float] | None  # of Adam
+    discriminator_turns: int
+    penalised: bool  # the discriminator's gradient is held by a penalty or a bound on its weights
+    label_smoothing: float
+    clip_grad_norm: float | None
+    averaged: bool
+    model: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "Setting":
+        """Read a run's resolved configuration (config.yaml)."""
+        loss, optimizer, trainer = config["loss"], config["optimizer"], config["trainer"]
+        rule = loss["rule"]
+        reading = READINGS.get(rule)
+        if rule == "fgan" and loss["divergence"] == "js":
+            reading = PROBABILITY  # g_f of the Jensen-Shannon divergence is log 2 + log D
+        own = {player: optimizer[player]["lr"] for player in ("discriminator", "generator")}
+        return cls(rule, reading, rule == "minimax" or (rule == "fgan" and loss["saturating"]),
+                   {player: optimizer["lr"] if lr is None else lr for player, lr in own.items()},
+                   tuple(optimizer["betas"]) if optimizer["name"] in ("adam", "adamw") else None,
+                   trainer["discriminator_turns"], _penalised(loss), loss["label_smoothing"], trainer["clip_grad_norm"],
+                   trainer["ema_kimg"] is not None, config["model"])
+
+
+def _penalised(loss: Mapping[str, Any]) -> bool:
+    weights = [loss[name]["weight"] for name in ("gradient_penalty", "dragan", "r1", "r2")]
+    return any(weights) or loss["weight_clip"] is not None or loss["spectral_norm"]
