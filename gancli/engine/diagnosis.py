@@ -14,6 +14,7 @@ from gancli.monitor.diagnosis.history import History, read_history
 from gancli.monitor.diagnosis.setting import Setting
 
 PREFIX = "diagnosis/"
+JUDGE_EVERY = 5  # ticks of figures, and whenever samples were looked at: a tick may last milliseconds
 
 
 class Diagnosis:
@@ -36,15 +37,20 @@ class Diagnosis:
             self.signals = self.examination.look(self.shown, self.model, progress)
 
     def judge(self, images: int, figures: dict[str, float]) -> dict[str, float]:
-        """Run the detectors; return the figures with the signals of a look since the last tick."""
+        """Run the detectors where they are due; return the figures with the signals of a look since the last tick."""
         figures = figures | {PREFIX + name: value for name, value in self.signals.items()}
-        self.signals = {}
         self.history.append(images, figures)
+        self.new, self.over = [], []
+        if self.signals or self.history.ticks % JUDGE_EVERY == 0:
+            self._judge()
+        self.signals = {}
+        return figures
+
+    def _judge(self) -> None:
         before = set(self.names)
         self.findings = diagnose(self.history, self.setting)
         self.new = [finding for finding in self.findings if finding.name not in before]
         self.over = sorted(before - set(self.names))
-        return figures
 
     def ended(self, error: BaseException) -> None:
         """Note that a number which was not finite ended the run."""

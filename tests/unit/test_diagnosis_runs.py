@@ -45,12 +45,12 @@ def test_alarms_reach_status_log_screen_and_board_and_end(tmp_path, monkeypatch,
     calls = []
 
     def once(history, setting):
-        calls.append(len(history))
+        calls.append(history.ticks)
         return named("mode collapse", *(["oscillation"] if len(calls) < 3 else []))(history, setting)
 
     monkeypatch.setattr(diagnosis, "diagnose", once)
-    run(tmp_path / "a", *DCGAN, "trainer.kimg=0.016")
-    assert calls == [1, 2, 3, 4]
+    run(tmp_path / "a", *DCGAN, "trainer.kimg=0.024")
+    assert calls == [2, 4, 5, 6]  # with every look, and every five ticks
     assert read_status(tmp_path / "a").alarms == [
         {"name": "mode collapse", "images": 1000, "evidence": "D(x) is 1.", "advice": "Try loss=hinge."}]
     log = (tmp_path / "a/log.txt").read_text()
@@ -64,7 +64,7 @@ def test_alarms_reach_status_log_screen_and_board_and_end(tmp_path, monkeypatch,
 def test_a_continued_run_remembers_the_history(tmp_path, monkeypatch):
     run(tmp_path / "a", *DCGAN, "trainer.kimg=0.016")
     seen = []
-    monkeypatch.setattr(diagnosis, "diagnose", lambda history, setting: seen.append(len(history)) or [])
+    monkeypatch.setattr(diagnosis, "diagnose", lambda history, setting: seen.append(history.ticks) or [])
     training.train(resume(tmp_path / "a", "trainer.kimg=0.024"))
     assert seen == [5, 6]
 

@@ -1,7 +1,7 @@
 """One small pure function for each failure: a run's history and setting in, a finding or nothing out (torch-free).
 
-Where the thresholds come from: `scripts/calibrate_diagnosis` makes sixteen kinds of runs fail on purpose and trains
-seven healthy ones, on 8x8 and 16x16 digits and on points.  Beside each threshold stands what was seen on both
+Where the thresholds come from: `scripts/calibrate_diagnosis` makes fourteen kinds of runs fail on purpose and trains
+eight healthy ones, on 8x8 and 16x16 digits and on points.  Beside each threshold stands what was seen on both
 sides of it there, on seeds 0 and 1; the table on other seeds is in CONTRIBUTING.md.  A detector that has no
 meaning for a loss or a model (no D(x) on a known scale, no samples) is silent.
 """
@@ -36,9 +36,10 @@ TOLD_APART = 0.95  # two-sample accuracy: the samples are nothing like the data
 MISSED = 0.25  # share of real points that no generated point is near
 
 # Mode collapse.  Untrained networks, too, give nearly one image: 0.09 to 0.2 of the data's diversity for the first
-# 10 kimg of healthy runs.  Collapse is to lose diversity, or to move without gaining it.
+# 10 kimg of healthy runs.  Collapse is to lose diversity, or to move for long without gaining it.
 LOW_DIVERSITY, FALLEN = 0.35, 0.5  # of the data's; and of the run's own best
-HOPPING_DIVERSITY, HOPPING_DRIFT = 0.25, 0.4  # healthy early runs drift by 0.3 at such a diversity, hopping ones by 0.7
+HOPPING_DIVERSITY, HOPPING_DRIFT = 0.25, 0.4  # healthy early runs drift by 0.3 at such a diversity, hopping ones by 0.7,
+HOPPING_LOOKS = 10  # as do MLPs that turn out healthy, for their first 7 looks
 NOTHING_LEFT = 0.03  # of the data's diversity
 LOOKS = 5  # that agree
 POINTS_MISSED = 0.5  # share of real points missed after LATE_LOOKS; failing 0.87, healthy 0
@@ -131,9 +132,10 @@ def mode_collapse(history: History, setting: Setting) -> Finding | None:
         return _collapse(images[-empty], f"{about}: they are all the same.", setting)
     if fallen >= 3:
         return _collapse(images[-fallen], f"{about}; it was {best[-1]:.2g}.", setting)
-    if hops >= LOOKS and drift[-LOOKS:].mean() > HOPPING_DRIFT:
-        return _collapse(images[-hops], f"{about}, and from look to look all of them change together, by "
-                         f"{drift[-LOOKS:].mean():.2g}.", setting)
+    restless = drift[-HOPPING_LOOKS:].mean() if hops >= HOPPING_LOOKS else 0.0
+    if restless > HOPPING_DRIFT:
+        return _collapse(images[-hops], f"{about}, and from look to look all of them change together, by {restless:.2g}.",
+                         setting)
     return _missing(history, setting)
 
 

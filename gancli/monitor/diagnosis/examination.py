@@ -24,10 +24,10 @@ from gancli.monitor.diagnosis.signals import (
 from gancli.seeds import mix
 
 STREAM = 1 << 36  # of the latents; kept apart from the engine's and the commands'
-IMAGES, POINTS, TRANSLATED = 256, 512, 32  # examples looked at
+IMAGES, POINTS, TRANSLATED = 128, 512, 32  # examples looked at
 AT_ONCE = 64  # generated in one pass
 ROWS = 16  # classes of a conditional model that are looked at
-LARGEST_REFERENCE = 1 << 22  # values of training examples compared with (16 MiB): 5,349 images of 28x28
+LARGEST_REFERENCE = 1 << 21  # values of training examples compared with (8 MiB): 2,048 images of 32x32
 COPY = 0.5  # of the median distance from real to real: a generated image so near to a training image is a copy
 FAR = 0.25  # of the mean distance of real points: one with no generated point so near is missed
 

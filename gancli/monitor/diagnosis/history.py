@@ -8,47 +8,44 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-FIRST, LAST = 64, 448  # ticks kept, so that a long run costs no more at its end than at its beginning
+FIRST, LAST = 64, 448  # figures of a tag that are kept, so that a long run costs no more at its end than at its beginning
 
 Figures = Mapping[str, float | None]
 
 
 class History:
-    """Ticks in order: images shown, and figures by tag; a figure that was not finite is NaN."""
+    """Series by tag: images shown, and the figure; one that was not finite is NaN."""
 
     def __init__(self, ticks: Iterable[tuple[int, Figures]] = ()) -> None:
-        self._ticks: list[tuple[int, Figures]] = []
+        self._series: dict[str, tuple[list[int], list[float]]] = {}
+        self.ticks = 0
+        self.images = 0  # shown at the last tick
         for images, figures in ticks:
             self.append(images, figures)
 
     def append(self, images: int, figures: Figures) -> None:
-        """Add a tick; from the middle of a long history the oldest is forgotten."""
-        self._ticks.append((images, figures))
-        if len(self._ticks) > FIRST + LAST:
-            del self._ticks[FIRST]
-
-    def __len__(self) -> int:
-        return len(self._ticks)
-
-    @property
-    def images(self) -> int:
-        """Images shown at the last tick."""
-        return self._ticks[-1][0] if self._ticks else 0
-
-    @property
-    def first_images(self) -> int:
-        """Images shown at the first tick."""
-        return self._ticks[0][0] if self._ticks else 0
+        """Add a tick; from the middle of a long series the oldest figure is forgotten."""
+        self.ticks, self.images = self.ticks + 1, images
+        for tag, value in figures.items():
+            known, values = self._series.setdefault(tag, ([], []))
+            known.append(images)
+            values.append(math.nan if value is None or not math.isfinite(value) else float(value))
+            if len(known) > FIRST + LAST:
+                del known[FIRST], values[FIRST]
 
     def tags(self) -> set[str]:
-        """Return every tag that a tick has."""
-        return set().union(*(figures for _, figures in self._ticks))
+        """Return every tag that a tick has had."""
+        return set(self._series)
 
     def series(self, *tags: str) -> tuple[NDArray, ...]:
         """Return the images [T] of the ticks that have all the tags, and a series [T] for each."""
-        rows = [(images, *(_number(figures[tag]) for tag in tags)) for images, figures in self._ticks
-                if all(tag in figures for tag in tags)]
-        return tuple(np.array(rows, float).reshape(-1, 1 + len(tags)).T)
+        found = [self._series.get(tag, ([], [])) for tag in tags]
+        images = found[0][0]
+        if all(others == images for others, _ in found):
+            return np.array(images, float), *(np.array(values, float) for _, values in found)
+        common = set(images).intersection(*(others for others, _ in found))
+        rows = [[value for at, value in zip(*both, strict=True) if at in common] for both in found]
+        return np.array([at for at in images if at in common], float), *(np.array(values, float) for values in rows)
 
 
 def read_history(path: Path) -> list[tuple[int, Figures]]:
@@ -64,6 +61,3 @@ def read_history(path: Path) -> list[tuple[int, Figures]]:
             continue
     return ticks
 
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None or not math.isfinite(value) else float(value)
