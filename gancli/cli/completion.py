@@ -23,6 +23,16 @@ def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         return []
 
 
+def complete_run(incomplete: str) -> list[str]:
+    """Return the runs and sweeps whose id begins so; folders are the shell's own to complete."""
+    from gancli.runs.find import names
+
+    try:
+        return [name for name in names() if name.startswith(incomplete)]
+    except Exception:  # as above
+        return []
+
+
 def candidates(config_name: str, before: list[str], word: str, config_dir: Path | None = None) -> list[str]:
     """Return what `word`, after the overrides `before`, may become: `model=`, `model=dcgan`, `optimizer.lr=`."""
     mark = word[: len(word) - len(word.lstrip("+~"))]

@@ -2,17 +2,22 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gancli.cli.options import ConfigDir
 from gancli.config import groups
+from gancli.errors import UsageError, near
+
+if TYPE_CHECKING:
+    from gancli.runs.find import RunInfo
 
 EXAMPLES = (
     "gan list models",
     "gan list losses --config-dir my_conf",
     "gan list runs",
+    "gan list runs --root outputs/sweep/SWEEP --sort best",
 )
 
 
@@ -29,17 +34,28 @@ class Kind(StrEnum):
 
 _GROUPS = {Kind.models: "model", Kind.losses: "loss", Kind.datasets: "dataset", Kind.optimizers: "optimizer",
            Kind.experiments: "experiment"}
+_COLUMNS = ("id", "status", "kimg", "model", "loss", "dataset", "best", "alarms", "overrides", "path")
 
 
 def command(
     kind: Annotated[Kind, typer.Argument(help="What to list.", show_default=False)],
     root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Where to look for runs.")] = Path("outputs"),
+    sort: Annotated[str | None, typer.Option("--sort", metavar="COLUMN", help="Sort runs by a column; without it the "
+                                             "oldest comes first.")] = None,
+    descending: Annotated[bool | None, typer.Option("--descending/--ascending", show_default=False,
+                                                    help="Largest or smallest first.")] = None,
     config_dir: ConfigDir = None,
 ) -> None:
-    """List what can be chosen, or the runs."""
+    """List what can be chosen, or the runs.
+
+    Of runs it tells the figure by which their best checkpoint was chosen, how many alarms the diagnosis raised, and
+    of a sweep's jobs their overrides.
+    """
     if kind is Kind.runs:
-        _list_runs(root)
+        _list_runs(root, sort, descending)
         return
+    if sort is not None or descending is not None:
+        raise UsageError("--sort and --descending belong to gan list runs.")
     group = _GROUPS[kind]
     found = groups.options(group, config_dir)
     width = max(map(len, found), default=0)
@@ -49,15 +65,42 @@ def command(
         print(f"There are no {kind}.")
 
 
-def _list_runs(root: Path) -> None:
+def _list_runs(root: Path, sort: str | None, descending: bool | None) -> None:
     """Print one line a run."""
     from gancli.cli.table import print_table
     from gancli.runs.find import list_runs
 
+    if sort is not None and sort not in _COLUMNS:
+        raise UsageError(f"There is no column {sort}; {near(sort, _COLUMNS)}")
     runs = list_runs(root)
     if not runs:
         print(f"There are no runs under {root}/; `gan train` makes one.")
         return
-    rows = [(run.id, run.status, f"{run.kimg:g}" if run.kimg is not None else "", run.model or "", run.loss or "",
-             run.dataset or "", str(run.path)) for run in runs]
-    print_table(("id", "status", "kimg", "model", "loss", "dataset", "path"), rows)
+    if sort is not None:
+        runs = _sorted(runs, sort, bool(descending))
+    elif descending:
+        runs = runs[::-1]
+    rows = [(run.id, run.status, f"{run.kimg:g}", run.model, run.loss, run.dataset, _best_text(run.best),
+             str(run.alarms or ""), " ".join(run.overrides) if run.in_sweep else "", str(run.path)) for run in runs]
+    told = [place for place, name in enumerate(_COLUMNS) if name not in ("best", "alarms", "overrides") or
+            any(row[place] for row in rows)]
+    print_table([_COLUMNS[place] for place in told], [[row[place] for place in told] for row in rows])
+
+
+def _sorted(runs: list["RunInfo"], column: str, descending: bool) -> list["RunInfo"]:
+    """Return the runs by a column; by their best figures metric by metric, the best first."""
+    if column != "best":
+        return sorted(runs, key=lambda run: getattr(run, column), reverse=descending)
+
+    from gancli.metrics.catalog import FIGURES
+
+    def key(run: "RunInfo") -> tuple[str, float]:
+        metric, value, _ = run.best
+        figure = FIGURES.get(metric.partition("(")[0])
+        return metric, -value if (figure is not None and figure.lower_is_better is False) != descending else value
+
+    return sorted((run for run in runs if run.best), key=key) + [run for run in runs if not run.best]
+
+
+def _best_text(best: tuple[str, float, int] | None) -> str:
+    return f"{best[0]} {best[1]:.4g} at {best[2] / 1000:g} kimg" if best else ""

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 import gancli
-from gancli.cli import diagnose, interpolate, list, sample, train, validate
+from gancli.cli import compare, diagnose, interpolate, list, sample, train, validate
 from gancli.cli.options import epilog
 from gancli.config.jobs import Stopped
 from gancli.errors import UserError
@@ -35,9 +35,9 @@ class Gan(TyperGroup):
 app = typer.Typer(cls=Gan, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
                   context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog(EXAMPLES))
 
-for name, module, more in (("train", train, train.EXIT_CODES), ("sample", sample, ""), ("interpolate", interpolate, ""),
-                           ("validate", validate, ""), ("list", list, ""), ("diagnose", diagnose, diagnose.EXIT_CODES)):
-    app.command(name, epilog=epilog(module.EXAMPLES, more))(module.command)
+for module in (train, sample, interpolate, compare, diagnose, validate, list):
+    more = getattr(module, "EXIT_CODES", "")
+    app.command(module.__name__.rpartition(".")[2], epilog=epilog(module.EXAMPLES, more))(module.command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,7 +49,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def gan(version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True,
                                               help="Print the version.")] = False) -> None:
-    """Train, continue, sweep, sample and explore generative adversarial networks."""
+    """Train, continue, sweep, sample, explore and compare generative adversarial networks."""
 
 
 def main() -> None:

@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
-from typing import Any
-
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from gancli.errors import UserError
 from gancli.runs.checkpoint import SUFFIX, CheckpointFolder, images_of
+from gancli.runs.config import at, read_config
 from gancli.runs.directory import is_run
 from gancli.runs.status import Status, read_status
 
@@ -33,6 +30,9 @@ class RunInfo:
     why: str = ""
     overrides: list[str] = field(default_factory=list)
     figures: dict[str, float | None] = field(default_factory=dict)
+    best: tuple[str, float, int] | None = None  # the figure's name, its value, after so many images
+    alarms: int = 0  # raised by the diagnosis
+    in_sweep: bool = False
 
 
 def list_runs(root: Path | str = OUTPUTS) -> list[RunInfo]:
@@ -49,7 +49,7 @@ def find_run(text: str, root: Path | str = OUTPUTS) -> Path:
     path = Path(text)
     if text and path.is_dir():
         return _run_at(path)
-    runs = {_id(path): path for path in _run_folders(Path(root))}
+    runs = {run_id(path): path for path in _run_folders(Path(root))}
     wanted = str(text).strip("/")
     if wanted in runs:
         return runs[wanted]
@@ -61,6 +61,41 @@ def find_run(text: str, root: Path | str = OUTPUTS) -> Path:
     if matches:
         raise UserError(f"{text} names {len(matches)} runs: {_shown(matches)}. Give more of the id.")
     raise UserError(f"There is no run called {text}{_nearest(wanted, runs, Path(root))}")
+
+
+def find_runs(text: str, root: Path | str = OUTPUTS) -> list[Path]:
+    """Return the directories of the run, or of a sweep's jobs in their order, that `text` names.
+
+    A sweep is named by its folder (any folder that holds runs), by its id or by a unique part of it.
+
+    Raises:
+        UserError: as `find_run`.
+    """
+    path, wanted = Path(text), str(text).strip("/")
+    if text and path.is_dir():
+        inside = [] if is_run(path) else _run_folders(path)
+        return sorted(inside, key=natural) or [_run_at(path)]
+    sweeps = [folder for folder in Path(root).glob("sweep/*") if wanted in (folder.name, *_pieces(folder.name))]
+    if wanted and len(sweeps) == 1:
+        return sorted(_run_folders(sweeps[0]), key=natural) or [find_run(text, root)]
+    return [find_run(text, root)]
+
+
+def names(root: Path | str = OUTPUTS) -> list[str]:
+    """Return the ids of all runs and sweeps."""
+    runs = [run_id(path) for path in _run_folders(Path(root))]
+    return sorted({*runs, *(run.partition("/")[0] for run in runs)})
+
+
+def natural(path: Path) -> list[tuple[int, str]]:
+    """Return a sort key in which 10 follows 9."""
+    return [(int(part) if part.isdigit() else -1, part) for part in path.parts]
+
+
+def run_id(path: Path) -> str:
+    """Return a run's id: the folder's name, `<sweep>/<number>` for a job of a sweep."""
+    path = path.absolute()
+    return f"{path.parent.name}/{path.name}" if path.parent.parent.name == "sweep" else path.name
 
 
 def find_checkpoint(text: str, root: Path | str = OUTPUTS) -> Path:
@@ -125,7 +160,7 @@ def _run_at(path: Path) -> Path:
         return path.parent
     if is_run(path):
         return path
-    inside = [_id(run) for run in _run_folders(path)]
+    inside = [run_id(run) for run in _run_folders(path)]
     raise UserError(f"The folder {path} holds no run." if not inside else
                     f"The folder {path} is no run but holds {len(inside)}: {_shown(inside)}.")
 
@@ -135,33 +170,20 @@ def _run_folders(root: Path) -> list[Path]:
                   if path.is_dir() and is_run(path))
 
 
-def _id(path: Path) -> str:
-    path = path.absolute()
-    return f"{path.parent.name}/{path.name}" if path.parent.parent.name == "sweep" else path.name
-
-
 def _info(path: Path) -> RunInfo:
-    config = _config(path / "config.yaml")
+    config = read_config(path)
     status = read_status(path) or Status("unknown")
-    return RunInfo(_id(path), path, status.status, status.images / 1000, _at(config, "model", "name"),
-                   _at(config, "loss", "name"), _at(config, "dataset", "name"), status.started, status.why,
-                   status.overrides, status.figures)
+    in_sweep = (path.parent / "multirun.yaml").exists() or path.absolute().parent.parent.name == "sweep"
+    return RunInfo(run_id(path), path, status.status, status.images / 1000, at(config, "model", "name"),
+                   at(config, "loss", "name"), at(config, "dataset", "name"), status.started, status.why,
+                   status.overrides, status.figures, _best(status.best), len(status.alarms), in_sweep)
 
 
-def _config(path: Path) -> dict[str, Any]:
-    """Read a run's config as plain values; {} where it is absent or broken, since a list must not fail on one run."""
-    try:
-        config = OmegaConf.to_container(OmegaConf.load(path))
-    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError):
-        return {}
-    return config if isinstance(config, dict) else {}
-
-
-def _at(config: dict[str, Any], *keys: str) -> str:
-    value: Any = config
-    for key in keys:
-        value = value[key] if isinstance(value, dict) and key in value else None
-    return "?" if value is None else str(value)
+def _best(best: dict | None) -> tuple[str, float, int] | None:
+    match best:
+        case {"metric": str(metric), "value": int() | float() as value, "images": int(images)} if isfinite(value):
+            return metric, value, images
+    return None
 
 
 def _shown(names: list[str]) -> str:

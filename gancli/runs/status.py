@@ -62,11 +62,21 @@ def read_status(run_dir: Path | str) -> Status | None:
         values = json.loads((Path(run_dir) / FILE).read_text())
         known = {item.name for item in fields(Status)}
         status = Status(**{key: value for key, value in values.items() if key in known})
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    if not _is_sound(status):
         return None
     if status.status == "running" and status.host == socket.gethostname() and not _alive(status):
         return replace(status, status="killed", why=f"process {status.pid} is gone")
     return status
+
+
+def _is_sound(status: Status) -> bool:
+    """Whether the fields that lists read have their types; a run directory may come from a stranger."""
+    kinds = ((status.status, str), (status.why, str), (status.images, int), (status.figures, dict), (status.started, str),
+             (status.best, (dict, type(None))), (status.alarms, list), (status.overrides, list), (status.pid, int))
+    return (all(isinstance(value, kind) for value, kind in kinds) and all(isinstance(alarm, dict) for alarm in status.alarms)
+            and all(isinstance(override, str) for override in status.overrides))
 
 
 def _alive(status: Status) -> bool:
