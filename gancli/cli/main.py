@@ -19,6 +19,10 @@ EXAMPLES = (
 )
 
 
+COMMANDS = {module.__name__.rpartition(".")[2]: module
+            for module in (train, sample, interpolate, compare, diagnose, validate, list)}
+
+
 class Gan(TyperGroup):
     """Turns UserErrors of any command into `Error: ...` on stderr and their exit code."""
 
@@ -35,9 +39,8 @@ class Gan(TyperGroup):
 app = typer.Typer(cls=Gan, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
                   context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog(EXAMPLES))
 
-for module in (train, sample, interpolate, compare, diagnose, validate, list):
-    more = getattr(module, "EXIT_CODES", "")
-    app.command(module.__name__.rpartition(".")[2], epilog=epilog(module.EXAMPLES, more))(module.command)
+for name, module in COMMANDS.items():
+    app.command(name, epilog=epilog(module.EXAMPLES, getattr(module, "EXIT_CODES", "")))(module.command)
 
 
 def _print_version(wanted: bool) -> None:

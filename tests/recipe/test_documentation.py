@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 from running import ROOT, command, commands_in, environment, gan
 
-HELP = ("main", "train", "sample", "interpolate", "validate", "list", "diagnose")
+from gancli.cli.main import COMMANDS
+
+HELP = ("main", *COMMANDS)
 README = commands_in((ROOT / "README.md").read_text())
 EXAMPLES = [line.split()[1:] for name in HELP for line in importlib.import_module(f"gancli.cli.{name}").EXAMPLES]
 COMMANDS = list(dict.fromkeys(map(tuple, [*README, *EXAMPLES])))
@@ -53,12 +55,13 @@ def idx(array: np.ndarray) -> bytes:
 
 
 def test_there_are_commands():
-    assert len(README) >= 9 and len(EXAMPLES) >= 18
+    assert len(README) >= 11 and len(EXAMPLES) >= 24
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_command_runs(arguments, home, tmp_path):
-    shutil.copytree(home / "stopped", tmp_path / "outputs/train/RUN")
+    for run in ("train/RUN", "sweep/SWEEP/0", "sweep/SWEEP/1"):
+        shutil.copytree(home / "stopped", tmp_path / "outputs" / run)
     kimg = max(path.name for path in (tmp_path / "outputs/train/RUN/checkpoints").glob("kimg-*"))[5:15]
     given = [word.replace("@100", f"@{int(kimg[:6]) + int(kimg[7:]) / 1000:g}") for word in arguments]
     if given[0] == "train" and "--cfg" not in given and "--help" not in given:
@@ -69,5 +72,7 @@ def test_command_runs(arguments, home, tmp_path):
     done = gan(*given, cwd=tmp_path, HOME=str(home), GAN_DATA=str(home / "data"), OMP_NUM_THREADS="1")
     if given[0] in ("sample", "interpolate"):
         assert done.stdout.strip(), "it prints where the pictures are"
+    if given[0] == "compare" and "--help" not in given:
+        assert (tmp_path / done.stdout.splitlines()[-1]).is_file(), "it prints where the files are"
     if given[0] == "train" and "--cfg" not in given and "--help" not in given:
         assert any(tmp_path.glob("outputs/*/*/checkpoints")) or any(tmp_path.glob("outputs/*/*/*/checkpoints"))

@@ -33,3 +33,5 @@ def test_wheel_trains(tmp_path):
     gan("train", "dataset.size=8", "model.width=4", "trainer.kimg=0.2", "run_dir=run", "device=cpu")
     gan("sample", "ckpt=run", "n=4", "out=grid.png", "device=cpu")
     assert (work / "grid.png").stat().st_size > 0
+    gan("compare", "run", "--html", "page.html")
+    assert "data:image/png" in (work / "page.html").read_text()

@@ -24,7 +24,8 @@ def run(*arguments: str, cwd: Path | None = None, **environment: str) -> str:
 
 @pytest.mark.parametrize("arguments, part", [
     (("--help",), "interpolate"), (("train", "--help"), "Examples:"), (("train", "--cfg", "job"), "optimizer:"),
-    (("list", "models"), "model=dcgan"), (("list", "runs"), "There are no runs"), (("train", "modle=gan"), "")])
+    (("list", "models"), "model=dcgan"), (("list", "runs"), "There are no runs"),
+    (("compare", "--help"), "gan compare RUN"), (("train", "modle=gan"), "")])
 def test_light_commands_import_no_torch(arguments, part, tmp_path):
     assert part in run(*arguments, cwd=tmp_path)
 
