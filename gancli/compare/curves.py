@@ -88,10 +88,14 @@ def thin(curve: Curve, most: int) -> Curve:
 
 
 def draw(tag: str, runs: Sequence[Run], names: Sequence[str], weight: float = 0.0) -> bytes:
-    """Return a PNG of one tag's curves against kimg, those of all runs overlaid; smoothed ones over the pale originals."""
+    """Return a PNG of one tag's curves against kimg, those of all runs overlaid; smoothed ones over the pale originals.
+
+    Metrics are not smoothed: each is a figure over many samples already, and its best is a point of the curve.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    weight = 0.0 if tag.startswith(METRICS) else weight
     figure = Figure(figsize=(9, 4.5), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     shown, most = 0, min(MOST_POINTS, max(FEWEST_POINTS, MOST_IN_PICTURE // len(runs)))

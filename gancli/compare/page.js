@@ -148,7 +148,8 @@ class Chart {
   }
   draw() {
     this.curves = this.chart.curves.filter(curve => !state.hidden.has(curve.run));
-    for (const curve of this.curves) curve.shown = smooth(curve.y, state.smoothing);
+    const smoothing = this.chart.tag.startsWith("metrics/") ? 0 : state.smoothing; // a metric is a figure over many samples
+    for (const curve of this.curves) curve.shown = smooth(curve.y, smoothing);
     const xs = this.xs = range(this.curves, true), ys = range(this.curves, false);
     const X = this.X = x => LEFT + (x - xs.low) / (xs.high - xs.low) * (WIDTH - LEFT - RIGHT);
     X.back = pixel => xs.low + (pixel - LEFT) / (WIDTH - LEFT - RIGHT) * (xs.high - xs.low);
@@ -165,7 +166,7 @@ class Chart {
     this.svg.append(make("line", {x1: LEFT, x2: WIDTH - RIGHT, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM, class: "axis"}),
       make("text", {x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 6, "text-anchor": "middle"}, "kimg"));
     for (const curve of this.curves) {
-      if (state.smoothing) this.svg.append(ink(make("path", {d: pathOf(curve, curve.y, X, Y), class: "curve pale"}), curve.run));
+      if (smoothing) this.svg.append(ink(make("path", {d: pathOf(curve, curve.y, X, Y), class: "curve pale"}), curve.run));
     }
     for (const curve of this.curves) {
       const dim = state.lit !== null && state.lit !== curve.run ? " dim" : "";

@@ -30,6 +30,6 @@ def gan(*arguments: str, cwd: Path, check: int | None = 0, timeout: float = 300,
 
 def commands_in(text: str) -> list[list[str]]:
     """Return the `gan ...` commands in a text's fenced blocks without a language, as argument vectors."""
-    blocks = re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    lines = [line for block in blocks for line in block.splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    lines = [line for language, block in blocks if not language for line in block.splitlines()]
     return [line.split()[1:] for line in lines if line.startswith("gan ")]

@@ -55,7 +55,7 @@ def idx(array: np.ndarray) -> bytes:
 
 
 def test_there_are_commands():
-    assert len(README) >= 11 and len(EXAMPLES) >= 24
+    assert len(README) >= 13 and len(EXAMPLES) >= 24
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
