@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "gan compare RUN",
     "gan compare outputs/sweep/SWEEP --sort seconds --descending",
-    "gan compare RUN outputs/sweep/SWEEP --curves loss,D(x) --smooth 0.9",
+    'gan compare RUN outputs/sweep/SWEEP --curves "loss,D(x)" --smooth 0.9',
     "gan compare outputs/sweep/SWEEP --csv runs.csv --json runs.json",
     "gan compare outputs/sweep/SWEEP --html page.html --kimg 100",
 )

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -32,4 +33,4 @@ def commands_in(text: str) -> list[list[str]]:
     """Return the `gan ...` commands in a text's fenced blocks without a language, as argument vectors."""
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     lines = [line for language, block in blocks if not language for line in block.splitlines()]
-    return [line.split()[1:] for line in lines if line.startswith("gan ")]
+    return [shlex.split(line)[1:] for line in lines if line.startswith("gan ")]

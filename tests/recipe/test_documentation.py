@@ -1,6 +1,7 @@
 """Every command in the README and at the end of each command's help runs, on small data and for a few rounds."""
 
 import importlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from gancli.cli.main import COMMANDS
 
 HELP = ("main", *COMMANDS)
 README = commands_in((ROOT / "README.md").read_text())
-EXAMPLES = [line.split()[1:] for name in HELP for line in importlib.import_module(f"gancli.cli.{name}").EXAMPLES]
+EXAMPLES = [shlex.split(line)[1:] for name in HELP for line in importlib.import_module(f"gancli.cli.{name}").EXAMPLES]
 COMMANDS = list(dict.fromkeys(map(tuple, [*README, *EXAMPLES])))
 LENGTHS = ("trainer.kimg=", "trainer.epochs=")
 SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
