@@ -114,6 +114,19 @@ class Data:
                         for examples, some in zip(self._examples, rows, strict=True))
         return Batch(domains, None if self._labels is None else self._labels[rows[0].to(self.device)])
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The examples of each domain."""
+        return tuple(len(examples) for examples in self._examples)
+
+    def examples(self, rows: Tensor, domain: int = 0) -> Tensor:
+        """Return the examples of a domain at `rows` [N] (on the CPU), never mirrored."""
+        return self._assembled(self._examples[domain], rows, rows.to(self.device), None)
+
+    def labels(self, rows: Tensor) -> Tensor | None:
+        """Return the classes [N] int64 of the first domain's examples at `rows` [N] (on the CPU), on the device."""
+        return None if self._labels is None else self._labels.index_select(0, rows.to(self.device))
+
     def _assembled(self, examples: Tensor, host_rows: Tensor, rows: Tensor, flips: Tensor | None) -> Tensor:
         """Return the rows as float32 [N, C, H, W] in [-1, 1] (channels last in memory) or [N, P]."""
         if self.on_device:

@@ -18,15 +18,13 @@ from gancli.explore.walks import walk
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
 from gancli.models.build import adapt, build_model, model_options
+from gancli.models.latents import Latents
 from gancli.models.model import Model
 from gancli.options import typed
 from gancli.registry import models
 from gancli.runs.checkpoint import Checkpoint, read
 from gancli.runs.find import OUTPUTS, find_checkpoint
-from gancli.seeds import mix
 
-BLOCK = 64  # latents drawn from one stream: latent i is number i % BLOCK of the stream (seed, i // BLOCK)
-LATENT_STREAM = 1 << 35  # kept apart from the engine's
 Labels = str | int | Sequence[str | int] | Tensor | None
 
 
@@ -63,7 +61,7 @@ class Loaded:
         self.config, self.spec, self.path = checkpoint.config, model.spec, checkpoint.path
         self.kimg, self.images = checkpoint.kimg, checkpoint.header.images
         self.name: str = checkpoint.config["model"]["name"]
-        self._drawn: tuple[int, int, Tensor] | None = None  # seed, number and latents of the block drawn last
+        self._latents = Latents(model)
 
     def sample(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64) -> Tensor:
         """Return n generated images [N, C, H, W] (or points [N, P]).
@@ -88,7 +86,7 @@ class Loaded:
         given = self.labels_for(n, labels)
         for start in range(0, n, batch_size):
             stop = min(start + batch_size, n)
-            z = self._latents(start, stop, seed)
+            z = self._latents.take(start, stop, seed)
             part = None if given is None else given[start:stop]
             yield z, part, self._run(self.model.generate, z, part)
 
@@ -110,7 +108,7 @@ class Loaded:
     def latents(self, n: int, seed: int = 0, start: int = 0) -> Tensor:
         """Return the latents [N, Z] of n images of `seed` from number `start` on, on the CPU."""
         self._require("draw_latents")
-        return self._latents(start, start + n, seed)
+        return self._latents.take(start, start + n, seed)
 
     def generate(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Tensor:
         """Return the images [N, C, H, W] of latents [N, Z]; labels may be weights [N, classes]."""
@@ -180,17 +178,6 @@ class Loaded:
     @torch.inference_mode()
     def _run(self, function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
         return function(*(part.to(self.device) for part in inputs if part is not None)).float().cpu()
-
-    def _latents(self, start: int, stop: int, seed: int) -> Tensor:
-        """Return latents start to stop of the seed; they do not depend on how they are asked for."""
-        parts = []
-        for number in range(start // BLOCK, -(-stop // BLOCK)):
-            if self._drawn is None or self._drawn[:2] != (seed, number):
-                generator = torch.Generator().manual_seed(mix(LATENT_STREAM, seed, number))
-                self._drawn = seed, number, self.model.draw_latents(BLOCK, generator)
-            first = number * BLOCK
-            parts.append(self._drawn[2][max(start - first, 0):stop - first])
-        return torch.cat(parts)
 
 
 def _rebuild(checkpoint: Checkpoint) -> Model:
