@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,7 +62,11 @@ def load_data(values: Mapping[str, Any], data_dir: str | os.PathLike | None, dev
     decoded = decode(source, spec, "memory" if toy else source.options.store, progress or (lambda done, total: None))
     spec = replace(spec, count=max(len(examples) for examples in decoded.examples))
     flip = not toy and source.options.flip
-    return Data(spec, decoded, torch.device(device), seed, flip, tuple(source.notes))
+    data = Data(spec, decoded, torch.device(device), seed, flip, tuple(source.notes))
+    if hasattr(source, "centers"):
+        data.mixture = source.centers(), source.stds(), source.weights()
+    data.split = getattr(source.options, "split", "all")
+    return data
 
 
 def check_batch(spec: DataSpec, n: int) -> None:
@@ -86,6 +91,8 @@ class Data:
         self.store_path = decoded.path
         self.notes = (*notes, *skipped_note(decoded.skipped))
         self.device = device
+        self.split = "all"  # which part of the data set this is
+        self.mixture: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # a toy's centers, deviations, weights
         self._examples = [torch.from_numpy(examples) for examples in decoded.examples]  # [D, H, W, C] or [D, P]
         self.on_device = device.type == "cpu" or fits(self._examples, device)
         if self.on_device:

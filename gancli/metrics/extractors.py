@@ -1,8 +1,8 @@
 """Feature extractors by name: what `features=` chooses, ready on a device.
 
-Every extractor takes images as uint8 [N, C, H, W], as a PNG of them would hold: generated images are rounded, so that
-real and generated ones come in the same form.  Greys are repeated, opacity is composited over white, for networks that
-take three channels.
+Every extractor takes images with values from 0 to 255, as a PNG of them would hold: the evaluator rounds generated images,
+so that real and generated ones come in the same form; only path lengths, which compare tiny steps, give values between.
+Greys are repeated, opacity is composited over white, for networks that take three channels.
 
 Legend: N batch, C channels, H height, W width, D features, K classes of the logits.
 """
@@ -41,6 +41,8 @@ class Features:
 class Extractor(ABC):
     """A network that turns images into features; `facts` describe it in protocols."""
 
+    takes_steps = True  # whether it sees differences below one step of 8 bits
+
     def __init__(self, name: str, network: nn.Module, sha256: str, resize: str, normalization: str,
                  facts: dict[str, Any] | None = None) -> None:
         self.name, self.network, self.sha256 = name, network, sha256
@@ -49,28 +51,30 @@ class Extractor(ABC):
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> Features:
-        """Return the features of uint8 images [N, C, H, W] on the extractor's device."""
+        """Return the features of images [N, C, H, W], 0 to 255, uint8 or float, on the extractor's device."""
         vectors, logits = self.see(pixels)
         return Features(vectors.float(), None if logits is None else logits.float())
 
     @abstractmethod
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return features [N, D] and logits [N, K] (or None) of uint8 images [N, C, H, W]."""
+        """Return features [N, D] and logits [N, K] (or None) of images [N, C, H, W], 0 to 255."""
 
 
 class ClassifierExtractor(Extractor):
     """The small network trained on the data set's labels (see classifier.py)."""
 
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        x = pixels.float().mul_(1 / 127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+        x = pixels.float().mul(1 / 127.5).sub_(1).contiguous(memory_format=torch.channels_last)
         return self.network(classifier.shrunk(x))
 
 
 class Inception(Extractor):
     """TensorFlow's Inception v3 through torch-fidelity, which resizes and normalises as the original FID did."""
 
+    takes_steps = False
+
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        vectors, logits = self.network(rgb(pixels))
+        vectors, logits = self.network(rgb(pixels).to(torch.uint8))
         return vectors, logits
 
 
@@ -140,11 +144,11 @@ def open_extractor(features: str, weights: str | None, data: Data, data_dir: Pat
 
 
 def rgb(pixels: Tensor) -> Tensor:
-    """Return uint8 images with three channels: grey repeated, opacity (the second or fourth channel) over white."""
+    """Return images with three channels: grey repeated, opacity (the second or fourth channel) over white."""
     channels = pixels.shape[1]
     if channels in (2, 4):
         opacity = pixels[:, -1:].float() / 255
-        pixels = (pixels[:, :-1] * opacity + 255 * (1 - opacity)).round().to(torch.uint8)
+        pixels = pixels[:, :-1] * opacity + 255 * (1 - opacity)
     return pixels.expand(-1, 3, -1, -1) if pixels.shape[1] == 1 else pixels[:, :3]
 
 

@@ -1,0 +1,301 @@
+"""Figures of a generator against a data set: generated examples stream past collectors, the real side is computed once.
+
+    evaluator = Evaluator(options, data, data_dir, seed)
+    evaluator.prepare()                      # trains or loads the extractor, statistics of the real examples
+    for measured in evaluator(sampler):      # as often as wanted; the model must be in evaluation mode
+        print(measured.name, measured.value)
+
+Where torch.distributed is initialised every rank must take part: they share the generation, rank 0 computes the figures,
+and all return them.
+
+Legend: N batch, C channels, H height, W width, P coordinates of a point.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol as Shape
+
+import torch
+from torch import Tensor, distributed
+
+from gancli.data.dataset import Data
+from gancli.data.spec import DataSpec
+from gancli.data.store import FOLDER
+from gancli.errors import UserError
+from gancli.metrics.cache import Cache
+from gancli.metrics.catalog import METRICS
+from gancli.metrics.collectors import BLOCK, Collector, Patches, Seen
+from gancli.metrics.extractors import Extractor, open_extractor
+from gancli.metrics.protocol import Measured, Protocol
+from gancli.metrics.scoring import SCORERS, Context, Examples, kinds_for, make_collector, refuse_few, swd_reference
+from gancli.metrics.weights import EXTRACTORS, find_weights, is_script
+from gancli.monitor.grids import Picture, to_uint8
+from gancli.seeds import mix
+
+REAL_STREAM = 1 << 37  # of the real examples' order, kept apart from the engine's
+REAL_SEED = 0  # fixed: runs with other seeds are compared with the same real examples, from one cache
+REAL_BATCH = BLOCK
+KEPT_ON_DISK = ("moments", "vectors")  # what an extractor was needed for; the rest is quick to make again
+Told = Callable[[str, int, int], None]  # what is done, examples done, examples in all
+
+
+class Options(Shape):
+    """What an evaluator reads of its options."""
+
+    metrics: list[str]
+    n: int
+    features: str
+    weights: str | None
+    real: int | None
+
+
+def check(options: Options, spec: DataSpec, data_dir: Path, *, latents: bool, mixture: bool = False,
+          holdout: bool = False) -> None:
+    """Raise a UserError for a metric that cannot be computed; nothing is read but the existence of weights.
+
+    Args:
+        latents: the model draws latents and generates from them.
+        mixture: the data are a toy density whose centers are known.
+        holdout: there are real examples that the model was not trained on.
+    """
+    for name in options.metrics:
+        reason = _lacking(name, options.features, spec, latents, mixture, holdout)
+        if reason:
+            raise UserError(f"metrics={name} {reason}")
+        refuse_few(name, options.n, spec.count if options.real is None else min(options.real, spec.count))
+    features = options.features
+    if any(METRICS[name].needs_features for name in options.metrics):
+        if features == "classifier" and not spec.classes:
+            raise UserError("features=classifier is trained on labels and this data set has none: give "
+                            "features=mobilenet_v2 or features=inception, or metrics=[swd], which needs no features.")
+        if not is_script(features) and EXTRACTORS[features].weights is not None:
+            find_weights(features, options.weights, data_dir)
+        elif is_script(features) and not Path(features).expanduser().is_file():
+            raise UserError(f"There is no file {features}: features= takes {', '.join(EXTRACTORS)}, or a TorchScript file.")
+        elif options.weights is not None:
+            raise UserError(f"features={features} takes no weights=: leave that out.")
+
+
+def _lacking(name: str, features: str, spec: DataSpec, latents: bool, mixture: bool, holdout: bool) -> str:
+    """Return what keeps a metric from being computed, as the rest of a sentence; empty where nothing does."""
+    measure = METRICS[name]
+    if measure.needs_points and not mixture:
+        return "needs a toy density whose modes are known (ring, grid, mixture_1d), and this data set is none."
+    if (measure.needs_images or measure.needs_features) and not spec.is_image:
+        return "needs images and this data set holds points: use metrics=[swd] or, for mixtures, [swd,modes]."
+    if measure.needs_labels and not spec.classes:
+        return "needs labels and this data set has none: leave it out."
+    if name == "classes" and features in EXTRACTORS and features != "classifier":
+        return f"counts the data's own classes, which features={features} does not know: give features=classifier."
+    if measure.needs_latents and not latents:
+        return "moves latents and this model has none to move: leave it out."
+    if name == "ppl" and features == "inception":
+        return "compares steps below one of 8 bits, which features=inception does not see: give another features=."
+    if measure.needs_holdout and not holdout:
+        return "needs real examples that the model was not trained on, and here are none: leave it out."
+    return ""
+
+
+class Evaluator:
+    """Measures generators of one data set by one protocol."""
+
+    def __init__(self, options: Options, data: Data, data_dir: Path, seed: int = 0, *, domain: int = 0,
+                 holdout: Data | None = None, told: Told = lambda label, done, total: None) -> None:
+        """Remember what is to be done; `check` should have passed.
+
+        Args:
+            data_dir: where statistics are cached and weights are found.
+            seed: of the random choices of measures; latents are the sampler's affair.
+            domain: of the data that is compared with (Sampler.domain of a model that translates).
+            holdout: real examples that the model was not trained on.
+            told: receives progress.
+        """
+        self.options, self.data, self.data_dir, self.seed = options, data, data_dir, seed
+        self.domain, self.holdout, self.told = domain, holdout, told
+        self.cache = Cache(data_dir / FOLDER)
+        self.extractor: Extractor | None = None
+        self.pictures: dict[str, Picture] = {}  # of the last evaluation
+        count = data.counts[domain]
+        random = torch.Generator().manual_seed(mix(REAL_STREAM, REAL_SEED))
+        self.order = torch.randperm(count, generator=random)[:options.real or count]
+        self._real: dict[str, Collector] = {}
+        self._reference = None
+        self._prepared = False
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the user's log: caches that could not be used."""
+        return self.cache.notes
+
+    def prepare(self) -> None:
+        """Load or train the extractor and compute what is needed of the real examples, or take it from the cache."""
+        if self._prepared:
+            return
+        if any(METRICS[name].needs_features for name in self.options.metrics):
+            self._in_turn(self._open_extractor)
+        if _rank() == 0:  # the others only generate
+            self._collect_real()
+        self._prepared = True
+
+    def __call__(self, sampler: Examples) -> list[Measured]:
+        """Return the figures of the sampler's first n examples (or of all, if there are fewer)."""
+        self.prepare()
+        n = self.options.n if sampler.limit is None else min(self.options.n, sampler.limit)
+        context = self._context(n, sampler)
+        kinds = self._kinds(real=False)
+        pool = {kind: make_collector(kind, n, context, mix(self.seed, 3)) for kind in kinds}
+        finite = self._stream(sampler, n, pool) if pool else True
+        pool, finite = _gathered(pool, finite)
+        measured = self._scores(pool, context, finite) if _rank() == 0 else []
+        return _from_first(measured)
+
+    # The real side
+
+    def _open_extractor(self) -> None:
+        self.extractor = open_extractor(self.options.features, self.options.weights, self.data, self.data_dir, self.cache,
+                                        lambda done, total: self.told("training the classifier", done, total))
+
+    def _collect_real(self) -> None:
+        context = self._context(self.options.n, None)
+        total = len(self.order)
+        pool = {kind: make_collector(kind, total, context, mix(self.seed, 4)) for kind in self._kinds(real=True)}
+        missing = []
+        for kind, collector in pool.items():
+            kept = self.cache.get(kind, self._description(collector)) if kind in KEPT_ON_DISK else None
+            if kept is None:
+                missing.append(collector)
+            else:
+                device = self.data.device if kind == "vectors" else "cpu"
+                collector.merge([{name: tensor.to(device) for name, tensor in kept[0].items()}])
+        if missing:
+            self._see_real(missing)
+        for collector in missing:
+            if collector.kind in KEPT_ON_DISK:
+                self.cache.put(collector.kind, self._description(collector), collector.state(), {})
+        patches = pool.pop("patches", None)
+        if isinstance(patches, Patches):
+            self._reference = swd_reference(patches, self.seed)
+        self._real = pool
+
+    def _see_real(self, collectors: Sequence[Collector]) -> None:
+        """Show the real examples to collectors, no more of them than those want."""
+        limits = [collector.limit for collector in collectors]
+        total = len(self.order) if None in limits else min(max(limits), len(self.order))
+        looks = any(collector.needs_features for collector in collectors)
+        for start in range(0, total, REAL_BATCH):
+            stop = min(start + REAL_BATCH, total)
+            x = self.data.examples(self.order[start:stop], self.domain)
+            self._show(x, start, collectors, looks)
+            self.told("looking at real examples", stop, total)
+
+    def _description(self, collector: Collector) -> dict:
+        return {"data": self.data.fingerprint, "domain": self.domain, "real": len(self.order), "order": REAL_SEED,
+                "settings": collector.settings, "extractor": self.extractor.facts}
+
+    # The generated side
+
+    def _stream(self, sampler: Examples, n: int, pool: dict[str, Collector]) -> bool:
+        """Show this rank's share of the generated examples to the collectors; returns whether all were finite."""
+        size = max(BLOCK, sampler.batch_size // BLOCK * BLOCK)
+        collectors, finite = list(pool.values()), True
+        looks = any(collector.needs_features for collector in collectors)
+        for start, stop in _shares(n, size):
+            x = sampler(start, stop)
+            finite = finite and bool(x.isfinite().all())
+            self._show(x, start, collectors, looks)
+            self.told("generating", stop, n)
+        return finite
+
+    def _show(self, x: Tensor, start: int, collectors: Sequence[Collector], looks: bool) -> None:
+        """Round images to 8 bits, extract their features where wanted, and pass all on."""
+        features = None
+        if self.data.spec.is_image:
+            pixels = to_uint8(x)
+            if looks:
+                features = self.extractor(pixels)
+            x = pixels.float().mul_(1 / 127.5).sub_(1)
+        for collector in collectors:
+            collector.add(Seen(start, x, features))
+
+    def _scores(self, pool: dict[str, Collector], context: Context, finite: bool) -> list[Measured]:
+        measured = []
+        for name in self.options.metrics:
+            self.told(f"computing {name}", context.n, context.n)
+            with torch.no_grad():
+                score = SCORERS[name].score(self._real, pool, context)
+            protocol = Protocol(name, score.generated, score.real, self._seed_of(context), self._facts_of_data(),
+                                self.extractor.facts if METRICS[name].needs_features else None, score.details)
+            measured += [Measured(figure, float(value) if finite else float("nan"), protocol)
+                         for figure, value in score.values.items()]
+        self.pictures = context.pictures
+        return measured
+
+    def _seed_of(self, context: Context) -> int:
+        return getattr(context.sampler, "seed", self.seed)
+
+    def _facts_of_data(self) -> dict:
+        return {"fingerprint": self.data.fingerprint, "split": self.data.split, "domain": self.domain,
+                "rounding": "8 bits" if self.data.spec.is_image else "none", "mirrored": False,
+                "choice": f"the first of a permutation, seed {REAL_SEED}"}
+
+    # Both
+
+    def _kinds(self, real: bool) -> list[str]:
+        """Return the kinds of collectors that the metrics need on one side, each once."""
+        is_image = self.data.spec.is_image
+        return list(dict.fromkeys(kind for name in self.options.metrics for kind in kinds_for(name, real, is_image)))
+
+    def _context(self, n: int, sampler: Examples | None) -> Context:
+        return Context(n, self.seed, self.data, self.domain, self.order, self.extractor, self.holdout, sampler,
+                       self._reference)
+
+    def _in_turn(self, function: Callable[[], None]) -> None:
+        """Call on rank 0, whose downloads and caches the other ranks then find, and after that on those."""
+        if _rank() == 0:
+            function()
+        _wait()
+        if _rank() != 0:
+            function()
+
+
+def _distributed() -> bool:
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+def _rank() -> int:
+    return distributed.get_rank() if _distributed() else 0
+
+
+def _wait() -> None:
+    if _distributed():
+        distributed.barrier()
+
+
+def _shares(n: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of this rank's batches: every so many-th one."""
+    world = distributed.get_world_size() if _distributed() else 1
+    for start in range(_rank() * size, n, world * size):
+        yield start, min(start + size, n)
+
+
+def _gathered(pool: dict[str, Collector], finite: bool) -> tuple[dict[str, Collector], bool]:
+    """Return the collectors with what all ranks have taken, on rank 0."""
+    if not _distributed():
+        return pool, finite
+    mine = {kind: {name: tensor.cpu() for name, tensor in collector.state().items()} for kind, collector in pool.items()}
+    gathered = [None] * distributed.get_world_size() if _rank() == 0 else None
+    distributed.gather_object((mine, finite), gathered)
+    if _rank() == 0:
+        for kind, collector in pool.items():
+            collector.merge([states[kind] for states, _ in gathered])
+        finite = all(part for _, part in gathered)
+    return pool, finite
+
+
+def _from_first(measured: list[Measured]) -> list[Measured]:
+    """Return rank 0's figures on every rank."""
+    if not _distributed():
+        return measured
+    box = [measured]
+    distributed.broadcast_object_list(box, src=0)
+    return box[0]
