@@ -7,6 +7,7 @@ import typer
 
 from gancli.config import groups
 from gancli.config.paths import NAMES, PATHS
+from gancli.metrics.weights import EXTRACTORS
 
 _CONFIG_OF = {"validate": "train"}
 
@@ -51,6 +52,8 @@ def _values(config_name: str, before: list[str], key: str, config_dir: Path | No
         return list(groups.options(key, config_dir))
     if key in NAMES + PATHS:
         return []
+    if key.rpartition(".")[2] == "features":
+        return list(EXTRACTORS)
     from omegaconf import OmegaConf
 
     from gancli.config.compose import keys

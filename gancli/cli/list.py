@@ -29,6 +29,8 @@ class Kind(StrEnum):
     datasets = "datasets"
     optimizers = "optimizers"
     experiments = "experiments"
+    metrics = "metrics"
+    extractors = "extractors"
     runs = "runs"
 
 
@@ -56,6 +58,9 @@ def command(
         return
     if sort is not None or descending is not None:
         raise UsageError("--sort and --descending belong to gan list runs.")
+    if kind in (Kind.metrics, Kind.extractors):
+        (_list_metrics if kind is Kind.metrics else _list_extractors)()
+        return
     group = _GROUPS[kind]
     found = groups.options(group, config_dir)
     width = max(map(len, found), default=0)
@@ -63,6 +68,24 @@ def command(
         print(f"{group}={name:<{width}}  {text}".rstrip())
     if not found:
         print(f"There are no {kind}.")
+
+
+def _list_metrics() -> None:
+    """Print one line a metric: what it measures and what it needs."""
+    from gancli.metrics.catalog import METRICS
+
+    for name, measure in METRICS.items():
+        print(f"{name:<8}  {measure.text} ({measure.paper})")
+    print("\nEach stands in metrics=[...] of `gan evaluate` and in evaluation.metrics=[...] of `gan train`.")
+
+
+def _list_extractors() -> None:
+    """Print one line an extractor."""
+    from gancli.metrics.weights import EXTRACTORS
+
+    for name, info in EXTRACTORS.items():
+        print(f"features={name:<18}  {info.text}{f' ({info.paper})' if info.paper else ''}")
+    print("features=FILE.pt             a TorchScript file of yours (loading it runs the code in it)")
 
 
 def _list_runs(root: Path, sort: str | None, descending: bool | None) -> None:

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 import gancli
-from gancli.cli import compare, diagnose, interpolate, list, sample, train, validate
+from gancli.cli import compare, diagnose, evaluate, interpolate, list, sample, train, validate
 from gancli.cli.options import epilog
 from gancli.config.jobs import Stopped
 from gancli.errors import UserError
@@ -20,7 +20,7 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, compare, diagnose, validate, list)}
+            for module in (train, sample, interpolate, evaluate, compare, diagnose, validate, list)}
 
 
 class Gan(TyperGroup):
@@ -52,7 +52,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def gan(version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True,
                                               help="Print the version.")] = False) -> None:
-    """Train, continue, sweep, sample, explore and compare generative adversarial networks."""
+    """Train, continue, sweep, sample, explore, evaluate and compare generative adversarial networks."""
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 NAMES = ("ckpt", "resume")  # these may also be the id of a run, with @kimg behind it
+FILES = ("weights", "features", "evaluation.weights", "evaluation.features")  # these may also be other words
 PATHS = ("out", "run_dir", "data_dir", "dataset.path", "hydra.sweep.dir")
 
 _OVERRIDE = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)
@@ -23,7 +24,7 @@ def quote_paths(overrides: list[str], multirun: bool) -> list[str]:
 
 def _quote_override(override: str, multirun: bool) -> str:
     match = _OVERRIDE.fullmatch(override)
-    if match is None or match[2] not in NAMES + PATHS:
+    if match is None or match[2] not in NAMES + FILES + PATHS:
         return override
     plus, key, value = match.groups()
     if value in ("", "null", "???") or "${" in value:
@@ -34,7 +35,7 @@ def _quote_override(override: str, multirun: bool) -> str:
         values = value.split(",")
     else:
         values = [value]
-    return f"{plus}{key}=" + ",".join(_quote(absolute(part, key in NAMES)) for part in values)
+    return f"{plus}{key}=" + ",".join(_quote(absolute(part, key in NAMES + FILES)) for part in values)
 
 
 def absolute(value: str, may_be_name: bool) -> str:

@@ -61,6 +61,7 @@ class Loaded:
         self.config, self.spec, self.path = checkpoint.config, model.spec, checkpoint.path
         self.kimg, self.images = checkpoint.kimg, checkpoint.header.images
         self.name: str = checkpoint.config["model"]["name"]
+        self.data_fingerprint: str | None = checkpoint.extra.get("data_fingerprint")  # absent where a test wrote it
         self._latents = Latents(model)
 
     def sample(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64) -> Tensor:

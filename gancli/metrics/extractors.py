@@ -163,7 +163,7 @@ def _classifier(data: Data, cache: Cache, progress: Callable[[int, int], None]) 
         cache.put("classifier", description, *kept)
         kept = cache.get("classifier", description)
     tensors, facts = kept
-    network = classifier.Classifier(spec.shape[0], len(spec.classes))
+    network = classifier.build(spec)
     network.load_state_dict(tensors)
     network.to(memory_format=torch.channels_last)
     side = max(spec.shape[1:])
