@@ -18,6 +18,7 @@ EXAMPLES = (
     "gan list losses --config-dir my_conf",
     "gan list runs",
     "gan list runs --root outputs/sweep/SWEEP --sort best",
+    "gan list metrics",
 )
 
 

@@ -101,7 +101,11 @@ def evaluate(values: Mapping[str, Any]) -> Report:
     dataset = _dataset(loaded, options)
     source = open_source(dataset, data_dir)
     held_out = _held_out(dataset, source, data_dir) if _wants_held_out(options.metrics) else None
-    check(options, source.inspect(), data_dir, latents=hasattr(loaded.model, "generate"),
+    spec = source.inspect()
+    if spec.shape != loaded.spec.shape:
+        raise UserError(f"The data are {spec.describe()}, and the model makes examples of shape {loaded.spec.shape}: "
+                        "give data_dir= or dataset.path= of the run's data.")
+    check(options, spec, data_dir, latents=hasattr(loaded.model, "generate"),
           mixture=hasattr(source, "centers"), holdout=held_out is not None)
     _check_domain(loaded, options.domain)
     path, kind = target or (_default(loaded, len(checkpoints) > 1), FOLDER)
@@ -180,10 +184,7 @@ def _check_domain(loaded: Loaded, domain: str | None) -> None:
 
 
 def _other_data(loaded: Loaded, data: Data, options: EvaluateOptions) -> list[str]:
-    """Return a sentence if the data are not those of the run; the sizes must agree."""
-    if data.spec.shape != loaded.spec.shape:
-        raise UserError(f"The data are {data.spec.describe()}, and the model makes examples of shape {loaded.spec.shape}: "
-                        "give data_dir= or dataset.path= of the run's data.")
+    """Return a sentence if the data are not those of the run."""
     known = loaded.data_fingerprint
     if options.dataset.split is None and known is not None and known != data.fingerprint:
         return ["The data are not those that the run was trained on (another checksum): the figures compare with these."]

@@ -139,7 +139,7 @@ def open_extractor(features: str, weights: str | None, data: Data, data_dir: Pat
         path, sha256 = require_weights(features, weights, data_dir)
         opened = {"inception": _inception, "mobilenet_v2": _mobilenet, "efficientnet_lite0": _efficientnet}[features](
             path, sha256)
-    opened.network.to(data.device).eval().requires_grad_(False)
+    opened.network.to(data.device).eval()
     return opened
 
 
@@ -163,8 +163,9 @@ def _classifier(data: Data, cache: Cache, progress: Callable[[int, int], None]) 
         cache.put("classifier", description, *kept)
         kept = cache.get("classifier", description)
     tensors, facts = kept
-    network = classifier.build(spec)
-    network.load_state_dict(tensors)
+    with torch.device("meta"):  # built without a draw from the caller's random stream
+        network = classifier.build(spec)
+    network.load_state_dict(tensors, assign=True)
     network.to(memory_format=torch.channels_last)
     side = max(spec.shape[1:])
     resize = "none" if side <= classifier.SIDE else f"{side} to {classifier.SIDE}, antialiased bilinear"
@@ -182,16 +183,18 @@ def _inception(path: Path, sha256: str) -> Extractor:
 
 
 def _mobilenet(path: Path, sha256: str) -> Extractor:
-    network = PooledMobileNet()
-    network.network.load_state_dict(_state(path))
+    with torch.device("meta"):
+        network = PooledMobileNet()
+    network.network.load_state_dict(_state(path), assign=True)
     return ImageNet("mobilenet_v2", network.to(memory_format=torch.channels_last), sha256,
                     EXTRACTORS["mobilenet_v2"].resize, "ImageNet mean and standard deviation",
                     mean=tuple(255 * value for value in IMAGENET_MEAN), std=tuple(255 * value for value in IMAGENET_STD))
 
 
 def _efficientnet(path: Path, sha256: str) -> Extractor:
-    network = EfficientNetLite0()
-    network.load_state_dict(_state(path))
+    with torch.device("meta"):
+        network = EfficientNetLite0()
+    network.load_state_dict(_state(path), assign=True)
     return ImageNet("efficientnet_lite0", network.to(memory_format=torch.channels_last), sha256,
                     EXTRACTORS["efficientnet_lite0"].resize, "(pixels - 127) / 128", mean=(127.0,) * 3, std=(128.0,) * 3)
 

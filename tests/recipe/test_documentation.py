@@ -70,8 +70,10 @@ def test_command_runs(arguments, home, tmp_path):
             given = ["trainer.kimg=3.2" if word.startswith(LENGTHS) else word for word in given]
         else:
             given = [word for word in given if not word.startswith(LENGTHS)] + list(SHORT)
+    if given[0] == "evaluate":
+        given.append("n=64")
     done = gan(*given, cwd=tmp_path, HOME=str(home), GAN_DATA=str(home / "data"), OMP_NUM_THREADS="1")
-    if given[0] in ("sample", "interpolate"):
+    if given[0] in ("sample", "interpolate", "evaluate"):
         assert done.stdout.strip(), "it prints where the pictures are"
     if given[0] == "compare" and "--help" not in given:
         assert (tmp_path / done.stdout.splitlines()[-1]).is_file(), "it prints where the files are"

@@ -51,8 +51,10 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gancli.engine.training", SimpleNamespace(train=fake.train))
     monkeypatch.setitem(sys.modules, "gancli.config.validate", SimpleNamespace(report=lambda cfg, given: f"{given}"))
     monkeypatch.setitem(sys.modules, "gancli.explore.commands", SimpleNamespace(sample=paths, interpolate=paths))
-    report = SimpleNamespace(findings=[], seen=["nothing"])
-    monkeypatch.setitem(sys.modules, "gancli.explore.diagnose", SimpleNamespace(diagnose_run=lambda *_: report))
+    diagnosed = SimpleNamespace(findings=[], seen=["nothing"])
+    monkeypatch.setitem(sys.modules, "gancli.explore.diagnose", SimpleNamespace(diagnose_run=lambda *_: diagnosed))
+    report = lambda cfg: SimpleNamespace(evaluated=[], files=[Path("evaluation.json")], notes=[])  # noqa: E731
+    monkeypatch.setitem(sys.modules, "gancli.explore.evaluate", SimpleNamespace(evaluate=report))
     monkeypatch.chdir(tmp_path)
     return fake
 
@@ -63,7 +65,7 @@ def gan(*arguments: str):
 
 
 def test_every_command_has_examples_at_the_end_of_its_help():
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 8
     for name, module in COMMANDS.items():
         lines = gan(name, "--help").stdout.rstrip().splitlines()
         assert tuple(line.strip() for line in lines[-len(module.EXAMPLES):]) == module.EXAMPLES

@@ -1,0 +1,95 @@
+"""`gan evaluate` from a composed configuration to its report."""
+
+import json
+import shutil
+
+import pytest
+from data_composing import CONF, dataset_values
+from omegaconf import OmegaConf
+from small_runs import config_of, save_run
+
+from gancli.cli.completion import candidates
+from gancli.config.paths import quote_paths
+from gancli.data.spec import DataSpec
+from gancli.errors import UserError
+from gancli.explore import evaluate as module
+from gancli.explore.evaluate import EvaluateOptions, evaluate
+
+RUN = "20260103T000000Z-cccccc-gan-ring"
+
+
+def values(**changes):
+    """Return conf/evaluate.yaml as the command gets it."""
+    config = OmegaConf.load(CONF / "evaluate.yaml")
+    for key in ("defaults", "hydra"):
+        del config[key]
+    return OmegaConf.merge(config, {"device": "cpu", "n": 100}, changes)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A launch folder with a run on points that kept two checkpoints."""
+    monkeypatch.setattr("small_runs.config_of", lambda *arguments, **changes: config_of(*arguments, **changes) | {
+        "dataset": dataset_values("ring", count=400)})
+    for images in (1000, 3000):
+        save_run(tmp_path / "outputs/train" / RUN, "gan", spec=DataSpec((2,), 400, tuple("01234567")), images=images)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_conf_and_schema_have_the_same_keys():
+    config = values(ckpt="x")
+    assert set(config) == set(EvaluateOptions.__dataclass_fields__)
+
+
+def test_all_checkpoints_of_a_run_are_measured_by_one_protocol(here):
+    report = evaluate(values(ckpt="ring@all", metrics=["swd", "modes", "nearest"]))
+    assert [one.kimg for one in report.evaluated] == [1, 3] and not report.notes
+    assert [path.as_posix() for path in report.files] == [f"outputs/evaluate/{RUN}-all/evaluation.json"]
+    first, second = json.loads(report.files[0].read_text())["evaluations"]
+    assert first["figures"] == second["figures"]  # save_run gives both the same weights
+    assert [figure["name"] for figure in first["figures"]][:2] == ["swd(100/400)", "modes(100)"]
+    reference = first["figures"][-1]["protocol"]
+    assert reference["details"]["reference"] == "split all" and reference["metric"] == "nearest"
+    assert set(here.iterdir()) == {here / "outputs"} and not list((here / "outputs/train" / RUN).glob("evaluation*"))
+    again = evaluate(values(ckpt="ring", metrics=["swd"], averaged=False, out="figures.json"))
+    assert [path.name for path in again.files] == ["figures.json"]
+    raw = again.evaluated[0].measured[0]
+    assert raw.name == "swd(100/400)" and raw.value != first["figures"][0]["value"]
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"ckpt": None}, "ckpt has no value"), ({"metrics": []}, "metrics names no metric"),
+    ({"metrics": ["fdi"]}, "metrics=fdi does not exist; did you mean fid"),
+    ({"metrics": ["fid"]}, "metrics=fid needs images and this data set holds points"),
+    ({"features": "inceptoin"}, "did you mean inception"), ({"n": 1}, "n must be at least 2"),
+    ({"dataset": {"split": "test"}}, "dataset.split=test means nothing to dataset=ring"),
+    ({"domain": "a"}, "domain=a is for models that translate"), ({"out": "a.csv"}, "ends in .csv"),
+    ({"ckpt": "nothing@all"}, "There is no run called nothing"),
+])
+def test_mistakes_are_found_before_anything_is_computed(changes, message, here, monkeypatch):
+    monkeypatch.setattr(module, "load_data", None)
+    with pytest.raises(UserError, match=message):
+        evaluate(values(**{"ckpt": "ring", "metrics": ["swd"]} | changes))
+    assert {path.name for path in (here / "outputs").iterdir()} == {"train"}
+
+
+def test_other_data_are_said_or_refused(here, monkeypatch):
+    monkeypatch.setattr(module, "_dataset", lambda loaded, options: dataset_values("digits"))
+    with pytest.raises(UserError, match=r"32x32x1.*shape \(2,\): give data_dir= or dataset.path="):
+        evaluate(values(ckpt="ring", metrics=["swd"]))
+    shutil.rmtree(here / "outputs/train")
+    with pytest.raises(UserError, match="There is no run"):
+        evaluate(values(ckpt="ring"))
+
+
+def test_files_on_the_command_line_become_absolute_and_words_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my net.pt").touch()
+    quoted = quote_paths(["features=my net.pt", "weights=ema", "features=inception"], False)
+    assert quoted == [f"features='{tmp_path}/my net.pt'", "weights='ema'", "features='inception'"]
+
+
+def test_completion_offers_extractors():
+    assert candidates("evaluate", [], "features=m") == ["features=mobilenet_v2"]
+    assert "metrics=" in candidates("evaluate", [], "met") and "dataset.split=" in candidates("evaluate", [], "dataset.s")

@@ -1,0 +1,271 @@
+"""The evaluator: streamed figures equal the measures on whole sets, are reproducible, and are refused with a reason."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from composing import compose_model
+from data_composing import load
+from omegaconf import OmegaConf
+
+from gancli.data.spec import DataSpec
+from gancli.errors import UsageError, UserError
+from gancli.metrics import classifier, evaluator
+from gancli.metrics.catalog import METRICS
+from gancli.metrics.collectors import ClassCounts, MomentsOf, Patches, Rows, ScoreSums, Seen
+from gancli.metrics.evaluator import Evaluator, check
+from gancli.metrics.extractors import Features
+from gancli.metrics.follow import BestFollower
+from gancli.metrics.inception_score import split_score
+from gancli.metrics.options import EvaluationOptions
+from gancli.metrics.protocol import Measured, Protocol
+from gancli.metrics.scoring import SCORERS
+from gancli.models.latents import Sampler
+from gancli.options import typed
+
+N = 130  # two blocks and a bit
+IMAGES = ("swd", "fid", "kid", "is", "prdc", "ppl", "ms_ssim", "classes", "nearest")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A data folder with a classifier that was trained for one pass."""
+    folder = tmp_path_factory.mktemp("data")
+    before, classifier.EPOCHS = classifier.EPOCHS, 1
+    yield folder
+    classifier.EPOCHS = before
+
+
+@pytest.fixture(scope="module")
+def digits(home):
+    return load("digits", home, limit=300, size=16)
+
+
+def options(*metrics: str, **changes) -> SimpleNamespace:
+    return SimpleNamespace(**{"metrics": list(metrics), "n": N, "features": "classifier", "weights": None, "real": None,
+                              **changes})
+
+
+def sampler(name: str = "dcgan", spec: DataSpec | None = None, data=None, **changes) -> Sampler:
+    torch.manual_seed(3)
+    model = compose_model(name, spec=spec or DataSpec((1, 16, 16), 300, tuple("0123456789")), **changes)
+    return Sampler(model.eval().requires_grad_(False), 5, 64, data)
+
+
+def real_again(data) -> SimpleNamespace:
+    """Return the real examples as if they had been generated, in the evaluator's own order."""
+    def draw(start: int, stop: int) -> torch.Tensor:
+        return data.examples(draw.order[start:stop])
+
+    draw.batch_size, draw.limit, draw.seed, draw.labels = 64, None, 0, lambda start, stop: None
+    return draw
+
+
+@pytest.fixture(scope="module")
+def measured(digits, home):
+    evaluator = Evaluator(options(*IMAGES), digits, home)
+    return evaluator, {each.figure: each for each in evaluator(sampler())}
+
+
+def test_every_metric_of_the_catalog_has_a_scorer_and_yields_its_figures(measured, home):
+    assert SCORERS.keys() == METRICS.keys() and len(METRICS) == 11
+    assert {*IMAGES, "parzen", "modes"} == set(METRICS)
+    evaluator, found = measured
+    assert set(found) == {figure.name for name in IMAGES for figure in METRICS[name].figures}
+    assert all(math.isfinite(each.value) for each in found.values())
+    assert found["fid"].name == "fid(classifier,130/300)" and found["is"].name == "is(classifier,130)"
+    assert found["swd"].name == "swd(130/300)" and found["memorization"].name == "memorization(130/300)"
+    assert evaluator.pictures["nearest"].ndim == 3
+    protocol = found["fid"].protocol.as_dict()
+    json.dumps([each.as_dict() for each in found.values()], allow_nan=False)
+    assert protocol["extractor"]["extractor"] == "classifier" and len(protocol["extractor"]["weights_sha256"]) == 64
+    assert protocol["data"]["split"] == "train" and protocol["seed"] == 5
+    assert protocol["extractor"]["classifier"]["held_out"] == 30
+
+
+def test_figures_do_not_depend_on_batches_and_come_from_the_cache(measured, digits, home, monkeypatch):
+    _, found = measured
+    monkeypatch.setattr(evaluator, "REAL_BATCH", 1 << 20)  # never used: the cache holds what features were needed for
+    monkeypatch.setattr(classifier, "train", None)
+    other = sampler()
+    other.batch_size = 1000
+    told = []
+    again = Evaluator(options("fid", "kid", "is", "swd"), digits, home, told=lambda *state: told.append(state))
+    values = {each.figure: each.value for each in again(other)}
+    for figure, value in values.items():
+        assert value == pytest.approx(found[figure].value, rel=1e-3, abs=1e-6), figure
+    assert not again.notes and told[-1][0] == "computing swd"
+
+
+def test_real_examples_measured_against_themselves_are_perfect(digits, home):
+    evaluator = Evaluator(options("fid", "prdc", "swd", "classes", n=300), digits, home)
+    draw = real_again(digits)
+    draw.order = evaluator.order
+    found = {each.figure: each.value for each in evaluator(draw)}
+    assert found["fid"] == pytest.approx(0, abs=1e-6)
+    assert found["precision"] == found["recall"] == found["coverage"] == 1
+    worse = {each.figure: each.value for each in evaluator(sampler())}
+    assert worse["fid"] > 1e-3 and worse["swd"] > 5 * found["swd"] and worse["coverage"] < 0.5
+
+
+def test_points_and_their_modes(home):
+    ring = load("ring", home, count=400)
+    evaluator = Evaluator(options("swd", "modes", "parzen", n=400), ring, home, holdout=load("ring", home, count=200,
+                                                                                             data_seed=9))
+    draw = real_again(ring)
+    draw.order = evaluator.order
+    found = {each.figure: each.value for each in evaluator(draw)}
+    assert found["swd"] == pytest.approx(0, abs=1e-6) and found["modes"] == 8 and found["good_share"] > 0.95
+    far = {each.figure: each.value for each in evaluator(sampler("gan", DataSpec((2,), 400)))}
+    assert far["swd"] > 0.05 and far["good_share"] < 0.5 and far["parzen"] < found["parzen"]
+
+
+def test_translations_are_compared_with_the_domain_they_enter(two_domains, tmp_path):
+    data = load("unpaired", tmp_path, path=str(two_domains), size=8)
+    made = sampler("cyclegan", data.spec, data)
+    assert made.domain == 1 and made.limit == 12 and made.labels(0, 3) is None
+    found = Evaluator(options("swd"), data, tmp_path, domain=made.domain)(made)
+    assert found[0].name == "swd(12/12)" and found[0].protocol.data["domain"] == 1
+    with pytest.raises(UserError, match="needs the data set"):
+        sampler("cyclegan", data.spec)
+
+
+def test_a_conditional_model_shows_every_class_in_turn():
+    draw = sampler("cgan")
+    assert draw.labels(8, 12).tolist() == [8, 9, 0, 1]
+    assert torch.allclose(draw(8, 12), draw(0, 20)[8:12], atol=1e-5)
+
+
+def test_examples_that_are_not_finite_give_no_figure(digits, home):
+    draw = real_again(digits)
+    draw.order = torch.arange(300)
+    broken = SimpleNamespace(**vars(draw))
+    evaluator = Evaluator(options("swd"), digits, home)
+
+    class Broken(SimpleNamespace):
+        def __call__(self, start, stop):
+            return draw(start, stop).log()
+
+    (figure,) = evaluator(Broken(**vars(broken)))
+    assert math.isnan(figure.value) and figure.as_dict()["value"] is None
+
+
+PLAIN = DataSpec((3, 16, 16), 50)
+
+
+@pytest.mark.parametrize(("metric", "changes", "spec", "message"), [
+    ("fid", {}, DataSpec((2,), 50), "metrics=fid needs images and this data set holds points"),
+    ("modes", {}, PLAIN, "metrics=modes needs a toy density"),
+    ("fid", {}, PLAIN, "features=classifier is trained on labels and this data set has none: give features=mobilenet_v2"),
+    ("classes", {}, PLAIN, "metrics=classes needs labels"),
+    ("classes", {"features": "inception"}, DataSpec((3, 16, 16), 50, ("a",)), "which features=inception does not know"),
+    ("ppl", {"features": "mobilenet_v2"}, PLAIN, "metrics=ppl moves latents and this model has none"),
+    ("parzen", {}, PLAIN, "metrics=parzen needs real examples that the model was not trained on"),
+    ("fid", {"features": "efficientnet_lite0"}, PLAIN, "efficientnet-lite0-57934424.pth, which is not in"),
+    ("fid", {"features": "none.pt"}, PLAIN, "There is no file none.pt"),
+    ("fid", {"weights": "x.pth"}, DataSpec((3, 16, 16), 50, ("a",)), "features=classifier takes no weights="),
+    ("prdc", {"n": 5}, DataSpec((3, 16, 16), 50, ("a",)), "metrics=prdc needs at least 6 examples of each side, and n is 5"),
+    ("prdc", {"real": 3}, DataSpec((3, 16, 16), 50, ("a",)), "and real is 3"),
+])
+def test_what_cannot_be_measured_is_refused_before_anything_is_computed(metric, changes, spec, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        check(options(metric, **changes), spec, tmp_path, latents=False)
+    assert not list(tmp_path.iterdir())
+
+
+# Collectors
+
+def batches(n: int = 150):
+    random = torch.Generator().manual_seed(1)
+    x = torch.randint(0, 256, (n, 1, 16, 16), generator=random) * (1 / 127.5) - 1
+    features = Features(torch.randn(n, 3, generator=random), 3 * torch.randn(n, 4, generator=random))
+    whole = Seen(0, x, features)
+    parts = [Seen(start, x[start:start + 64], Features(features.vectors[start:start + 64],
+                                                       features.logits[start:start + 64])) for start in range(0, n, 64)]
+    return whole, parts
+
+
+COLLECTORS = [MomentsOf, ClassCounts, lambda: Rows("vectors", 100), lambda: Rows("images", 70),
+              lambda: ScoreSums(150, 4), lambda: Patches(100, 300, 7)]
+
+
+@pytest.mark.parametrize("make", COLLECTORS)
+def test_collectors_of_two_ranks_merge_into_one(make):
+    assert len(COLLECTORS) == 6
+    _, parts = batches()
+    alone, ranks = make(), [make(), make()]
+    for index, part in enumerate(parts):
+        alone.add(part)
+        ranks[1 - index % 2].add(part)
+    merged = make()
+    merged.merge([rank.state() for rank in ranks])
+    value = {"moments": lambda c: c.moments.scatter, "classes": lambda c: c.counts, "scores": lambda c: c.marginals,
+             "patches": lambda c: torch.cat([level.flatten() for level in c.levels()])}.get(alone.kind, Rows.rows)
+    assert torch.allclose(value(merged).double(), value(alone).double(), atol=1e-9) and len(value(alone))
+
+
+def test_rows_are_the_first_ones_and_images_come_back_exactly():
+    whole, parts = batches()
+    rows = Rows("images", 70)
+    for part in reversed(parts):
+        rows.add(part)
+    assert torch.equal(rows.images(), whole.examples[:70])
+
+
+def test_streamed_inception_score_is_that_of_the_parts():
+    whole, parts = batches()
+    sums = ScoreSums(150, 4)
+    for part in parts:
+        sums.add(part)
+    logs = whole.features.logits.double().log_softmax(1)
+    bounds = [-(-150 * split // 4) for split in range(5)]
+    scores = torch.stack([split_score(logs[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)])
+    assert sums.score() == pytest.approx((scores.mean().item(), scores.std(correction=0).item()))
+
+
+# Options and the best figure
+
+def evaluation(**changes) -> EvaluationOptions:
+    values = OmegaConf.merge(OmegaConf.load(evaluator.__file__.rpartition("gancli/")[0] + "conf/evaluation/default.yaml"),
+                             changes)
+    assert set(values) == set(EvaluationOptions.__dataclass_fields__)
+    return typed(EvaluationOptions, values, "evaluation")
+
+
+def test_options():
+    assert evaluation().on and not evaluation(kimg=None).on
+    for changes, message in (({"metrics": ["fdi"]}, "did you mean fid"), ({"metrics": ["swd", "swd"]}, "twice"),
+                             ({"metrics": ["ms_ssim"]}, "begin with one of swd, fid"), ({"n": 1}, "at least 2"),
+                             ({"kimg": None, "patience": 3}, "there are none"), ({"patience": 0}, "at least 1")):
+        with pytest.raises(UsageError, match=message):
+            evaluation(**changes)
+
+
+def figures(value: float, metric: str = "fid", n: int = 10) -> list[Measured]:
+    protocol = Protocol(metric, n, 20, 0, {}, {"extractor": "classifier"}, {})
+    return [Measured(METRICS[metric].decides, value, protocol)]
+
+
+def test_the_best_is_followed_and_patience_runs_out():
+    follower = BestFollower(patience=2)
+    assert follower.best is None and follower.summary() == "" and not follower.exhausted
+    assert [follower.update(1000 * (i + 1), figures(value)) for i, value in enumerate((5, 3, 3, float("nan")))] == [
+        True, True, False, False]
+    assert follower.best == {"metric": "fid(classifier,10/20)", "value": 3, "images": 2000}
+    assert follower.exhausted and follower.why == "no better fid(classifier,10/20) in 2 evaluations"
+    assert follower.summary() == "best fid(classifier,10/20) 3 at 2 kimg; the last is not finite"
+    continued = BestFollower(2, json.loads(json.dumps(follower.state)))
+    assert continued.exhausted and continued.update(5000, figures(2.5)) and not continued.exhausted
+    assert continued.summary() == "best fid(classifier,10/20) 2.5 at 5 kimg, the last one"
+    continued.update(6000, figures(6.7))
+    assert continued.summary().endswith("2.5 at 5 kimg; the last is 4.2 above it")
+    assert continued.update(7000, figures(9, n=11)) and continued.best["images"] == 7000  # another protocol
+
+
+def test_higher_is_better_where_the_catalog_says_so():
+    follower = BestFollower()
+    assert [follower.update(i, figures(value, "is")) for i, value in enumerate((2, 3, 1))] == [True, True, False]
+    assert follower.summary().endswith("the last is 2 below it")
+    assert not BestFollower().update(0, [])
