@@ -6,7 +6,7 @@ import typer
 
 from gancli.cli.options import Cfg, ConfigDir, Info, Overrides, Package, Resolve
 from gancli.config import bridge
-from gancli.config.jobs import Stopped, Sweep, job, job_dir, overrides
+from gancli.config.jobs import Stopped, job, job_dir, overrides
 
 EXAMPLES = (
     "gan train",
@@ -54,20 +54,6 @@ def command(
     sweep = bridge.run(task, "train", overrides or [], multirun=multirun, cfg=cfg, info=info, resolve=resolve,
                        package=package, config_dir=config_dir)
     if sweep is not None:
-        _report(sweep)
+        from gancli.cli.sweep_report import report
 
-
-def _report(sweep: Sweep) -> None:
-    """Print the jobs of a sweep and end with the exit code that they call for."""
-    from gancli.cli.table import figures_text, print_table
-
-    rows = [(" ".join(status.overrides), status.status, status.why if status.status == "failed" else
-             figures_text(status.figures), str(path)) for path, status in sweep.jobs.items()]
-    print_table(("overrides", "status", "final figures", "run directory"), rows, title=f"Sweep {sweep.path}")
-    statuses = {status.status for status in sweep.jobs.values()}
-    if sweep.interrupted:
-        raise typer.Exit(Stopped.exit_code)
-    if statuses - {"finished", "stopped"}:
-        raise typer.Exit(1)
-    if "stopped" in statuses:
-        raise typer.Exit(Stopped.exit_code)
+        report(sweep)

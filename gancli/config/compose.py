@@ -2,8 +2,9 @@
 
 import warnings
 from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Any
 
 from hydra import __version__ as hydra_version
 from hydra import compose as hydra_compose
@@ -30,18 +31,37 @@ def compose(config_name: str, overrides: list[str], config_dir: Path | None = No
         return hydra_compose(config_name, overrides=overrides, return_hydra_config=hydra)
 
 
-def check_sweep(config_name: str, overrides: list[str], config_dir: Path | None = None) -> Path:
-    """Compose one job with the first values of every swept key, and one for every other choice of a swept group.
+@dataclass
+class Swept:
+    """What a sweep's command line composes to."""
 
-    Returns:
-        the sweep directory that the configuration asks for.
-    """
-    first, alternatives = _first_values(overrides, groups.groups(config_name))
-    for key, values in alternatives.items():
-        for value in values:
-            compose(config_name, [*first, f"{key}={value}"], config_dir)
-    cfg = compose(config_name, [*first, "hydra.job.num=0"], config_dir, hydra=True)
-    return Path(str(OmegaConf.select(cfg, "hydra.sweep.dir")))
+    cfg: DictConfig  # of the first job, with Hydra's own node
+    values: dict[str, list[str]]  # of every swept key; none of a continuous range
+
+    @property
+    def folder(self) -> Path:
+        """The sweep directory that the configuration asks for."""
+        return Path(str(OmegaConf.select(self.cfg, "hydra.sweep.dir")))
+
+    @property
+    def count(self) -> int:
+        """How many jobs the sweep has."""
+        trials = OmegaConf.select(self.cfg, "hydra.sweeper.n_trials")
+        return prod(len(values) for values in self.values.values()) if trials is None else trials
+
+    def choice(self, group: str) -> str:
+        """The chosen option of a group: hydra/launcher or hydra/sweeper."""
+        return str(self.cfg.hydra.runtime.choices[group])
+
+
+def check_sweep(config_name: str, overrides: list[str], config_dir: Path | None = None) -> Swept:
+    """Compose one job with the first values of every swept key, and one for every other choice of a swept group."""
+    first, values = _first_values(overrides)
+    for key in values:
+        if key in groups.groups(config_name) or "/" in key:
+            for value in values[key][1:]:
+                compose(config_name, [*first, f"{key}={value}"], config_dir)
+    return Swept(compose(config_name, [*first, "hydra.job.num=0"], config_dir, hydra=True), values)
 
 
 def keys(cfg: DictConfig) -> list[str]:
@@ -56,9 +76,10 @@ def keys(cfg: DictConfig) -> list[str]:
     return found
 
 
-def _first_values(overrides: list[str], group_names: list[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """Return the overrides with every sweep narrowed to its first value, and the other choices of swept groups."""
-    first, alternatives = [], {}
+def _first_values(overrides: list[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the overrides with every sweep narrowed to its first value, and all values of each swept key."""
+    first: list[str] = []
+    swept: dict[str, list[str]] = {}
     with _initialized() as loader:
         for text, override in zip(overrides, OverridesParser.create(loader).parse_overrides(overrides), strict=True):
             if not override.is_sweep_override():
@@ -66,13 +87,11 @@ def _first_values(overrides: list[str], group_names: list[str]) -> tuple[list[st
                 continue
             key = override.get_key_element()
             if override.is_discrete_sweep():
-                values: list[Any] = list(override.sweep_string_iterator())
+                values = swept[key] = list(override.sweep_string_iterator())
             else:
-                values = [override.value().start]
+                values, swept[key] = [override.value().start], []
             first += [f"{key}={value}" for value in values[:1]]
-            if key in group_names or "/" in key:
-                alternatives[key] = values[1:]
-    return first, alternatives
+    return first, swept
 
 
 @contextmanager

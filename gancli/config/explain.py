@@ -34,6 +34,8 @@ def explain(error: Exception, config_name: str, overrides: list[str], config_dir
         return unknown_key(match[1], config_name, overrides, config_dir)
     if text.startswith("Config group override must be a string"):
         return UsageError(_no_name(config_name, overrides, config_dir))
+    if "does not support sweep type" in text:
+        return UsageError("interval() is sampled, not listed: add hydra/sweeper=optuna, or give the values, key=a,b,c.")
     if match := re.search(r"Additional config directory '(.*)' not found", text):
         return UsageError(f"There is no folder {match[1]} (--config-dir).")
     return UsageError(_first_lines(error))
@@ -56,8 +58,9 @@ def _missing(error: MissingConfigException, config_dir: Path | None) -> str:
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
     if not group:
         return f"There is no configuration called {name}."
-    if group.startswith("hydra/") and name in _EXTRAS:
-        return f"{group}={name} is not installed: pip install 'gancli[{name}]'."
+    extra = name.partition("_")[0]
+    if group.startswith("hydra/") and extra in _EXTRAS:
+        return f"{group}={name} is not installed: pip install 'gancli[{extra}]'."
     return f"There is no {group} called {name}; {near(name, error.options or groups.options(group, config_dir))}"
 
 

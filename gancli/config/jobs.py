@@ -2,20 +2,22 @@
 
 import functools
 import multiprocessing
-import secrets
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gancli.config.isolation import CONSOLE, STOP, run_isolated
+from gancli.config.machine import gpu_environment, one_free_gpu
 from gancli.errors import UsageError, UserError
-from gancli.runs.status import FILE as STATUS_FILE
 from gancli.runs.status import Status, read_status, write_status
 
 LOG_FILE = "log.txt"
+APART = ("joblib", "submitit_local", "submitit_slurm")  # launchers whose workers give each job a process of its own
 
 
 class Stopped(UserError):
@@ -30,15 +32,6 @@ class Carried(BaseException):
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-@dataclass
-class Sweep:
-    """What a multirun left behind."""
-
-    path: Path
-    jobs: dict[Path, Status]  # by run directory, in the order of the jobs
-    interrupted: bool
 
 
 def job(task: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -56,7 +49,7 @@ def job(task: Callable[[Any], Any]) -> Callable[[Any], Any]:
         _replace_loky()
         folder = job_dir()
         if folder is not None:
-            return _run_in_sweep(task, cfg, folder)
+            return _run_apart(run, cfg, folder) if launcher() in APART else _run_in_turn(task, cfg, folder)
         try:
             _check_values(cfg)
             return task(cfg)
@@ -82,29 +75,66 @@ def job_dir() -> Path | None:
     return Path(hydra.runtime.output_dir) if hydra.mode == RunMode.MULTIRUN else None
 
 
-def sweep_name(now: datetime | None = None) -> str:
-    """Return <UTC time>-<6 hex>, a name that sweeps started in one second do not share."""
-    return f"{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+def launcher() -> str | None:
+    """Return the name of the launcher of the job that is running."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.get().runtime.choices.get("hydra/launcher")
 
 
-def read_jobs(folder: Path) -> dict[Path, Status]:
-    """Return the status of each of a sweep's jobs; one that has none was killed before it began."""
-    recorded = {path.parent for path in folder.rglob(STATUS_FILE)}
-    known = {above for path in recorded for above in (path, *path.parents)}
-    silent = {path for path in folder.iterdir() if path.is_dir() and path not in known}
-    killed = Status("killed", "it ended without a record")
-    return {path: read_status(path) or killed for path in sorted(recorded | silent, key=_natural)}
+def run_here(task: Callable[[Any], Any], cfg: Any) -> int:
+    """Run one job of a sweep, `task` as `job` decorated it, in this process that is only for it; return its exit code."""
+    from gancli.config import resolvers
+
+    resolvers.register()
+    folder = job_dir()
+    try:
+        _run_in_sweep(task.__wrapped__, cfg, folder)
+    except KeyboardInterrupt:
+        return Stopped.exit_code
+    status = read_status(folder)
+    return {"finished": 0, "stopped": Stopped.exit_code}.get(status.status if status else "", 1)
+
+
+def _run_in_turn(task: Callable[[Any], Any], cfg: Any, folder: Path) -> Any:
+    """Run one of the jobs that follow each other in this process."""
+    print(f"[{folder.name}] {' '.join(overrides())}", flush=True)
+    with one_free_gpu(cfg):
+        return _run_in_sweep(task, cfg, folder)
+
+
+def _run_apart(task: Callable[[Any], Any], cfg: Any, folder: Path) -> float | None:
+    """Run one job of a sweep in a process of its own, so that its death is its own; return its objective."""
+    from hydra.core.hydra_config import HydraConfig
+
+    stop = Path(str(HydraConfig.get().sweep.dir)) / STOP
+    if stop.exists():
+        return None
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches every process of a terminal, and the first one tells the others
+    with gpu_environment(cfg, HydraConfig.get().job.num) as environment:
+        where = f" (GPU {environment['CUDA_VISIBLE_DEVICES']})" if environment.get("CUDA_VISIBLE_DEVICES") else ""
+        print(f"[{folder.name}] {' '.join(overrides())}{where}", flush=True)
+        code = run_isolated(task, cfg, folder, stop, environment)
+    status = read_status(folder)
+    if status is None:
+        status = Status.begin(overrides()).end("failed", f"it ended with exit code {code} before it began; see {CONSOLE}")
+        write_status(folder, status)
+    why = f": {status.why}" if status.why else ""
+    print(f"[{folder.name}] {status.status}{why}", flush=True)
+    return status.objective if status.status == "finished" else None
 
 
 def _run_in_sweep(task: Callable[[Any], Any], cfg: Any, folder: Path) -> Any:
-    """Run one job of a sweep; record its failure in `folder`."""
-    print(f"[{folder.name}] {' '.join(overrides())}", flush=True)
+    """Run one job of a sweep in this process; record its objective, or its failure, in `folder`."""
     try:
         _check_values(cfg)
-        return task(cfg)
+        objective = task(cfg)
+        status = read_status(folder)
+        if objective is not None and status is not None and status.objective is None:
+            write_status(folder, replace(status, objective=objective))
+        return objective
     except Stopped:
-        if _in_this_process():
-            raise KeyboardInterrupt from None
+        raise KeyboardInterrupt from None
     except KeyboardInterrupt:
         _record(folder, "stopped", "interrupted before it could save", "")
         raise
@@ -130,24 +160,17 @@ def _record(folder: Path, status: str, why: str, trace: str) -> None:
     """Write what the engine has not written itself: status.json, and the traceback in log.txt."""
     folder.mkdir(parents=True, exist_ok=True)
     known = read_status(folder)
-    if known is None or known.status != status:
-        write_status(folder, (known or Status.begin(overrides())).end(status, why))
-    log = folder / LOG_FILE
-    if trace and not (log.is_file() and "Traceback (most recent" in log.read_text(encoding="utf-8", errors="replace")):
-        with open(log, "a", encoding="utf-8") as file:
+    own = known is not None and known.pid == os.getpid()
+    if own and known.status == status or not own and known is not None and known.status == "running":
+        return  # the engine has recorded it, or the run is another process's
+    begun = Status.begin(overrides())
+    if known is not None:
+        begun = replace(begun, started=known.started, images=known.images, figures=known.figures, best=known.best,
+                        alarms=known.alarms)
+    write_status(folder, begun.end(status, why))
+    if trace:
+        with open(folder / LOG_FILE, "a", encoding="utf-8") as file:
             file.write(trace)
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Return a sort key in which 10 follows 9."""
-    return [(int(part) if part.isdigit() else -1, part) for part in path.parts]
-
-
-def _in_this_process() -> bool:
-    """Whether the sweep's jobs run one after the other in this process, so that stopping one must end them all."""
-    from hydra.core.hydra_config import HydraConfig
-
-    return HydraConfig.get().runtime.choices.get("hydra/launcher") == "basic"
 
 
 def _replace_loky() -> None:

@@ -35,7 +35,7 @@ def _quote_override(override: str, multirun: bool) -> str:
         values = value.split(",")
     else:
         values = [value]
-    return f"{plus}{key}=" + ",".join(_quote(absolute(part, key in NAMES + FILES)) for part in values)
+    return f"{plus}{key}=" + ",".join(quote(absolute(part, key in NAMES + FILES)) for part in values)
 
 
 def absolute(value: str, may_be_name: bool) -> str:
@@ -51,7 +51,7 @@ def absolute(value: str, may_be_name: bool) -> str:
     return str(Path.cwd() / path) + at + kimg
 
 
-def _quote(value: str) -> str:
+def quote(value: str) -> str:
     """Return `value` as a quoted string of Hydra's override grammar."""
     body = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + (r"\'" if match[2] else ""), value)
     return f"'{body}'"

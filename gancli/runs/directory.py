@@ -1,5 +1,6 @@
 """Run directories and where a run came from (torch-free)."""
 
+import os
 import platform
 import re
 import secrets
@@ -66,8 +67,8 @@ def provenance(device: str, seed: int, fingerprint: str, argv: Sequence[str] | N
         argv: the command line; this process's own by default.
     """
     return {"git": git_state(), "versions": versions(), "device": device, "platform": platform.platform(),
-            "hostname": socket.gethostname(), "argv": list(sys.argv if argv is None else argv), "seed": seed,
-            "dataset_fingerprint": fingerprint}
+            "hostname": socket.gethostname(), "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+            "argv": list(sys.argv if argv is None else argv), "seed": seed, "dataset_fingerprint": fingerprint}
 
 
 def versions() -> dict[str, str | None]:

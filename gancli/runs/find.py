@@ -10,6 +10,8 @@ from gancli.runs.checkpoint import SUFFIX, CheckpointFolder, images_of
 from gancli.runs.config import at, read_config
 from gancli.runs.directory import is_run
 from gancli.runs.status import Status, read_status
+from gancli.runs.sweeps import FILE as SWEEP_FILE
+from gancli.runs.sweeps import job_folders, sweep_of
 
 OUTPUTS = "outputs"
 SHOWN = 5  # how many runs an error lists
@@ -19,7 +21,7 @@ SHOWN = 5  # how many runs an error lists
 class RunInfo:
     """One line of `gan list runs`; read from config.yaml and status.json alone."""
 
-    id: str  # the folder's name; `<sweep>/<number>` for a job of a sweep
+    id: str  # the folder's name; `<sweep>/<folder in it>` for a job of a sweep
     path: Path
     status: str  # running, finished, failed, stopped, killed or unknown
     kimg: float
@@ -36,7 +38,7 @@ class RunInfo:
 
 
 def list_runs(root: Path | str = OUTPUTS) -> list[RunInfo]:
-    """Return every run in `root`/train/* and `root`/sweep/*/* (or directly in `root`), oldest first."""
+    """Return every run in `root`/train/* and of the sweeps `root`/sweep/* (or directly in `root`), oldest first."""
     return sorted((_info(path) for path in _run_folders(Path(root))), key=lambda run: (run.started, run.id))
 
 
@@ -93,8 +95,11 @@ def natural(path: Path) -> list[tuple[int, str]]:
 
 
 def run_id(path: Path) -> str:
-    """Return a run's id: the folder's name, `<sweep>/<number>` for a job of a sweep."""
+    """Return a run's id: the folder's name, `<sweep>/<folder in it>` for a job of a sweep."""
     path = path.absolute()
+    sweep = sweep_of(path)
+    if sweep is not None:
+        return f"{sweep.name}/{path.relative_to(sweep)}"
     return f"{path.parent.name}/{path.name}" if path.parent.parent.name == "sweep" else path.name
 
 
@@ -166,14 +171,17 @@ def _run_at(path: Path) -> Path:
 
 
 def _run_folders(root: Path) -> list[Path]:
-    return sorted(path for pattern in ("*", "train/*", "sweep/*/*") for path in root.glob(pattern)
-                  if path.is_dir() and is_run(path))
+    """Return the runs under a folder; of a sweep those that its record names, however deep they lie in it."""
+    paths = {path for pattern in ("*", "train/*", "sweep/*/*") for path in root.glob(pattern)}
+    sweeps = [root, *(found.parent for pattern in ("*", "sweep/*") for found in root.glob(f"{pattern}/{SWEEP_FILE}"))]
+    paths |= {job for sweep in sweeps if (sweep / SWEEP_FILE).is_file() for job in job_folders(sweep)}
+    return sorted(path for path in paths if path.is_dir() and is_run(path))
 
 
 def _info(path: Path) -> RunInfo:
     config = read_config(path)
     status = read_status(path) or Status("unknown")
-    in_sweep = (path.parent / "multirun.yaml").exists() or path.absolute().parent.parent.name == "sweep"
+    in_sweep = sweep_of(path.absolute()) is not None or path.absolute().parent.parent.name == "sweep"
     return RunInfo(run_id(path), path, status.status, status.images / 1000, at(config, "model", "name"),
                    at(config, "loss", "name"), at(config, "dataset", "name"), status.started, status.why,
                    status.overrides, status.figures, _best(status.best), len(status.alarms), in_sweep)

@@ -24,12 +24,18 @@ class Status:
     figures: dict[str, float | None] = field(default_factory=dict)  # latest or final; None where it was not finite
     best: dict | None = None  # of the metric that `best` follows: {"metric", "value", "images"}
     alarms: list[dict] = field(default_factory=list)  # of the diagnosis: {"name", "images", "evidence", "advice"}
+    objective: float | None = None  # of a job of a sweep: what the sweeper minimises or maximises
     overrides: list[str] = field(default_factory=list)  # of the command line
     started: str = ""  # UTC, ISO 8601
     ended: str | None = None
     pid: int = 0
     host: str = ""
     process_started: int | None = None  # clock ticks since boot (Linux): a pid may be given to another process later
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the run's process is, or was, one of this host."""
+        return self.host == socket.gethostname()
 
     @classmethod
     def begin(cls, overrides: list[str]) -> "Status":
@@ -53,7 +59,8 @@ def write_status(run_dir: Path | str, status: Status) -> None:
     """Write status.json atomically; figures that are not finite become null, since JSON has no other word for them."""
     figures = {name: value if value is not None and math.isfinite(value) else None
                for name, value in status.figures.items()}
-    write_json(Path(run_dir) / FILE, asdict(replace(status, figures=figures)))
+    objective = status.objective if status.objective is not None and math.isfinite(status.objective) else None
+    write_json(Path(run_dir) / FILE, asdict(replace(status, figures=figures, objective=objective)))
 
 
 def read_status(run_dir: Path | str) -> Status | None:

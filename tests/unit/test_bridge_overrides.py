@@ -10,8 +10,9 @@ from omegaconf import OmegaConf
 from gancli.config import bridge, groups
 from gancli.config.compose import check_sweep, compose, keys
 from gancli.config.explain import near_keys
-from gancli.config.jobs import job, sweep_name
+from gancli.config.jobs import job
 from gancli.config.paths import quote_paths
+from gancli.config.sweeping import SWEEPS, sweep_name
 from gancli.engine.options import SCHEDULES, OptimizerOptions, TrainerOptions
 from gancli.errors import UsageError
 from gancli.options import typed
@@ -147,8 +148,8 @@ def test_near_keys_prefer_the_same_last_part():
 
 
 def test_sweep_directory_is_literal_and_unique():
-    assert check_sweep("train", ["seed=1,2"]) == bridge.SWEEPS
-    assert check_sweep("train", ["seed=1,2", "hydra.sweep.dir=elsewhere"]) == Path("elsewhere")
+    assert check_sweep("train", ["seed=1,2"]).folder == SWEEPS
+    assert check_sweep("train", ["seed=1,2", "hydra.sweep.dir=elsewhere"]).folder == Path("elsewhere")
     assert len({sweep_name() for _ in range(20)}) == 20
 
 

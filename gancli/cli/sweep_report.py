@@ -1,0 +1,53 @@
+"""What a person sees at the end of a sweep."""
+
+import shlex
+
+import typer
+
+from gancli.cli.table import figures_text, print_table
+from gancli.config.jobs import Stopped
+from gancli.config.sweeping import Sweep
+from gancli.runs.status import Status
+
+
+def report(sweep: Sweep) -> None:
+    """Print the jobs of a sweep, the best first, and end with the exit code that they call for."""
+    jobs = sorted(sweep.jobs.items(), key=lambda item: rank(item[1], sweep.lower_is_better))
+    rows = [(" ".join(status.overrides), _status(sweep, path, status), _value(status.objective),
+             status.why if status.status == "failed" else figures_text(status.figures), str(path)) for path, status in jobs]
+    print_table(("overrides", "status", sweep.metric, "final figures", "run directory"), rows, title=f"Sweep {sweep.path}")
+    if jobs and jobs[0][1].objective is not None:
+        path, status = jobs[0]
+        print(f"Best: {path}, {sweep.metric} {_value(status.objective)} ({' '.join(status.overrides)}); sample it: "
+              f"gan sample ckpt={shlex.quote(str(path))}")
+    code = exit_code(sweep)
+    if code:
+        count = sum(status.status != "finished" for status in sweep.jobs.values())
+        print(f"{count} of {len(sweep.jobs)} not finished; continue with: gan train resume={shlex.quote(str(sweep.path))}")
+        raise typer.Exit(code)
+
+
+def rank(status: Status, lower_is_better: bool) -> tuple[bool, float]:
+    """Return a sort key that puts the best objective first and jobs without one last."""
+    if status.objective is None:
+        return True, 0.0
+    return False, status.objective if lower_is_better else -status.objective
+
+
+def exit_code(sweep: Sweep) -> int:
+    """Return 3 for a sweep that was stopped, 1 for one with a job that failed, was killed or runs elsewhere, else 0."""
+    statuses = {status.status for status in sweep.jobs.values()}
+    if sweep.interrupted:
+        return Stopped.exit_code
+    if statuses - {"finished", "stopped"}:
+        return 1
+    return Stopped.exit_code if "stopped" in statuses else 0
+
+
+def _status(sweep: Sweep, path, status: Status) -> str:
+    kept = sweep.kept.get(str(path.relative_to(sweep.path)))
+    return {"finished": "finished before", "running": "running elsewhere"}.get(kept, status.status)
+
+
+def _value(objective: float | None) -> str:
+    return "" if objective is None else f"{objective:.5g}"

@@ -1,0 +1,96 @@
+"""sweep.json: the command of a sweep and which job lies in which folder of it (torch-free)."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from gancli import __version__
+from gancli.errors import UserError
+from gancli.runs.atomic import write_json
+from gancli.runs.directory import is_run
+from gancli.runs.status import FILE as STATUS_FILE
+from gancli.runs.status import now
+
+FILE = "sweep.json"
+
+
+@dataclass
+class SweepRecord:
+    """What sweep.json holds; written whole whenever a job gets its folder, before the job starts."""
+
+    config_name: str  # the command: train
+    overrides: list[str]  # of the command line, paths absolute
+    config_dir: str | None = None  # --config-dir
+    jobs: dict[str, list[str]] = field(default_factory=dict)  # folder in the sweep's own -> the job's overrides
+    started: str = field(default_factory=now)  # UTC, ISO 8601
+    gancli: str = __version__
+
+    def folder_of(self, overrides: Sequence[str], ignored: frozenset[str] = frozenset()) -> str | None:
+        """Return the folder of the job with these settings, in any order and but for the keys in `ignored`."""
+        wanted = settings(overrides, ignored)
+        return next((name for name, job in self.jobs.items() if settings(job, ignored) == wanted), None)
+
+    def free_number(self) -> int:
+        """Return the least number above those of all jobs' folders."""
+        return max((int(name) for name in self.jobs if name.isdecimal()), default=-1) + 1
+
+
+def settings(overrides: Sequence[str], ignored: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Return overrides in a fixed order, without those of the keys in `ignored`."""
+    return tuple(sorted(override for override in overrides if key_of(override) not in ignored))
+
+
+def key_of(override: str) -> str:
+    """Return the key of an override."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def write_sweep(folder: Path, record: SweepRecord) -> None:
+    """Write sweep.json atomically."""
+    write_json(folder / FILE, asdict(record))
+
+
+def read_sweep(folder: Path) -> SweepRecord | None:
+    """Read sweep.json; None where there is none or it is no record of a sweep."""
+    try:
+        values = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        known = {item.name for item in fields(SweepRecord)}
+        return SweepRecord(**{key: value for key, value in values.items() if key in known})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def job_folders(folder: Path) -> list[Path]:
+    """Return the folders of a sweep's jobs in their order: those of sweep.json, else every one that holds a run."""
+    record = read_sweep(folder)
+    if record is not None:
+        return [folder / name for name in record.jobs]
+    recorded = {path.parent for path in folder.glob(f"*/{STATUS_FILE}")} | {path for path in folder.glob("*") if is_run(path)}
+    return sorted(recorded, key=_natural)
+
+
+def sweep_of(path: Path) -> Path | None:
+    """Return the sweep in which a run lies, by the sweep.json above it; None for a run of its own."""
+    return next((above for above in path.parents if (above / FILE).is_file()), None)
+
+
+def find_sweep(text: str, root: Path | str) -> Path | None:
+    """Return the sweep that `text` names: its path, its name in `root`/sweep, or a whole piece of one such name.
+
+    Raises:
+        UserError: several sweeps have that piece.
+    """
+    path = Path(text)
+    if text and (path / FILE).is_file():
+        return path
+    sweeps = {found.parent.name: found.parent for found in sorted(Path(root).glob(f"sweep/*/{FILE}"))}
+    matches = [name for name in sweeps if text == name or text in name.split("-")]
+    if len(matches) > 1:
+        raise UserError(f"{text} names {len(matches)} sweeps: {', '.join(matches[:5])}. Give more of the name.")
+    return sweeps[matches[0]] if matches else None
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Return a sort key in which 10 follows 9."""
+    return [(int(part) if part.isdigit() else -1, part) for part in path.parts]
