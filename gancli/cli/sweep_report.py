@@ -13,12 +13,14 @@ from gancli.runs.status import Status
 def report(sweep: Sweep) -> None:
     """Print the jobs of a sweep, the best first, and end with the exit code that they call for."""
     jobs = sorted(sweep.jobs.items(), key=lambda item: rank(item[1], sweep.lower_is_better))
-    rows = [(" ".join(status.overrides), _status(sweep, path, status), _value(status.objective),
+    shared = set.intersection(*(set(status.overrides) for _, status in jobs)) if len(jobs) > 1 else set()
+    own = {path: " ".join(each for each in status.overrides if each not in shared) for path, status in jobs}
+    rows = [(own[path], _status(sweep, path, status), _value(status.objective),
              status.why if status.status == "failed" else figures_text(status.figures), str(path)) for path, status in jobs]
     print_table(("overrides", "status", sweep.metric, "final figures", "run directory"), rows, title=f"Sweep {sweep.path}")
     if jobs and jobs[0][1].objective is not None:
         path, status = jobs[0]
-        print(f"Best: {path}, {sweep.metric} {_value(status.objective)} ({' '.join(status.overrides)}); sample it: "
+        print(f"Best: {path}, {sweep.metric} {_value(status.objective)} ({own[path]}); sample it: "
               f"gan sample ckpt={shlex.quote(str(path))}")
     code = exit_code(sweep)
     if code:

@@ -15,13 +15,14 @@ EXAMPLES = (
     "gan train optimizer=adam optimizer.lr=1e-4 optimizer.discriminator.lr=4e-4 trainer.ema_kimg=null",
     "gan train resume=RUN trainer.kimg=500",
     "gan train -m loss=nonsaturating,wgan_gp seed=0,1",
+    "gan train -m hydra/launcher=joblib model=gan seed=0,1",
     "gan train model=gan --cfg job --resolve",
 )
 EXIT_CODES = """Exit status:
   0  finished
   1  the run, or a job of a multirun, failed
   2  the command line or the configuration is wrong; nothing was created
-  3  stopped by Ctrl-C or SIGTERM after saving; resume= continues it"""
+  3  stopped by Ctrl-C or SIGTERM after saving; resume= continues it, a sweep too"""
 
 
 @job
@@ -46,13 +47,13 @@ def command(
     info: Info = None,
     config_dir: ConfigDir = None,
 ) -> None:
-    """Train a GAN, or continue a run with resume=RUN.
+    """Train a GAN, or continue a run or a sweep with resume=RUN.
 
     Without any KEY=VALUE a DCGAN learns the embedded digits.  `gan list models` (losses, datasets, optimizers)
     names the choices, `gan train --cfg job` prints every key, `gan validate` tells what a command would do.
     """
     sweep = bridge.run(task, "train", overrides or [], multirun=multirun, cfg=cfg, info=info, resolve=resolve,
-                       package=package, config_dir=config_dir)
+                       package=package, config_dir=config_dir, resumes_sweeps=True)
     if sweep is not None:
         from gancli.cli.sweep_report import report
 

@@ -22,7 +22,7 @@ INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, multirun: bool = False,
         cfg: str | None = None, info: str | None = None, resolve: bool = False, package: str | None = None,
-        config_dir: Path | None = None) -> "Sweep | None":
+        config_dir: Path | None = None, resumes_sweeps: bool = False) -> "Sweep | None":
     """Compose conf/<config_name>.yaml with `overrides` and call `task` with it, once or for each job of a sweep.
 
     Args:
@@ -31,6 +31,7 @@ def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, m
             interpolations, with `package` one node of it.
         info: one of INFO: print that instead.
         config_dir: a folder with more options.
+        resumes_sweeps: resume= may name a sweep, and is then its stored command again.
 
     Returns:
         what a multirun left, else None.
@@ -43,7 +44,7 @@ def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, m
     from gancli.config.sweeping import continued_sweep, sweep
 
     overrides, multirun = _mode(overrides, multirun)
-    continued = continued_sweep(config_name, overrides) if cfg is None and info is None else None
+    continued = continued_sweep(config_name, overrides) if resumes_sweeps and cfg is None and info is None else None
     if continued is not None:
         (overrides, stored_dir), multirun = continued, True
         config_dir = config_dir or stored_dir

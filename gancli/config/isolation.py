@@ -32,8 +32,11 @@ def run_isolated(task: Callable[[Any], Any], cfg: Any, folder: Path, stop: Path,
         environment: variables beside those of this process.
     """
     from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
 
-    message = pickle.dumps((sys.path, task.__module__, task.__qualname__, cfg, HydraConfig.instance().cfg))
+    hydra = OmegaConf.to_container(HydraConfig.get())
+    del hydra["launcher"], hydra["sweeper"]  # of the plugins' classes, which some launchers import anew
+    message = pickle.dumps((sys.path, task.__module__, task.__qualname__, OmegaConf.to_container(cfg), hydra))
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / CONSOLE, "ab") as console:
         process = subprocess.Popen([sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=console, stderr=console,
@@ -81,12 +84,13 @@ def _main() -> None:
     threading.Thread(target=_watch, args=(sys.stdin.fileno(),), daemon=True).start()
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.utils import setup_globals
+    from omegaconf import OmegaConf
 
     from gancli.config.jobs import run_here
 
     setup_globals()
-    HydraConfig.instance().cfg = hydra
-    sys.exit(run_here(getattr(importlib.import_module(module), name), cfg))
+    HydraConfig.instance().cfg = OmegaConf.create({"hydra": hydra})
+    sys.exit(run_here(getattr(importlib.import_module(module), name), OmegaConf.create(cfg)))
 
 
 def _watch(descriptor: int) -> None:

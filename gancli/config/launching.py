@@ -120,10 +120,13 @@ class ResumingLauncher:
 
         def one(number: int, folder: str) -> Any:
             if not self.session.stop_asked():
+                print(f"[{folder}] {' '.join(self.session.record.jobs[folder])}", flush=True)  # its worker's go to a file
                 try:
-                    self.launcher.launch([waiting[folder]], first + number)
+                    self._check([folder], self.launcher.launch([waiting[folder]], first + number))
                 except Exception as error:  # its worker died
                     self._lost(folder, error)
+                status = read_status(self.session.folder / folder)
+                print(f"[{folder}] {status.status if status else 'not started'}", flush=True)
             return self._recorded(folder)
 
         with ThreadPoolExecutor(self.session.at_once) as pool:
@@ -135,7 +138,7 @@ class ResumingLauncher:
         left = dict(waiting)
         while left and not self.session.stop_asked():
             try:
-                self.launcher.launch(list(left.values()), first)
+                self._check(list(left), self.launcher.launch(list(left.values()), first))
                 break
             except Exception as error:
                 begun = [folder for folder in left if read_status(self.session.folder / folder) != before[folder]]
@@ -146,6 +149,14 @@ class ResumingLauncher:
                     del left[folder]
         return {folder: self._recorded(folder) for folder in waiting}
 
+    def _check(self, folders: list[str], returns: Sequence[Any]) -> None:
+        """Say which jobs' workers failed before the jobs had begun: the jobs' own failures are in their records."""
+        from hydra.core.utils import JobStatus
+
+        for folder, returned in zip(folders, returns, strict=True):
+            if returned.status == JobStatus.FAILED:
+                self._lost(folder, returned._return_value)
+
     def _lost(self, folder: str, error: Exception) -> None:
         """Say that a job's worker ended before the job could be asked how it went."""
         path = self.session.folder / folder
@@ -154,7 +165,7 @@ class ResumingLauncher:
             path.mkdir(parents=True, exist_ok=True)
             write_status(path, Status.begin(self.session.record.jobs[folder]).end("failed", f"its worker ended: {error}"))
         if status is None or status.status == "killed":
-            print(f"[{folder}] killed: {type(error).__name__}", file=sys.stderr, flush=True)
+            print(f"[{folder}] lost: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
     def _recorded(self, folder: str) -> Any:
         """Return what a job's own record says, in Hydra's form: its objective, or None where it has not finished."""

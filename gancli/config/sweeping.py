@@ -25,6 +25,7 @@ from gancli.runs.sweeps import FILE, SweepRecord, find_sweep, job_folders, key_o
 SWEEPS = Path(OUTPUTS) / "sweep"
 LOCK = ".lock"
 BEGINNINGS = {FILE, LOCK, "multirun.yaml", "study.db"}  # what a sweep leaves in which no job has begun
+NO_BEST = ("No trials are completed", "Record does not exist")  # Optuna after a study without a value; the table says why
 SETTLE_S = 60.0  # jobs that outlive their workers may take so long to save
 
 
@@ -56,6 +57,8 @@ def sweep(task: Callable[[Any], Any], config_name: str, overrides: list[str], fl
     folder = swept.folder
     if folder == SWEEPS:
         folder /= sweep_name()
+    if folder.is_relative_to(Path.cwd()):
+        folder = folder.relative_to(Path.cwd())
     record = _record(folder, config_name, overrides, config_dir, list(swept.values))
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
@@ -85,7 +88,8 @@ def continued_sweep(config_name: str, overrides: list[str]) -> tuple[list[str], 
     if any(key_of(override) == "hydra.sweep.dir" for override in more):
         raise UsageError("resume= continues a sweep where it lies: leave hydra.sweep.dir= out.")
     new = {key_of(override) for override in more}
-    stored = [override for override in record.overrides if key_of(override) not in new]
+    stored = [override for override in record.overrides if key_of(override) not in new and not (
+        "hydra/launcher" in new and key_of(override).startswith("hydra.launcher."))]  # those were another launcher's
     config_dir = Path(record.config_dir) if record.config_dir is not None else None
     return [*stored, *more, f"hydra.sweep.dir={folder.absolute()}"], config_dir
 
@@ -154,8 +158,8 @@ def _call(task: Callable[[Any], Any], config_name: str, arguments: list[str]) ->
         call_hydra(task, config_name, arguments)
     except KeyboardInterrupt:
         return True
-    except ValueError as error:
-        if "No trials are completed" not in str(error):  # Optuna's best of none; the table says what became of them
+    except (ValueError, KeyError) as error:
+        if not any(text in str(error) for text in NO_BEST):
             raise
     return False
 
