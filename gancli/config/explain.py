@@ -34,8 +34,6 @@ def explain(error: Exception, config_name: str, overrides: list[str], config_dir
         return unknown_key(match[1], config_name, overrides, config_dir)
     if text.startswith("Config group override must be a string"):
         return UsageError(_no_name(config_name, overrides, config_dir))
-    if "does not support sweep type" in text:
-        return UsageError("interval() is sampled, not listed: add hydra/sweeper=optuna, or give the values, key=a,b,c.")
     if match := re.search(r"Additional config directory '(.*)' not found", text):
         return UsageError(f"There is no folder {match[1]} (--config-dir).")
     return UsageError(_first_lines(error))

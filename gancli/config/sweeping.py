@@ -53,6 +53,10 @@ def sweep(task: Callable[[Any], Any], config_name: str, overrides: list[str], fl
     from gancli.config.studies import objective
 
     swept = check_sweep(config_name, overrides, config_dir)
+    ranges = [key for key, values in swept.values.items() if not values]
+    if ranges and swept.choice("hydra/sweeper") == "basic":
+        raise UsageError(f"{ranges[0]}=interval(...) is sampled, not listed: add hydra/sweeper=optuna, or give the values, "
+                         f"{ranges[0]}=a,b.")
     metric, lower = objective(swept.cfg)
     folder = swept.folder
     if folder == SWEEPS:

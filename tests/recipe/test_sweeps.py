@@ -111,3 +111,12 @@ def test_sigterm_stops_a_basic_sweep(tmp_path, site):
     process.send_signal(signal.SIGTERM)
     text = process.communicate(timeout=100)[0]
     assert process.returncode == 3 and statuses(sweep, 2) == ["stopped", "not started"], text
+
+
+def test_a_launcher_that_is_not_installed(tmp_path, site):
+    plugin = tmp_path / "site/hydra_plugins/hydra_joblib_launcher"
+    plugin.mkdir(parents=True)
+    (plugin / "__init__.py").touch()  # hides the real one
+    text = train("-m", "hydra/launcher=joblib", "seed=0,1", cwd=tmp_path, check=2, **site)
+    assert "hydra/launcher=joblib is not installed: pip install 'gancli[joblib]'." in text
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]

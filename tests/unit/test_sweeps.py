@@ -11,7 +11,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import MissingConfigException
 
 from gancli.cli.sweep_report import exit_code, rank
-from gancli.config import machine
+from gancli.cli.train import task
+from gancli.config import bridge, machine
 from gancli.config.compose import check_sweep
 from gancli.config.explain import explain
 from gancli.config.launchers import at_once, cost, launcher_overrides
@@ -21,6 +22,7 @@ from gancli.config.studies import objective, without_value
 from gancli.config.sweeping import Sweep, continued_sweep, read_jobs
 from gancli.errors import UsageError, UserError
 from gancli.runs.find import find_run, list_runs
+from gancli.runs.locks import try_lock
 from gancli.runs.status import Status, write_status
 from gancli.runs.sweeps import SweepRecord, find_sweep, read_sweep, write_sweep
 
@@ -275,6 +277,32 @@ def test_direction_follows_the_metric():
 def test_an_extra_that_is_not_installed(group, name, extra):
     error = MissingConfigException("", missing_cfg_file=f"{group}/{name}", options=["basic"])
     assert str(explain(error, "train", [])) == f"{group}={name} is not installed: pip install 'gancli[{extra}]'."
+
+
+@pytest.mark.parametrize(("wrong", "message"), [
+    (["optimizer.lr=interval(0.1,1)"], "optimizer.lr=interval(...) is sampled"),
+    (["hydra/sweeper=optuna", "hydra/sweeper/sampler=nope", "seed=1,2"], "There is no hydra/sweeper/sampler called nope"),
+    (["seed=1,2", "hydra.launcher.n_jobs=2"], "There is no key hydra.launcher.n_jobs")])
+def test_what_cannot_be_swept_creates_nothing(wrong, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        bridge.run(task, "train", wrong, multirun=True)
+    assert message in str(caught.value) and not list(tmp_path.iterdir())
+
+
+def test_another_sweep_and_other_files_are_left_alone(sweep, tmp_path):
+    def attempt(folder, *given):
+        bridge.run(task, "train", [*given, f"hydra.sweep.dir={folder}"], multirun=True)
+
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match="holds another sweep: loss=hinge in the sweep and loss=wgan here"):
+        attempt(sweep, "seed=0,1,2,3", "loss=wgan")
+    with pytest.raises(UsageError, match="holds other files"):
+        attempt(sweep / "0", "seed=0,1")
+    assert sorted(tmp_path.rglob("*")) == before
+    lock = try_lock(sweep / ".lock")
+    with lock, pytest.raises(UserError, match="is running: stop it first"):
+        attempt(sweep, "seed=0,1,2,3", "loss=hinge")
 
 
 def test_objective_is_recorded_and_json(tmp_path):
