@@ -15,6 +15,7 @@ from gancli.monitor.diagnosis.setting import Setting
 
 PREFIX = "diagnosis/"
 JUDGE_EVERY = 5  # ticks of figures, and whenever samples were looked at: a tick may last milliseconds
+UNSEEN = 3  # judgements in a row after which a failure is over: figures on a threshold would come and go
 
 
 class Diagnosis:
@@ -28,6 +29,7 @@ class Diagnosis:
         self.examination = Examination(model, data, seed)
         self.signals: dict[str, float] = {}
         self.findings: list[Finding] = []  # failures that last
+        self.unseen: dict[str, int] = {}  # judgements in a row that did not see them
         self.new: list[Finding] = []  # of these, what the last tick named first
         self.over: list[str] = []  # what it no longer saw
 
@@ -47,10 +49,13 @@ class Diagnosis:
         return figures
 
     def _judge(self) -> None:
-        before = set(self.names)
-        self.findings = diagnose(self.history, self.setting)
-        self.new = [finding for finding in self.findings if finding.name not in before]
-        self.over = sorted(before - set(self.names))
+        found = {finding.name: finding for finding in diagnose(self.history, self.setting)}
+        known = {finding.name: finding for finding in self.findings}
+        self.unseen = {name: 0 if name in found else self.unseen.get(name, 0) + 1 for name in known}
+        self.over = [name for name, times in self.unseen.items() if times >= UNSEEN]
+        lasting = {name: finding for name, finding in known.items() if name not in self.over}
+        self.findings = list((found | lasting | found).values())
+        self.new = [finding for finding in self.findings if finding.name not in known]
 
     def ended(self, error: BaseException) -> None:
         """Note that a number which was not finite ended the run."""

@@ -49,8 +49,8 @@ def test_alarms_reach_status_log_screen_and_board_and_end(tmp_path, monkeypatch,
         return named("mode collapse", *(["oscillation"] if len(calls) < 3 else []))(history, setting)
 
     monkeypatch.setattr(diagnosis, "diagnose", once)
-    run(tmp_path / "a", *DCGAN, "trainer.kimg=0.024")
-    assert calls == [2, 4, 5, 6]  # with every look, and every five ticks
+    run(tmp_path / "a", *DCGAN, "trainer.kimg=0.032")
+    assert calls == [2, 4, 5, 6, 8]  # with every look, and every five ticks
     assert read_status(tmp_path / "a").alarms == [
         {"name": "mode collapse", "images": 1000, "evidence": "D(x) is 1.", "advice": "Try loss=hinge."}]
     log = (tmp_path / "a/log.txt").read_text()

@@ -3,6 +3,8 @@
 A run cannot be continued with another loss or rate, so that the advice is for a new one.
 """
 
+import math
+
 from gancli.monitor.diagnosis.setting import PROBABILITY, Setting
 
 
@@ -12,6 +14,15 @@ def _try(*overrides: str) -> str:
 
 def _lr(setting: Setting, player: str, factor: float) -> str:
     return f"optimizer.{player}.lr={setting.lr[player] * factor:.2g}"
+
+
+def _even(setting: Setting) -> list[str]:
+    """Return one rate for both players, between theirs, if these differ: whoever is slower falls behind."""
+    rates = setting.lr["discriminator"], setting.lr["generator"]
+    if rates[0] == rates[1] or not all(rates):
+        return []
+    middle = math.sqrt(rates[0] * rates[1])
+    return [f"optimizer.discriminator.lr={middle:.2g} optimizer.generator.lr={middle:.2g}"]
 
 
 def _hold(setting: Setting) -> list[str]:
@@ -27,7 +38,7 @@ def weaken(setting: Setting) -> str:
     if setting.discriminator_turns > 1:
         options.append("trainer.discriminator_turns=1")
     if setting.lr["discriminator"] > setting.lr["generator"]:
-        options.append(f"optimizer.discriminator.lr={setting.lr['generator']:.2g}")
+        options += _even(setting)
     options += _hold(setting)
     if setting.rule in ("minimax", "nonsaturating", "maximum_likelihood", "lsgan") and not setting.label_smoothing:
         options.append("loss.label_smoothing=0.1")
@@ -36,11 +47,8 @@ def weaken(setting: Setting) -> str:
 
 def strengthen(setting: Setting) -> str:
     """Discriminator too weak."""
-    options = []
-    if setting.lr["discriminator"] < setting.lr["generator"]:
-        options.append(f"optimizer.discriminator.lr={setting.lr['generator']:.2g}")
-    else:
-        options.append(_lr(setting, "discriminator", 4))
+    slower = setting.lr["discriminator"] < setting.lr["generator"]
+    options = _even(setting) if slower else [_lr(setting, "discriminator", 4)]
     options.append(f"trainer.discriminator_turns={setting.discriminator_turns + 2}")
     return _try(*options, _lr(setting, "generator", 0.25))
 
@@ -51,7 +59,7 @@ def spread(setting: Setting) -> str:
     if setting.reading == PROBABILITY:
         options += _hold(setting)
     if setting.lr["discriminator"] < setting.lr["generator"]:
-        options.insert(0, f"optimizer.generator.lr={setting.lr['discriminator']:.2g}")
+        options = [*_even(setting), *options]
     if setting.rule != "wgan":
         options.append("loss=wgan_gp")
     return _try(*options, _lr(setting, "generator", 0.25))

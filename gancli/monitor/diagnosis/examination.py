@@ -6,6 +6,7 @@ neither.  Everything is measured beside real examples of the same run, so that t
 Legend: N examples, F values of an example, T training examples compared with.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,8 @@ from gancli.seeds import mix
 
 STREAM = 1 << 36  # of the latents; kept apart from the engine's and the commands'
 IMAGES, POINTS, TRANSLATED = 128, 512, 32  # examples looked at
-AT_ONCE = 64  # generated in one pass
+AT_ONCE = 64  # in one pass through the networks
+LARGEST_BATCH, LARGEST_SAMPLE = 1 << 22, 1 << 24  # values in one pass, and of all examples: fewer where images are large
 ROWS = 16  # classes of a conditional model that are looked at
 LARGEST_REFERENCE = 1 << 21  # values of training examples compared with (8 MiB): 2,048 images of 32x32
 COPY = 0.5  # of the median distance from real to real: a generated image so near to a training image is a copy
@@ -52,25 +54,26 @@ class Examination:
         self.able = hasattr(model, "draw_latents") and hasattr(model, "generate")
         self.translates = not self.able and hasattr(model, "translate") and len(spec.domains) == 2
         self.device = next(model.parameters()).device
-        self.batch = data.first(min(AT_ONCE, spec.count))
+        size = math.prod(spec.shape)
+        self.at_once = max(4, min(AT_ONCE, LARGEST_BATCH // size))
+        self.most = max(16, LARGEST_SAMPLE // size)
+        self.batch = data.first(min(self.at_once, spec.count))
         self.before: dict[str, Tensor] = {}
-        self.share = 0.0  # of the training examples that are compared with
         if self.able:
             self._fix_latents(data)
         elif self.translates:
-            self.sources = data.first(min(TRANSLATED, spec.count)).domains
+            self.sources = data.first(min(TRANSLATED, self.at_once, spec.count)).domains
             self.real = {name: _real(flat(source), None, len(source))
                          for name, source in zip(spec.domains, self.sources, strict=True)}
 
     def _fix_latents(self, data: Any) -> None:
-        n = IMAGES if self.spec.is_image else POINTS
+        n = min(IMAGES if self.spec.is_image else POINTS, self.most)
         labelled = bool(self.model.needs_labels)
         classes = min(len(self.spec.classes), ROWS) if labelled else 0
         self.z = self.model.draw_latents(n, torch.Generator().manual_seed(mix(self.seed, STREAM)))
         self.labels = torch.arange(n) % classes if classes else None
         values = flat(self.batch.real[:1]).shape[1]
-        known = data.first(min(self.spec.count, max(n, LARGEST_REFERENCE // values)))
-        self.share = len(known) / self.spec.count
+        known = data.first(min(self.spec.count, max(n, min(LARGEST_REFERENCE // values, self.most))))
         self.real = {"samples": _real(flat(known.real), known.labels, n)}
 
     @torch.no_grad()
@@ -94,9 +97,9 @@ class Examination:
     def _examples(self, model: Any) -> dict[str, Tensor]:
         """Return what the model makes of the fixed latents, or of the fixed images, as values [N, F]."""
         if self.able:
-            labels = [None] * len(self.z) if self.labels is None else self.labels.split(AT_ONCE)
+            labels = [None] * len(self.z) if self.labels is None else self.labels.split(self.at_once)
             parts = [model.generate(z.to(self.device), *([] if label is None else [label.to(self.device)]))
-                     for z, label in zip(self.z.split(AT_ONCE), labels)]
+                     for z, label in zip(self.z.split(self.at_once), labels)]
             return {"samples": torch.cat([flat(part) for part in parts])}
         if self.translates:
             (name_a, name_b), (a, b) = self.spec.domains, self.sources
