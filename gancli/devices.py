@@ -1,6 +1,7 @@
 """The device that is really used, its precision, and settings of the process that make it fast."""
 
 import ctypes
+import os
 import platform
 import sys
 
@@ -86,3 +87,38 @@ def start_quickly() -> None:
         wrapped = getattr(method, "__wrapped__", None)
         if wrapped is not None and getattr(method, "__module__", "").startswith("torch."):
             wrapped.__dynamo_disable = wrapped
+
+
+def cores() -> int:
+    """Return the CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def count_ranks(devices: str, device: torch.device, named: str) -> int:
+    """Return how many ranks `devices` (a number, or all) means: one a GPU; on the CPU, where ranks share the cores, all is 1.
+
+    Args:
+        device: what `device=` stands for here.
+        named: what it says, for messages.
+
+    Raises:
+        UserError: there are not so many.
+    """
+    kind = {"cuda": "GPU", "cpu": "core"}.get(device.type, device.type)
+    there = {"cuda": torch.cuda.device_count, "cpu": cores}.get(device.type, lambda: 1)()
+    if devices == "all":
+        return there if device.type == "cuda" and device.index is None else 1
+    ranks = int(devices)
+    if ranks > 1 and device.index is not None:
+        raise UserError(f"device={named} is one device and devices={ranks} needs more: give device={device.type}.")
+    if ranks > there:
+        less = f"devices={there} or less" if there > 1 else "devices=1"
+        raise UserError(f"devices={ranks} is more than the {there} {kind}{'' if there == 1 else 's'} of this machine: "
+                        f"give {less}.")
+    return ranks
+
+
+def share_cores(ranks: int) -> None:
+    """Give each of so many processes of this machine its part of the cores, unless the environment says how many threads."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, cores() // ranks))

@@ -8,6 +8,7 @@ class UserError(Exception):
     """Something the user can mend; the message says what is wrong, what exists, what to type next (exit code 1)."""
 
     exit_code = 1
+    silent = False  # whether the user has been told already
 
 
 class UsageError(UserError):

@@ -9,7 +9,6 @@ from typer.core import TyperGroup
 import gancli
 from gancli.cli import compare, diagnose, evaluate, interpolate, list, sample, train, validate
 from gancli.cli.options import epilog
-from gancli.config.jobs import Stopped
 from gancli.errors import UserError
 
 EXAMPLES = (
@@ -31,7 +30,7 @@ class Gan(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            if not isinstance(error, Stopped):
+            if not error.silent:
                 print(f"Error: {error}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from None
 

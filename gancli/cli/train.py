@@ -29,9 +29,11 @@ EXIT_CODES = """Exit status:
 def task(cfg: Any) -> float | None:
     """Train one run; return its objective, which sweepers minimise or maximise."""
     from gancli.config.run import plan_run
+    from gancli.engine.ranks import made_by_first, under_launcher
     from gancli.engine.training import train
 
-    outcome = train(plan_run(cfg, overrides(), job_dir()))
+    with under_launcher():
+        outcome = train(made_by_first(lambda: plan_run(cfg, overrides(), job_dir())))
     if outcome.status == "stopped":
         raise Stopped  # the engine has said where, and how to continue
     return outcome.objective

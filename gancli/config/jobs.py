@@ -24,6 +24,7 @@ class Stopped(UserError):
     """A run was stopped by SIGTERM or Ctrl-C after it had saved; `resume=` continues it."""
 
     exit_code = 3
+    silent = True
 
 
 class Carried(BaseException):

@@ -31,10 +31,10 @@ class Estimate:
 
 
 def estimate(plan: Plan) -> Estimate:
-    """Build the plan's model on the meta device, play a turn of each player, and count."""
+    """Build the plan's model on the meta device, play a turn of each player as one rank does, and count."""
     with torch.device("meta"):
         model = build_model(plan.model, Objective(plan.loss), plan.spec).train()
-        batch = _batch(plan.spec, plan.trainer.batch_size // plan.trainer.accumulate)
+        batch = _batch(plan.spec, plan.trainer.batch_size // (plan.trainer.accumulate * plan.ranks))
         activations = {player: _saved_bytes(model, player, batch) for player in model.players}
     parameters = {player: sum(p.numel() for m in modules for p in m.parameters())
                   for player, modules in model.players.items()}

@@ -13,7 +13,7 @@ from gancli.runs.find import find_run
 from gancli.runs.status import read_status
 
 FREE = ("trainer.kimg", "trainer.epochs", "trainer.record_kimg", "trainer.sample_kimg", "trainer.checkpoint_kimg",
-        "trainer.keep", "device", "data_dir", "dataset.store")
+        "trainer.keep", "device", "devices", "data_dir", "dataset.store")
 LENGTH = ("trainer.kimg", "trainer.epochs")
 MOST_DIFFERENCES = 8
 
@@ -33,7 +33,7 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
     status = read_status(directory)
     if status is not None and status.status == "running" and status.host == socket.gethostname():
         raise UserError(f"The run {directory.name} is running (process {status.pid}): stop it first.")
-    stored = OmegaConf.to_container(OmegaConf.load(directory / "config.yaml"))
+    stored = _completed(OmegaConf.to_container(OmegaConf.load(directory / "config.yaml")), asked)
     keys = list(asked) if overrides is None else [_key(override) for override in overrides]
     values, differences = deepcopy(stored), []
     flat_asked, flat_stored = _flat(asked), _flat(stored)
@@ -63,6 +63,13 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
 def holds_run(directory: Path) -> bool:
     """Whether a directory holds a run that got as far as recording its settings."""
     return is_run(directory) and (directory / "config.yaml").exists()
+
+
+def _completed(stored: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's settings with those that its version did not have yet, at the top and in `trainer`, as they are here."""
+    completed = {**asked, **stored}
+    completed["trainer"] = {**asked["trainer"], **stored["trainer"]}
+    return completed
 
 
 def _key(override: str) -> str:

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gancli.config.resume import continued_values, holds_run
 from gancli.data.dataset import check_batch, data_folder, open_source
-from gancli.devices import pick_device
+from gancli.devices import count_ranks, pick_device
 from gancli.engine.options import OptimizerOptions, TrainerOptions
 from gancli.engine.plan import Plan
 from gancli.errors import UsageError, UserError
@@ -21,9 +21,11 @@ from gancli.options import typed
 from gancli.registry import load_plugins, models
 from gancli.runs.checkpoint import CheckpointFolder
 from gancli.runs.directory import is_run, run_name
+from gancli.shards import launched
 
 RUNS = Path("outputs/train")
 GROUPS = ("model", "loss", "dataset", "optimizer", "trainer")
+TOP = ("seed", "device", "devices", "data_dir")
 
 
 @dataclass
@@ -32,11 +34,14 @@ class RunOptions:
 
     seed: int
     device: str  # auto, cpu, cuda, cuda:N or mps
+    devices: str  # ranks on this machine: a number, or all
     data_dir: str | None  # where data sets lie or are downloaded to; null: $GAN_DATA, else ~/.cache/gancli/data
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, not {self.seed}")
+        if self.devices != "all" and not (self.devices.isdecimal() and int(self.devices) > 0):
+            raise ValueError(f"devices is a number of at least 1 or all, not {self.devices}")
 
 
 def plan_run(cfg: DictConfig, overrides: list[str], job_dir: Path | None = None) -> Plan:
@@ -78,24 +83,43 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
 
 def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     """Check everything but the directory."""
-    unknown = values.keys() - {*GROUPS, "seed", "device", "data_dir"}
+    unknown = values.keys() - {*GROUPS, *TOP}
     if unknown:
         raise UsageError(f"{', '.join(sorted(unknown))} is no part of a run; it has {', '.join(GROUPS)}.")
     config = deepcopy(values)
     _fill_length(config)
-    run = typed(RunOptions, {key: config[key] for key in ("seed", "device", "data_dir")}, "")
+    run = typed(RunOptions, {key: config[key] for key in TOP}, "")
     loss = typed(LossOptions, config["loss"], "loss")
     config["model"], notices = adapt(config["model"], loss)
     model = model_options(config["model"])
     optimizer = typed(OptimizerOptions, config["optimizer"], "optimizer")
     trainer = typed(TrainerOptions, config["trainer"], "trainer")
-    pick_device(run.device)
+    ranks = _ranks(run)
+    _check_division(trainer, ranks)
     data_dir = data_folder(run.data_dir)
     spec = open_source(config["dataset"], data_dir).inspect()
     models.get(model.name).build.check_data(model, spec)
     check_batch(spec, trainer.batch_size)
     return Plan(config, overrides, model, loss, config["dataset"], optimizer, trainer, run.seed, run.device, data_dir,
-                spec, Path(), notices=notices)
+                spec, Path(), ranks=ranks, notices=notices)
+
+
+def _ranks(run: RunOptions) -> int:
+    """Return how many ranks play: as many as torchrun has started, else as `devices` says."""
+    device, place = pick_device(run.device), launched()
+    return place.world if place is not None else count_ranks(run.devices, device, run.device)
+
+
+def _check_division(trainer: TrainerOptions, ranks: int) -> None:
+    """Refuse a batch that does not divide into the ranks' parts, naming the nearest that do."""
+    parts = ranks * trainer.accumulate
+    below = trainer.batch_size // parts * parts
+    if below == trainer.batch_size:
+        return
+    near = f"{below} or {below + parts}" if below else str(parts)
+    each = f" with trainer.accumulate={trainer.accumulate}" if trainer.accumulate > 1 else ""
+    raise UsageError(f"trainer.batch_size={trainer.batch_size} is the batch of all devices together and does not divide "
+                     f"into {ranks} devices{each}: give trainer.batch_size={near}, or another devices=.")
 
 
 def _fill_length(config: dict[str, Any]) -> None:

@@ -25,6 +25,10 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
         lines.append((player, f"{count:,} parameters, {plan.optimizer.name}, lr {plan.optimizer.lr_of(player):g}"))
     native = "" if precision == "fp32" or has_native_bf16(device) else " (emulated here: slow)"
     lines.append(("device", f"{describe_device(device)}, precision {precision}{native}"))
+    if plan.ranks > 1:
+        norm = "all ranks'" if plan.trainer.sync_batch_norm else "each rank's own"
+        lines.append(("ranks", f"{plan.ranks}, each with {plan.trainer.batch_size // plan.ranks} examples of a batch; "
+                               f"batch statistics {norm}; memory is each rank's"))
     turn = max(needs.activations, key=needs.activations.get)
     lines.append(("memory", f"about {_gib(needs.total)}: weights and optimizer {_gib(needs.weights)}, data "
                             f"{_gib(needs.data)}, the {turn}'s turn {_gib(needs.activations[turn])} in fp32"))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gancli import shards
 from gancli.data.listing import exists
 from gancli.data.options import PointOptions
 from gancli.data.order import Order
@@ -102,9 +103,13 @@ class Data:
         orders = [Order(len(self._examples[domain]), seed, domain, device, flip) for domain in domains]
         self._orders = orders * len(self._examples) if spec.paired else orders
 
-    def batch(self, images: int, n: int) -> Batch:
-        """Return the `n` examples that follow after `images` shown; paired domains share order and flips."""
-        taken = [order.take(images, n) for order in self._orders]
+    def batch(self, images: int, n: int, parts: int = 1) -> Batch:
+        """Return this rank's share of the `n` examples that follow after `images` shown: its slice of each of `parts`.
+
+        Paired domains share order and flips.
+        """
+        taken = [[None if drawn is None else shards.mine(drawn, parts) for drawn in order.take(images, n)]
+                 for order in self._orders]
         domains = tuple(self._assembled(examples, *rows)
                         for examples, rows in zip(self._examples, taken, strict=True))
         labels = None if self._labels is None else self._labels.index_select(0, taken[0][1])

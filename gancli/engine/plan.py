@@ -26,6 +26,7 @@ class Plan:
     spec: DataSpec  # as seen by looking at the data
     run_dir: Path
     checkpoint: Path | None = None  # to continue from
+    ranks: int = 1  # processes that share each batch, one a device
     notices: list[str] = field(default_factory=list)  # what was changed for the loss's sake, for the screen and the log
 
     @property

@@ -5,9 +5,9 @@ import math
 from contextlib import nullcontext
 
 import torch
-import torch.distributed
 from torch import Tensor, nn
 
+from gancli import shards
 from gancli.data.spec import Batch
 from gancli.engine.options import OptimizerOptions, ScheduleOptions, TrainerOptions
 from gancli.errors import UserError
@@ -45,15 +45,18 @@ def build_optimizer(options: OptimizerOptions, player: str, parameters: list[nn.
     raise ValueError(f"there is no optimizer called {options.name}")
 
 
-def average_over_ranks(gradients: list[Tensor]) -> None:
-    """Average gradients over the ranks, in place and in one flat bucket; nothing to do for a single process."""
-    if not torch.distributed.is_initialized():
-        return
-    bucket = torch.cat([gradient.flatten() for gradient in gradients])
-    torch.distributed.all_reduce(bucket)
-    bucket /= torch.distributed.get_world_size()
-    pieces = bucket.split([gradient.numel() for gradient in gradients])
+def average_over_ranks(gradients: list[Tensor], loss: Tensor) -> Tensor:
+    """Average gradients over the ranks, in place, and return the mean loss: all in one flat bucket.
+
+    The loss travels along so that all ranks see a number that is not finite on the same turn.
+    """
+    if shards.world() == 1:
+        return loss
+    bucket = torch.cat([loss.float().flatten(), *[gradient.flatten() for gradient in gradients]])
+    shards.average(bucket)
+    mean, *pieces = bucket.split([1, *[gradient.numel() for gradient in gradients]])
     torch._foreach_copy_(gradients, [piece.view_as(gradient) for piece, gradient in zip(pieces, gradients, strict=True)])
+    return mean.view(())
 
 
 class Player:
@@ -94,7 +97,7 @@ class Player:
             for key, value in {"loss": loss.detach(), **scalars}.items():
                 totals[key] = totals[key] + value / parts if key in totals else value / parts
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        average_over_ranks(gradients)
+        totals["loss"] = average_over_ranks(gradients, totals["loss"])
         norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
         totals["gradient_norm"] = norm
         self._guard(totals)

@@ -27,6 +27,7 @@ from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder
 from gancli.runs.directory import provenance
 from gancli.runs.status import Status, read_status, write_status
+from gancli.shards import LostRank
 
 log = logging.getLogger("gancli")
 
@@ -64,7 +65,8 @@ class Record:
         log.propagate = False
         log.addHandler(self.log_file)
         self.say(f"Run directory: {_shown(self.dir)}")
-        self.say(f"Device: {describe_device(self.device)}, precision {self.precision}")
+        ranks = f"{self.plan.ranks} ranks, each on the like of " if self.plan.ranks > 1 else ""
+        self.say(f"Device: {ranks}{describe_device(self.device)}, precision {self.precision}")
         for notice in self.plan.notices:
             self.say(notice)
         return self
@@ -192,6 +194,8 @@ class Record:
             self.board.close()
         if isinstance(error, KeyboardInterrupt):
             self.status = self.status.end("stopped", "interrupted at once; what came after the last checkpoint is lost")
+        elif isinstance(error, LostRank) and (said := read_status(self.dir)) is not None and said.status == "failed":
+            self.status = said  # the rank that failed has written why
         elif error is not None:
             if self.diagnosis is not None:
                 self.diagnosis.ended(error)

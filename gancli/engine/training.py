@@ -5,42 +5,56 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from gancli import shards
 from gancli.data.dataset import load_data
 from gancli.data.spec import Batch
 from gancli.devices import keep_freed_memory, pick_device, pick_precision, start_quickly
 from gancli.engine.averages import Average
+from gancli.engine.following import FollowingRecord
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
+from gancli.engine.ranks import Stops, check_same, first_goes_first, mean_figures, own_device, share_weights
 from gancli.engine.record import Record
 from gancli.engine.rounds import Round
 from gancli.engine.state import collect, restore
 from gancli.engine.stopping import StopRequest
+from gancli.engine.supervision import on_every_rank
 from gancli.errors import UserError
 from gancli.losses.objective import Objective
 from gancli.models.build import build_model
 from gancli.models.model import Model, Progress
 from gancli.monitor.scalars import Scalars
+from gancli.networks.layers import synchronise_batch_norm
 from gancli.runs.checkpoint import read
 from gancli.seeds import mix
 
-RANK = 0
-BUILD_STREAM = 1 << 32  # kept apart from the streams of turns, which are small integers
+TURN_STREAM, BUILD_STREAM = 0, 1 << 32
 
 
 def train(plan: Plan) -> Outcome:
-    """Play the game that the plan describes; returns how it ended and leaves the record in plan.run_dir."""
+    """Play the plan's game on all of its ranks; returns how it ended and leaves the record in plan.run_dir."""
+    return on_every_rank(play, plan)
+
+
+def play(plan: Plan) -> Outcome:
+    """Play the game as one rank: with its slice of every batch, and the same weights and decisions as all the others."""
     # Device, precision, data
-    device = pick_device(plan.device)
+    device = own_device(pick_device(plan.device))
     precision = pick_precision(plan.trainer.precision, device)
     keep_freed_memory()
     start_quickly()
-    with Record(plan, device, precision) as record:
-        data = load_data(plan.dataset, plan.data_dir, device, plan.seed, record.loading)
+    with Record(plan, device, precision) if shards.rank() == 0 else FollowingRecord(plan) as record:
+        with first_goes_first():
+            data = load_data(plan.dataset, plan.data_dir, device, plan.seed, record.loading)
+        check_same(data.fingerprint, "other data")
         record.describe_data(data)
 
-        # Networks and players; every random number below comes from a stream named by (seed, rank, images, turn)
+        # Networks and players; every random number below comes from a stream named by (seed, images, turn)
         torch.manual_seed(mix(plan.seed, BUILD_STREAM))
         model = build_model(plan.model, Objective(plan.loss), data.spec).to(device).train()
+        if plan.trainer.sync_batch_norm:
+            synchronise_batch_norm(model)
+        share_weights(model)
         average = Average(model, plan.trainer.ema_kimg) if plan.trainer.ema_kimg else None
         players = {name: Player(name, model, plan.optimizer, plan.trainer, precision) for name in model.players}
         progress = Progress(total=plan.total_images)
@@ -53,44 +67,47 @@ def train(plan: Plan) -> Outcome:
             progress = Progress(total=plan.total_images, **checkpoint.progress)
             record.seconds_before = checkpoint.extra["training_s"]
         game = Round(list(model.players), plan.trainer.discriminator_turns)
-        record.start(model, average, players, data, progress)
+        with shards.alone():
+            record.start(model, average, players, data, progress)
 
         # Rounds
-        scalars, size, stopping = Scalars(), plan.trainer.batch_size, False
+        scalars, size, stops, why = Scalars(), plan.trainer.batch_size, Stops(), None
         with StopRequest() as stop:
-            while progress.images < progress.total and not stopping:
+            while progress.images < progress.total and why is None:
                 begun, shown, batches = progress.images, 0, {}
                 for index, turn in enumerate(game.turns):
                     if turn.draws:
-                        batch = data.batch(begun + shown, size)
+                        batch = data.batch(begun + shown, size, plan.trainer.accumulate)
                         shown += size
                     batches[turn.player] = index, batch
-                    torch.manual_seed(mix(plan.seed, RANK, begun, index))
+                    torch.manual_seed(mix(plan.seed, TURN_STREAM, begun, index))
                     scalars.add(turn.player, players[turn.player].turn(batch, progress))
                 progress.images += shown
                 progress.rounds += 1
                 if average is not None:
                     average.update(shown, progress)
-                stopping = stop.why is not None
-                due = record.due(progress, shown, stopping)
+                why = stops.agreed(stop.why)
+                due = record.due(progress, shown, why is not None)
                 if not due:
                     continue
 
                 # All that waits for the device or the disk is below this line
-                figures = scalars.read()
+                figures = mean_figures(scalars.read())
                 for player in players.values():
                     player.check(figures)
                     figures[f"{player.name}/lr"] = player.lr(progress)
                 if "generator" in batches:
                     index, batch = batches["generator"]
-                    torch.manual_seed(mix(plan.seed, RANK, begun, index))
-                    figures |= after_step(players["generator"], batch, progress)
-                if "pictures" in due:
-                    record.pictures(progress)
-                record.figures(figures, progress)
-                if "checkpoint" in due:
-                    record.checkpoint(collect(model, average, players), progress)
-        return record.finish(progress, stop.why if stopping else None)
+                    torch.manual_seed(mix(plan.seed, TURN_STREAM, begun, index))
+                    figures |= mean_figures(after_step(players["generator"], batch, progress))
+                with shards.alone():  # rank 0 looks at the model while the others go on
+                    if "pictures" in due:
+                        record.pictures(progress)
+                    record.figures(figures, progress)
+                    if "checkpoint" in due:
+                        record.checkpoint(collect(model, average, players), progress)
+            stops.settle()
+        return record.finish(progress, why)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from gancli import shards
 from gancli.gradients import inputs_only
 
 Judge = Callable[..., Tensor]
@@ -36,7 +37,7 @@ def squared_gradient_norms(judge: Judge, inputs: Inputs) -> Tensor:
 def interpolate(real: Inputs, fake: Inputs) -> Inputs:
     """Return points drawn uniformly on the lines between pairs of real and fake inputs (Gulrajani 2017, section 4)."""
     n = len(real[0])
-    epsilon = torch.rand(n, device=real[0].device)
+    epsilon = shards.rand(n, device=real[0].device)
     points = []
     for x, g in zip(_float32(real), _float32(fake), strict=True):
         points.append(torch.lerp(g, x, epsilon.view(n, *[1] * (x.dim() - 1))) if x.is_floating_point() else x)
@@ -52,7 +53,7 @@ def gradient_penalty(judge: Judge, real: Inputs, fake: Inputs, one_sided: bool) 
 
 def dragan_penalty(judge: Judge, real: Inputs) -> Tensor:
     """Return E (|grad D(x + delta)| - 1)^2 around the data, delta = 0.5 std(x) U(0, 1) (Kodali 2017, algorithm 1)."""
-    noisy = tuple(x + 0.5 * x.std() * torch.rand_like(x) if x.is_floating_point() else x for x in _float32(real))
+    noisy = tuple(x + 0.5 * shards.std(x) * shards.rand_like(x) if x.is_floating_point() else x for x in _float32(real))
     norms = (squared_gradient_norms(judge, interpolate(real, noisy)) + 1e-12).sqrt()
     return (norms - 1).square().mean()
 

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from gancli import shards
+
 
 class ImagePool(nn.Module):
     """Up to `size` generated images; they are buffers, so that a resumed run meets the same history.
@@ -28,7 +30,8 @@ class ImagePool(nn.Module):
         """
         if not self.size:
             return new
-        return torch.cat([self._exchange(part) for part in new.float().split(self.size)])
+        whole = shards.gathered(new.float())  # every rank has the same pool
+        return shards.mine(torch.cat([self._exchange(part) for part in whole.split(self.size)]))
 
     def _exchange(self, new: Tensor) -> Tensor:  # [n, ...] with n <= size
         n, device = len(new), new.device

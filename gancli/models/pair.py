@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from gancli import shards
 from gancli.data.spec import Batch, DataSpec
 from gancli.losses.objective import Objective
 from gancli.models.model import Fixed, Model, Progress, no_loss_for
@@ -51,7 +52,7 @@ class PairModel(Model):
     def latents_for(self, x: Tensor) -> Tensor:
         """Return one latent for each example of x, from the global generator of its device."""
         low, high = self.latent_range
-        return low + (high - low) * torch.rand(len(x), self.latent_size, device=x.device)
+        return low + (high - low) * shards.rand(len(x), self.latent_size, device=x.device)
 
     def player_loss(self, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
         if player == "discriminator":

@@ -1,9 +1,11 @@
-"""Layers that several backbones share: normalisations by name, maxout, and what mixes the examples of a batch."""
+"""Layers that several backbones share: normalisations by name, maxout, dropout, and what mixes the examples of a batch."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gancli import shards
+from gancli.errors import UserError
 from gancli.gradients import halves_apart
 
 NORMS = ("batch", "layer", "instance", "none")
@@ -28,18 +30,62 @@ def norm_layer(kind: str, channels: int, affine: bool = True) -> nn.Module:
 
 
 class _BatchNormAnyDim(_BatchNorm):
-    """Batch norm over everything but dimension 1 (Ioffe & Szegedy 2015)."""
+    """Batch norm over everything but dimension 1 (Ioffe & Szegedy 2015), of this rank's examples or of all ranks'."""
 
+    synchronised = False
     halves_apart = True  # obeys the switch of that name
 
     def forward(self, x: Tensor) -> Tensor:
+        normalised = self._over_ranks if self.synchronised and self.training and shards.world() > 1 else super().forward
         if not (halves_apart.on and self.training):
-            return super().forward(x)
-        return torch.cat([super(_BatchNormAnyDim, self).forward(half) for half in x.chunk(2)])
+            return normalised(x)
+        return torch.cat([normalised(half) for half in x.chunk(2)])
 
     def _check_input_dim(self, x: Tensor) -> None:
         if x.dim() < 2:
             raise ValueError(f"batch norm needs [N, C, ...], not {tuple(x.shape)}")
+
+    def _over_ranks(self, x: Tensor) -> Tensor:
+        self._check_input_dim(x)
+        mean, variance = self._statistics(x.float())
+        scale = (variance + self.eps).rsqrt() if self.weight is None else self.weight * (variance + self.eps).rsqrt()
+        shift = -mean * scale if self.bias is None else self.bias - mean * scale
+        wide = (1, -1, *[1] * (x.dim() - 2))
+        return (x * scale.view(wide) + shift.view(wide)).to(x.dtype)
+
+    def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return each channel's mean and variance over all ranks' examples [C], and move the running ones.
+
+        Every rank has as many examples, so that the mean of the means is the mean; one exchange, of 2 C numbers.
+        """
+        rest = [0, *range(2, x.dim())]
+        means, variances = shards.stacked(torch.stack((x.mean(rest), x.var(rest, correction=0)))).unbind(1)  # [W, C] each
+        mean = means.mean(0)
+        variance = variances.mean(0) + (means - mean).square().mean(0)
+        if self.track_running_stats:
+            count = shards.world() * x.numel() // x.shape[1]
+            with torch.no_grad():
+                self.num_batches_tracked.add_(1)
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        return mean, variance
+
+
+def synchronise_batch_norm(module: nn.Module) -> None:
+    """Let every batch norm take its statistics over all ranks' examples; a UserError for a kind that cannot."""
+    for name, part in module.named_modules():
+        if isinstance(part, _BatchNormAnyDim):
+            part.synchronised = True
+        elif isinstance(part, _BatchNorm) and not isinstance(part, nn.SyncBatchNorm):
+            raise UserError(f"trainer.sync_batch_norm=true: {name} is a {type(part).__name__} of torch, which cannot be "
+                            "synchronised: build it by gancli.networks.layers.norm_layer, or leave the setting false.")
+
+
+class Dropout(nn.Dropout):
+    """Dropout whose mask is this rank's slice of the whole batch's."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return shards.dropout(x, self.p, self.training)
 
 
 class Maxout(nn.Module):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu
 
-from gancli.networks.layers import Maxout, norm_layer
+from gancli.networks.layers import Dropout, Maxout, norm_layer
 
 
 def _flat(x: Tensor, unit_range: bool) -> Tensor:
@@ -99,9 +99,9 @@ class MaxoutDiscriminator(nn.Module):
                  dropout: float, input_dropout: float) -> None:
         super().__init__()
         self.unit_range = unit_range
-        parts, inputs = [nn.Dropout(input_dropout)], prod(shape)
+        parts, inputs = [Dropout(input_dropout)], prod(shape)
         for _ in range(layers):
-            parts += [Maxout(inputs, units, pieces), nn.Dropout(dropout)]
+            parts += [Maxout(inputs, units, pieces), Dropout(dropout)]
             inputs = units
         self.layers = nn.Sequential(*parts, nn.Linear(inputs, 1))
 
@@ -120,7 +120,7 @@ class ConditionalGenerator(nn.Module):
         self.label = nn.Linear(classes, label_units)
         self.joint = nn.Linear(latent_units + label_units, joint_units)
         self.head = nn.Linear(joint_units, prod(shape))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:  # [N, Z], [N, Y] -> [N, *shape]
         hidden = self.dropout(relu(torch.cat((self.latent(z), self.label(labels)), 1)))
@@ -139,7 +139,7 @@ class ConditionalMaxoutDiscriminator(nn.Module):
         self.label = Maxout(classes, label_units, pieces=5)
         self.joint = Maxout(units + label_units, units, pieces=4)
         self.head = nn.Linear(units, 1)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:  # [N, *shape], [N, Y] -> [N]
         hidden = torch.cat((self.image(_flat(x, self.unit_range)), self.label(labels)), 1)

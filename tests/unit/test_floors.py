@@ -6,7 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "gancli"
 FLOORS = {"cli": 5, "config": 4, "engine": 2, "explore": 2, "compare": 2, "models": 1, "metrics": 1, "networks": 0,
           "losses": 0, "data": 0, "monitor": 0, "runs": 0}
-GROUND = {"errors", "gradients", "options", "registry", "seeds", "devices", "__version__"}  # single files, below every folder
+GROUND = {"errors", "gradients", "options", "registry", "seeds", "devices", "shards", "__version__"}
 
 
 def imports(path: Path) -> set[str]:

@@ -1,0 +1,172 @@
+"""This process's share of what several ranks play together: its slice of every batch and of every draw made for one.
+
+All ranks seed their generators alike.  What is random for each example is drawn for the whole batch on every rank, which
+keeps its own rows: so the numbers do not depend on how many ranks there are, and with one rank nothing is changed.
+
+Legend: W ranks, N examples of the whole batch, n = N / W of this rank, P parts of a batch (gradient accumulation).
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor
+from torch.nn.functional import dropout as plain_dropout
+
+from gancli.gradients import halves_apart
+
+LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what torchrun tells its processes
+
+
+class LostRank(RuntimeError):
+    """Another rank has ended, or does not answer: seldom the cause of a failure, mostly its consequence."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of the ranks this process is."""
+
+    rank: int = 0  # of all
+    world: int = 1  # ranks in all
+    local_rank: int = 0  # of this machine
+
+
+_place = Place()
+
+
+def rank() -> int:
+    """Return this process's number, from 0; rank 0 alone writes."""
+    return _place.rank
+
+
+def world() -> int:
+    """Return the number of ranks, W."""
+    return _place.world
+
+
+def local_rank() -> int:
+    """Return this process's number on its machine: the GPU it has."""
+    return _place.local_rank
+
+
+@contextmanager
+def taking(place: Place) -> Iterator[None]:
+    """Be that rank, with torch.distributed initialised by the caller."""
+    global _place
+    before, _place = _place, place
+    try:
+        yield
+    finally:
+        _place = before
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Be as if there were one rank: for what this one does while the others do something else."""
+    with taking(Place(_place.rank, 1, _place.local_rank)):
+        yield
+
+
+def launched() -> Place | None:
+    """Return the place that torchrun gave this process, None if it did not start it."""
+    if any(name not in os.environ for name in LAUNCHER):
+        return None
+    return Place(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+
+
+# Slices
+
+
+def mine(whole: Tensor, parts: int = 1) -> Tensor:
+    """Return this rank's rows [N / W, ...] of what the whole batch [N, ...] has: its slice of each part."""
+    if _place.world == 1:
+        return whole
+    return whole.unflatten(0, (parts, _place.world, -1))[:, _place.rank].flatten(0, 1)
+
+
+# Random numbers for this rank's examples: slices of the draw for the whole batch
+
+
+def rand(n: int, *shape: int, device: torch.device) -> Tensor:
+    """Return uniform numbers for n examples, [n, *shape]."""
+    return mine(torch.rand(n * _place.world, *shape, device=device), _halves())
+
+
+def rand_like(x: Tensor) -> Tensor:
+    """Return uniform numbers for the examples x [n, ...]."""
+    return torch.rand_like(x) if _place.world == 1 else mine(torch.rand_like(_whole_like(x)), _halves())
+
+
+def dropout(x: Tensor, p: float, training: bool) -> Tensor:
+    """Zero values of the examples x [n, ...] with probability p, and scale the others up."""
+    if _place.world == 1 or not training or p == 0:
+        return plain_dropout(x, p, training)
+    return x * mine(_whole_like(x).bernoulli_(1 - p), _halves()).div_(1 - p)
+
+
+def _halves() -> int:
+    """Return how many batches a network sees one after the other: with real and fake in one pass, each has its slice."""
+    return 2 if halves_apart.on else 1
+
+
+def _whole_like(x: Tensor) -> Tensor:
+    """Return memory for the whole batch that x [n, ...] is a slice of, laid out as x is (dimension 0 outermost)."""
+    return torch.empty_strided((len(x) * _place.world, *x.shape[1:]), x.stride(), dtype=x.dtype, device=x.device)
+
+
+# What the ranks tell each other; every rank must come by, in the same order
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Raise LostRank where a collective operation fails."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostRank(f"a collective operation failed, as it does when another rank has ended ({error})") from error
+
+
+def average(tensor: Tensor) -> None:
+    """Average a contiguous tensor over the ranks, in place."""
+    if _place.world > 1:
+        with answered():
+            distributed.all_reduce(tensor)
+        tensor /= _place.world
+
+
+def gathered(x: Tensor) -> Tensor:
+    """Return the whole batch [N, ...] of which every rank has x [n, ...]; not differentiable."""
+    return x if _place.world == 1 else _Stacked.apply(x.detach()).flatten(0, 1)
+
+
+def stacked(x: Tensor) -> Tensor:
+    """Return every rank's x as [W, ...], differentiable any number of times."""
+    return x[None] if _place.world == 1 else _Stacked.apply(x)
+
+
+def std(x: Tensor) -> Tensor:
+    """Return the standard deviation over all values of the whole batch of which every rank has x; not differentiable."""
+    if _place.world == 1:
+        return x.std()
+    means, variances = stacked(torch.stack((x.mean(), x.var(correction=0))).detach()).unbind(1)
+    count = x.numel() * _place.world
+    return ((variances.mean() + means.var(correction=0)) * count / (count - 1)).sqrt()
+
+
+class _Stacked(torch.autograd.Function):
+    """All ranks' tensors; what each rank's loss says about mine comes back summed."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        x = x.contiguous()
+        pieces = [torch.empty_like(x) for _ in range(_place.world)]
+        with answered():
+            distributed.all_gather(pieces, x)
+        return torch.stack(pieces)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return stacked(gradient).sum(0)[_place.rank]
