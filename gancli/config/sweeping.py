@@ -49,6 +49,9 @@ def sweep(task: Callable[[Any], Any], config_name: str, overrides: list[str], fl
         UsageError: the command line does not compose; nothing has been created.
         UserError: the folder holds other files or another sweep, or one that is running.
     """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise UsageError("torchrun starts the ranks of one run and --multirun starts many runs: leave torchrun out and let "
+                         "devices= give each run its ranks, or start the runs one by one.")
     from gancli.config.compose import check_sweep
     from gancli.config.studies import objective
 

@@ -39,10 +39,7 @@ def joined(place: Place, store: distributed.Store | None = None) -> Iterator[Non
 
     After an error the group is left as it is: taking it down would wait for ranks that may hang.
     """
-    backend = "gloo"
-    if torch.cuda.is_available():
-        backend = "cpu:gloo,cuda:nccl"
-        torch.cuda.set_device(place.local_rank % torch.cuda.device_count())
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     if store is None:
         distributed.init_process_group(backend, timeout=TIMEOUT)
     else:
@@ -64,10 +61,20 @@ def under_launcher() -> Iterator[None]:
 
 
 def own_device(device: torch.device) -> torch.device:
-    """Return this rank's device of a kind."""
-    if shards.world() > 1 and device.type == "cuda" and device.index is None:
-        return torch.device("cuda", shards.local_rank())
-    return device
+    """Return this rank's device of a kind: the CPU, or the GPU of its number on its machine, made current for NCCL.
+
+    Raises:
+        UserError: its machine has not so many, or one device is asked for.
+    """
+    if shards.world() == 1 or device.type == "cpu":
+        return device
+    if device.type != "cuda" or device.index is not None:
+        raise UserError(f"{shards.world()} ranks cannot share device={device}: give device=cuda, or device=cpu.")
+    if shards.local_rank() >= torch.cuda.device_count():
+        raise UserError(f"Rank {shards.rank()} has no GPU of its own: its machine has {torch.cuda.device_count()}. "
+                        "Start no more ranks than GPUs.")
+    torch.cuda.set_device(shards.local_rank())
+    return torch.device("cuda", shards.local_rank())
 
 
 # Agreeing

@@ -65,7 +65,7 @@ class Record:
         log.propagate = False
         log.addHandler(self.log_file)
         self.say(f"Run directory: {_shown(self.dir)}")
-        ranks = f"{self.plan.ranks} ranks, each on the like of " if self.plan.ranks > 1 else ""
+        ranks = f"{self.plan.ranks} ranks, the first on " if self.plan.ranks > 1 else ""
         self.say(f"Device: {ranks}{describe_device(self.device)}, precision {self.precision}")
         for notice in self.plan.notices:
             self.say(notice)

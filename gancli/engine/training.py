@@ -28,7 +28,7 @@ from gancli.networks.layers import synchronise_batch_norm
 from gancli.runs.checkpoint import read
 from gancli.seeds import mix
 
-TURN_STREAM, BUILD_STREAM = 0, 1 << 32
+TURN_STREAM, BUILD_STREAM = 0, 1 << 32  # of random numbers, told apart by the seed's first companion
 
 
 def train(plan: Plan) -> Outcome:

@@ -43,8 +43,8 @@ class Model(nn.Module, ABC):
     """One published system: its networks, its players in order of play, and the loss that each player minimises.
 
     Subclasses are built as `cls(options, spec, objective)`, create their networks, set `players`, and define
-    `player_loss` and `showcase`.  They draw random numbers from torch's global generators, which the engine
-    seeds for every turn from (seed, rank, images).
+    `player_loss` and `showcase`.  They draw random numbers by gancli.shards from torch's global generators, which
+    the engine seeds for every turn from (seed, images, turn), alike on every rank.
     """
 
     needs_labels: ClassVar[bool] = False
