@@ -7,7 +7,7 @@ from gancli.config.run import plan_run
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.training import train
 
-TINY = ("dataset.size=8", "trainer.batch_size=4", "device=cpu")  # with any model
+TINY = ("dataset.size=8", "trainer.batch_size=4", "device=cpu", "evaluation.kimg=null")  # with any model
 SMALL_NETWORKS = {  # the least that still has every part of the architecture
     "gan": ("model.generator_units=16", "model.discriminator_units=8"),
     "dcgan": ("model.width=4",),

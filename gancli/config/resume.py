@@ -1,4 +1,4 @@
-"""What a continued run may change: its length, its device and how much is recorded, and nothing else."""
+"""What a continued run may change: its length, its device, what is measured and recorded, and nothing else."""
 
 import socket
 from copy import deepcopy
@@ -41,7 +41,7 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
         new, old = flat_asked.get(key), flat_stored.get(key)
         if new == old or (key in LENGTH and new is None):
             continue
-        if key in FREE:
+        if key in FREE or key.startswith("evaluation."):
             _set(values, key, new)
         elif not (overrides is None and key == "model.discriminator_norm"):
             differences.append(f"{key} is {old} in the run and {new} here")
@@ -52,8 +52,9 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
     for given, other in (LENGTH, LENGTH[::-1]):
         if given in {key for key in flat_asked if _stands_under(key, keys)} and flat_asked[given] is not None:
             _set(values, other, None)
-    if status is not None and status.status == "finished" and all(values["trainer"][k] == stored["trainer"][k]
-                                                                   for k in ("kimg", "epochs")):
+    if status is not None and status.status == "finished" and all(
+            values[group][key] == stored[group][key] for group, key in
+            (("trainer", "kimg"), ("trainer", "epochs"), *([("evaluation", "patience")] if status.why else []))):
         length = stored["trainer"]["kimg"] or f"{stored['trainer']['epochs']} epochs"
         raise UserError(f"The run {directory.name} has finished its {length}{' kimg' if stored['trainer']['kimg'] else ''}: "
                         "give a longer trainer.kimg= to train it further.")

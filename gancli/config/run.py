@@ -2,7 +2,7 @@
 
 import os
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gancli.config.resume import continued_values, holds_run
 from gancli.data.dataset import check_batch, data_folder, open_source
+from gancli.data.source import Source
+from gancli.data.spec import DataSpec
 from gancli.devices import count_ranks, pick_device
 from gancli.engine.options import OptimizerOptions, TrainerOptions
 from gancli.engine.plan import Plan
 from gancli.errors import UsageError, UserError
 from gancli.losses.options import LossOptions
+from gancli.metrics.evaluator import check
+from gancli.metrics.options import EvaluationOptions
 from gancli.models.build import adapt, model_options
 from gancli.options import typed
 from gancli.registry import load_plugins, models
@@ -24,7 +28,7 @@ from gancli.runs.directory import is_run, run_name
 from gancli.shards import launched
 
 RUNS = Path("outputs/train")
-GROUPS = ("model", "loss", "dataset", "optimizer", "trainer")
+GROUPS = ("model", "loss", "dataset", "optimizer", "trainer", "evaluation")
 TOP = ("seed", "device", "devices", "data_dir")
 
 
@@ -97,11 +101,27 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     ranks = _ranks(run)
     _check_division(trainer, ranks)
     data_dir = data_folder(run.data_dir)
-    spec = open_source(config["dataset"], data_dir).inspect()
+    source = open_source(config["dataset"], data_dir)
+    spec = source.inspect()
     models.get(model.name).build.check_data(model, spec)
     check_batch(spec, trainer.batch_size)
-    return Plan(config, overrides, model, loss, config["dataset"], optimizer, trainer, run.seed, run.device, data_dir,
-                spec, Path(), ranks=ranks, notices=notices)
+    evaluation, more = _evaluation(config["evaluation"], model.name, source, spec, data_dir)
+    return Plan(config, overrides, model, loss, config["dataset"], optimizer, trainer, evaluation, run.seed, run.device,
+                data_dir, spec, Path(), ranks=ranks, notices=notices + more)
+
+
+def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSpec,
+                data_dir: Path) -> tuple[EvaluationOptions, list[str]]:
+    """Return what is measured while training, checked, and a sentence for the log where nothing can be."""
+    options = typed(EvaluationOptions, values, "evaluation")
+    build = models.get(model).build
+    generates = hasattr(build, "draw_latents") and hasattr(build, "generate")
+    if options.on and not generates and not hasattr(build, "translate"):
+        return replace(options, kimg=None, patience=None), [f"model={model} neither samples nor translates: nothing is "
+                                                            "measured while it trains, and no checkpoint is the best."]
+    if options.on:
+        check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"))
+    return options, []
 
 
 def _ranks(run: RunOptions) -> int:

@@ -7,6 +7,7 @@ from gancli.config.run import plan_run
 from gancli.devices import describe_device, has_native_bf16, pick_device, pick_precision
 from gancli.engine.plan import Plan
 from gancli.engine.rounds import Round
+from gancli.metrics.options import EvaluationOptions
 
 
 def report(cfg: DictConfig, overrides: list[str]) -> str:
@@ -33,6 +34,7 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     lines.append(("memory", f"about {_gib(needs.total)}: weights and optimizer {_gib(needs.weights)}, data "
                             f"{_gib(needs.data)}, the {turn}'s turn {_gib(needs.activations[turn])} in fp32"))
     lines.append(("length", _length(plan, list(needs.parameters))))
+    lines.append(("evaluation", _evaluation(plan.evaluation)))
     lines.append(("directory", str(plan.run_dir)))
     lines += [("note", notice) for notice in plan.notices]
     if plan.checkpoint is not None:
@@ -46,6 +48,14 @@ def _length(plan: Plan, players: list[str]) -> str:
     turns = ", ".join(f"{rounds * sum(turn.player == player for turn in game.turns):,} of the {player}" for player in players)
     passes = plan.total_images / plan.spec.count
     return f"{plan.total_images / 1000:g} kimg ({passes:.1f} passes), batch {plan.trainer.batch_size}: turns {turns}"
+
+
+def _evaluation(options: EvaluationOptions) -> str:
+    if not options.on:
+        return "none"
+    stop = "" if options.patience is None else f", stops after {options.patience} without improvement"
+    return (f"{', '.join(options.metrics)} of {options.n:,} examples every {options.kimg:g} kimg; "
+            f"{options.metrics[0]} decides the best checkpoint{stop}")
 
 
 def _gib(size: int) -> str:

@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Callable
 
 from gancli import shards
+from gancli.engine.evaluation import Evaluation, Exhausted
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.ranks import sentence, tell_failure
 from gancli.engine.record import Record
@@ -28,9 +29,9 @@ class FollowingRecord:
             raise AttributeError(f"a record has no {name}")
         return lambda *arguments, **named: None
 
-    def finish(self, progress: Progress, why: str | None) -> Outcome:
+    def finish(self, progress: Progress, why: str | None, evaluation: Evaluation | None) -> Outcome:
         """Return how the run ended; its figures are rank 0's."""
-        return Outcome("finished" if why is None else "stopped", self.plan.run_dir, {})
+        return Outcome("finished" if why is None or isinstance(why, Exhausted) else "stopped", self.plan.run_dir, {})
 
     def __enter__(self) -> "FollowingRecord":
         return self

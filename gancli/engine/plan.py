@@ -7,6 +7,7 @@ from typing import Any
 from gancli.data.spec import DataSpec
 from gancli.engine.options import OptimizerOptions, TrainerOptions
 from gancli.losses.options import LossOptions
+from gancli.metrics.options import EvaluationOptions
 
 
 @dataclass
@@ -20,6 +21,7 @@ class Plan:
     dataset: dict[str, Any]
     optimizer: OptimizerOptions
     trainer: TrainerOptions
+    evaluation: EvaluationOptions
     seed: int
     device: str
     data_dir: Path

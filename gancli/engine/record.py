@@ -16,6 +16,7 @@ from torch import Tensor
 from gancli.devices import describe_device
 from gancli.engine.averages import Average
 from gancli.engine.diagnosis import Diagnosis
+from gancli.engine.evaluation import Evaluation, Exhausted
 from gancli.engine.gallery import Gallery
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
@@ -44,6 +45,7 @@ class Record:
         self.board: Board | None = None
         self.diagnosis: Diagnosis | None = None
         self.seconds_before = 0.0  # of training in earlier sittings
+        self.recording_s = 0.0  # of this sitting, spent on everything but turns
 
     # Beginning
 
@@ -87,6 +89,16 @@ class Record:
         if done >= total:
             self._close_screen()
 
+    def working(self, label: str, done: int, total: int) -> None:
+        """Show how far an evaluation is, or what it needs before training begins."""
+        if self.board is not None:
+            self.screen.describe(f"{label} {done:,}/{total:,}")
+            return
+        if self.screen is None or self.screen.label != label:
+            self._close_screen()
+            self.screen = Screen(label, total, unit="", scale=1)
+        self.screen.update(done)
+
     def describe_data(self, data) -> None:
         """Record which data these are."""
         self._close_screen()
@@ -101,6 +113,7 @@ class Record:
 
     def start(self, model: Model, average: Average | None, players: dict[str, Player], data, progress: Progress) -> None:
         """Open the board and the screen; training begins."""
+        self._close_screen()
         self.model, self.spec = model, data.spec
         for name, player in players.items():
             count = sum(parameter.numel() for parameter in player.parameters)
@@ -128,10 +141,20 @@ class Record:
         """
         trainer = self.plan.trainer
         every = {"figures": trainer.record_kimg, "pictures": trainer.sample_kimg, "checkpoint": trainer.checkpoint_kimg}
+        if self.plan.evaluation.on:
+            every["evaluation"] = self.plan.evaluation.kimg
         before, now = progress.images - shown, progress.images
         due = {name for name, kimg in every.items() if now >= progress.total or
                int(now // (1000 * kimg)) > int(before // (1000 * kimg))}
-        return due | {"checkpoint"} if stopping else due
+        if stopping:
+            due.add("checkpoint")
+        if due:
+            self.paused_at = time.monotonic()
+        return due
+
+    def settled(self) -> None:
+        """Count the time since `due` named something: turns go on."""
+        self.recording_s += time.monotonic() - self.paused_at
 
     def figures(self, figures: dict[str, float], progress: Progress) -> None:
         """Record the means since the last tick."""
@@ -139,6 +162,7 @@ class Record:
         tags = {tag_of(name): value for name, value in figures.items()}
         tags["speed/images_per_s"] = (progress.images - self.last_images) / max(now - self.last_time, 1e-9)
         tags["time/training_s"] = self._seconds()
+        tags["time/recording_s"] = self.recording_s
         tags["memory/peak_gib"] = _peak_bytes(self.device) / 2**30
         self.last_time, self.last_images = now, progress.images
         tags = self.diagnosis.judge(progress.images, tags)
@@ -158,35 +182,48 @@ class Record:
         if progress.images:  # an untrained generator has no failure to show
             self.diagnosis.look(progress)
 
-    def checkpoint(self, tensors: dict[str, Tensor], progress: Progress) -> None:
-        """Save the state of the run, then remove checkpoints that the policy does not keep."""
+    def checkpoint(self, tensors: dict[str, Tensor], progress: Progress, evaluation: Evaluation | None) -> None:
+        """Save the state of the run, mark it if it is the best, then remove checkpoints that the policy does not keep."""
+        follower = None if evaluation is None else evaluation.follower
         header = {"config": self.plan.config, "spec": self.spec.as_dict(),
                   "progress": {"images": progress.images, "rounds": progress.rounds, "turns": progress.turns},
-                  "extra": {"data_fingerprint": self.data_fingerprint, "training_s": self._seconds()}}
+                  "extra": {"data_fingerprint": self.data_fingerprint, "training_s": self._seconds(),
+                            "best": None if follower is None else follower.state}}
         self.last_checkpoint = self.folder.save(progress.images, tensors, header)
+        if follower is not None and follower.best is not None and follower.best["images"] == progress.images:
+            self.folder.mark_best(self.last_checkpoint)
+            self.status = replace(self.status, best=follower.best)
+            write_json(self.dir / "evaluation.json", evaluation.protocols)
         self.folder.prune(self.plan.trainer.keep)
         write_status(self.dir, self.status)
 
     # End
 
-    def finish(self, progress: Progress, why: str | None) -> Outcome:
+    def finish(self, progress: Progress, why: str | None, evaluation: Evaluation | None) -> Outcome:
         """Close a run that finished, or was stopped for the reason `why`, and say where its results are."""
+        early, why = (why, None) if isinstance(why, Exhausted) else ("", why)
+        follower = None if evaluation is None else evaluation.follower
         figures = {tag: value for tag, value in self.board.last.items() if not tag.startswith(("lr/", "memory/"))}
         status = "finished" if why is None else "stopped"
         if why is None:
             self.board.hparams(_flat(self.plan.config), figures)
             animation = self.gallery.animate()
         self._close_screen()
-        self.status = self.status.end(status, "" if why is None else f"{why} after {progress.kimg:g} kimg")
+        self.status = self.status.end(status, early if why is None else f"{why} after {progress.kimg:g} kimg")
         if why is None:
-            self.say(f"Finished {progress.kimg:g} kimg in {self._seconds():.0f} s.")
+            share = self.recording_s / max(time.monotonic() - self.start_time, 1e-9)
+            self.say(f"Finished {progress.kimg:g} kimg in {self._seconds():.0f} s{f': {early}' if early else ''}; recording took "
+                     f"{share:.1%} of this sitting.")
             self.say(f"Last grid:  {_shown(self.gallery.last)}")
             if animation is not None:
                 self.say(f"Animation:  {_shown(animation)}")
             self.say(f"Sample it:  gan sample ckpt={_shown(self.dir)}")
+            if follower is not None and follower.state is not None:
+                self.say(f"{follower.summary()[:1].upper()}{follower.summary()[1:]}.")
         else:
             self.say(f"Stopped by {why} at {progress.kimg:g} kimg; saved.")
-        return Outcome(status, self.dir, figures)
+        objective = None if follower is None or follower.best is None else follower.best["value"]
+        return Outcome(status, self.dir, figures, objective)
 
     def __exit__(self, kind, error, trace) -> None:
         self._close_screen()

@@ -10,6 +10,7 @@ from gancli.data.dataset import load_data
 from gancli.data.spec import Batch
 from gancli.devices import keep_freed_memory, pick_device, pick_precision, start_quickly
 from gancli.engine.averages import Average
+from gancli.engine.evaluation import Evaluation
 from gancli.engine.following import FollowingRecord
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
@@ -57,7 +58,7 @@ def play(plan: Plan) -> Outcome:
         share_weights(model)
         average = Average(model, plan.trainer.ema_kimg) if plan.trainer.ema_kimg else None
         players = {name: Player(name, model, plan.optimizer, plan.trainer, precision) for name in model.players}
-        progress = Progress(total=plan.total_images)
+        progress, best = Progress(total=plan.total_images), None
         if plan.checkpoint is not None:
             checkpoint = read(plan.checkpoint)
             if checkpoint.extra["data_fingerprint"] != data.fingerprint:
@@ -66,7 +67,9 @@ def play(plan: Plan) -> Outcome:
             restore(checkpoint.tensors, model, average, players)
             progress = Progress(total=plan.total_images, **checkpoint.progress)
             record.seconds_before = checkpoint.extra["training_s"]
+            best = checkpoint.extra.get("best")  # checkpoints of before there was evaluation have none
         game = Round(list(model.players), plan.trainer.discriminator_turns)
+        evaluation = Evaluation(plan, model, average, data, best, record.working) if plan.evaluation.on else None
         with shards.alone():
             record.start(model, average, players, data, progress)
 
@@ -100,14 +103,20 @@ def play(plan: Plan) -> Outcome:
                     index, batch = batches["generator"]
                     torch.manual_seed(mix(plan.seed, TURN_STREAM, begun, index))
                     figures |= mean_figures(after_step(players["generator"], batch, progress))
+                improved = False
+                if "evaluation" in due:
+                    measured, improved = evaluation.measure(progress)
+                    figures |= measured
+                    why = why or evaluation.exhausted
                 with shards.alone():  # rank 0 looks at the model while the others go on
                     if "pictures" in due:
                         record.pictures(progress)
                     record.figures(figures, progress)
-                    if "checkpoint" in due:
-                        record.checkpoint(collect(model, average, players), progress)
+                    if "checkpoint" in due or improved or why is not None:
+                        record.checkpoint(collect(model, average, players), progress, evaluation)
+                    record.settled()
             stops.settle()
-        return record.finish(progress, why)
+        return record.finish(progress, why, evaluation)
 
 
 @torch.no_grad()

@@ -60,6 +60,11 @@ class Screen:
         left = max(self.total - done, 0) / rate if rate else 0
         self.say("  ".join(part for part in (f"{self.label}: {self._count(done)}", figures, f"{left:.0f} s left") if part))
 
+    def describe(self, text: str) -> None:
+        """Show what is being done beside the progress, on a terminal."""
+        if self.live is not None:
+            self.figures.plain = text
+
     def say(self, text: str) -> None:
         """Print a line above the live one."""
         self.console.print(text, soft_wrap=True, markup=False)
