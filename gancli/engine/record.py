@@ -212,8 +212,9 @@ class Record:
         self.status = self.status.end(status, early if why is None else f"{why} after {progress.kimg:g} kimg")
         if why is None:
             share = self.recording_s / max(time.monotonic() - self.start_time, 1e-9)
-            self.say(f"Finished {progress.kimg:g} kimg in {self._seconds():.0f} s{f': {early}' if early else ''}; recording took "
-                     f"{share:.1%} of this sitting.")
+            ended = f": {early}" if early else ""
+            self.say(f"Finished {progress.kimg:g} kimg in {self._seconds():.0f} s{ended}; {share:.1%} of this sitting was "
+                     "recording and measuring.")
             self.say(f"Last grid:  {_shown(self.gallery.last)}")
             if animation is not None:
                 self.say(f"Animation:  {_shown(animation)}")
