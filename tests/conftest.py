@@ -11,6 +11,23 @@ from PIL import Image
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tensors here are tiny, and threads that wait for each other cost more
 sys.path.insert(0, str(Path(__file__).parent))
 
+UNIT_TIER = "not recipe and not gpu"
+MOST_WORKERS = 8  # each imports torch, which takes seconds and memory
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Spread the whole unit tier over the cores, unless -n or --pdb is given; files named on the command line run here.
+
+    The other tiers run one test after the other: their tests start processes, kill them and measure devices.
+    """
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.markexpr == UNIT_TIER
+    if whole and config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
+        if config.option.numprocesses is None and config.option.dist == "no" and not config.option.usepdb:
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            config.option.numprocesses = min(cores, MOST_WORKERS) if cores > 1 else 0
+            config.option.dist = "worksteal"
+
 
 @pytest.fixture
 def two_domains(tmp_path: Path) -> Path:

@@ -53,8 +53,8 @@ def composed(*overrides: str, multirun: bool = False):
 def test_any_path_works_unquoted(multirun, tmp_path):
     for name in AWKWARD:
         (tmp_path / name).mkdir()
-        cfg = compose("train", quote_paths([f"data_dir={name}", f"resume={name}"], multirun))
-        assert (cfg.data_dir, cfg.resume) == (str(tmp_path / name), str(tmp_path / name))
+        cfg = compose("sample", quote_paths([f"out={name}", f"ckpt={name}"], multirun))
+        assert (cfg.out, cfg.ckpt) == (str(tmp_path / name), str(tmp_path / name))
     assert len(AWKWARD) == 13
 
 
