@@ -19,14 +19,13 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 from benching.ceiling import ceilings, needs, synchronize  # noqa: E402
 from benching.reference import steps as reference_steps  # noqa: E402
 from benching.workloads import WORKLOADS  # noqa: E402
-
 from gancli.config.compose import compose  # noqa: E402
 from gancli.config.run import plan_run  # noqa: E402
 from gancli.data.dataset import load_data  # noqa: E402
 from gancli.devices import keep_freed_memory, pick_device, pick_precision  # noqa: E402
 from gancli.engine.averages import Average  # noqa: E402
-from gancli.engine.players import Player  # noqa: E402
 from gancli.engine.plan import Plan  # noqa: E402
+from gancli.engine.players import Player  # noqa: E402
 from gancli.engine.rounds import Round  # noqa: E402
 from gancli.gradients import library_kernels  # noqa: E402
 from gancli.losses.objective import Objective  # noqa: E402
@@ -55,7 +54,7 @@ def our_steps(plan: Plan, device: torch.device) -> Iterator[int]:
         shown = 0
         for index, turn in enumerate(game.turns):
             if turn.draws:
-                batch = data.batch(progress.images + shown, plan.trainer.batch_size)
+                batch = data.batch(progress.images + shown, plan.trainer.batch_size, 1)
                 shown += plan.trainer.batch_size
             torch.manual_seed(mix(plan.seed, progress.images, index))
             scalars.add(turn.player, players[turn.player].turn(batch, progress))
@@ -69,7 +68,8 @@ def their_steps(workload: str, plan: Plan, device: torch.device) -> Iterator[int
     model = build_model(plan.model, Objective(plan.loss), plan.spec).to(device).train()
     path = Path(plan.dataset["path"])
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
-    return reference_steps(WORKLOADS[workload].reference, plan, model, [np.load(file, mmap_mode="r") for file in files], device)
+    arrays = [np.load(file, mmap_mode="r") for file in files]
+    return reference_steps(WORKLOADS[workload].reference, plan, model, arrays, device)
 
 
 def timed(steps: Iterator[int], seconds: float, device: torch.device) -> dict[str, float]:
