@@ -17,15 +17,16 @@ def report(sweep: Sweep) -> None:
     own = {path: " ".join(each for each in status.overrides if each not in shared) for path, status in jobs}
     rows = [(own[path], _status(sweep, path, status), _value(status.objective),
              status.why if status.status == "failed" else figures_text(status.figures), str(path)) for path, status in jobs]
-    print_table(("overrides", "status", sweep.metric, "final figures", "run directory"), rows, title=f"Sweep {sweep.path}")
+    metric = _metric(sweep)
+    print_table(("overrides", "status", metric, "final figures", "run directory"), rows, title=f"Sweep {sweep.path}")
     if jobs and jobs[0][1].objective is not None:
         path, status = jobs[0]
-        print(f"Best: {path}, {sweep.metric} {_value(status.objective)} ({own[path]}); sample it: "
+        print(f"Best: {path}, {metric} {_value(status.objective)} ({own[path]}); sample it: "
               f"gan sample ckpt={shlex.quote(str(path))}")
     code = exit_code(sweep)
     if code:
         count = sum(status.status != "finished" for status in sweep.jobs.values())
-        print(f"{count} of {len(sweep.jobs)} not finished; continue with: gan train resume={shlex.quote(str(sweep.path))}")
+        print(f"Open: {count} of {len(sweep.jobs)} jobs; continue with: gan train resume={shlex.quote(str(sweep.path))}")
         raise typer.Exit(code)
 
 
@@ -44,6 +45,14 @@ def exit_code(sweep: Sweep) -> int:
     if statuses - {"finished", "stopped"}:
         return 1
     return Stopped.exit_code if "stopped" in statuses else 0
+
+
+def _metric(sweep: Sweep) -> str:
+    """Return the name of the objective with its protocol where the jobs share one; a refusal to mix where they do not."""
+    names = {status.best["metric"] for status in sweep.jobs.values() if status.best and status.objective is not None}
+    if len(names) > 1:
+        return f"{sweep.metric} (of several protocols: not comparable)"
+    return names.pop() if names else sweep.metric
 
 
 def _status(sweep: Sweep, path, status: Status) -> str:

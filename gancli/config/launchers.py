@@ -28,8 +28,8 @@ def at_once(swept: Swept, given: set[str]) -> int:
     for key in ("n_jobs", "max_batch_size"):
         if f"hydra.sweeper.{key}" in given and hydra.sweeper[key]:
             return int(hydra.sweeper[key])
-    if launcher not in LOCAL:
-        return swept.count
+    if launcher not in LOCAL:  # a cluster queues them; a study asks for as many as its plugin says, to learn from the others
+        return hydra.sweeper.n_jobs if swept.choice("hydra/sweeper") == "optuna" else swept.count
     gpus = len(machine.gpus()) if machine.takes_one_gpu(swept.cfg) else 0
     return machine.jobs_at_once(gpus, machine.cores(), machine.free_bytes())
 

@@ -27,12 +27,20 @@ def cores() -> int:
 
 
 def free_bytes() -> int | None:
-    """Return how much memory programs can still take; None where the system does not say (not Linux)."""
+    """Return how much memory programs can still take, of the machine and of a container's limit (cgroup v2).
+
+    None where the system does not say (not Linux).
+    """
     try:
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        return int(lines["MemAvailable"].split()[0]) * 1024
+        free = int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return None
+    try:
+        limit, taken = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+        return max(0, min(free, limit - taken))
+    except (OSError, ValueError):  # no cgroup v2, or "max"
+        return free
 
 
 def gpus() -> list[str]:

@@ -145,7 +145,8 @@ def _launch(task: Callable[[Any], Any], overrides: list[str], flags: list[str], 
             return False, {name: "finished" for name in record.jobs}
         defaults += study
         forced.append(f"hydra.sweeper.n_trials={trials}")
-    known = f", of which {len(record.jobs)} have begun before" if record.jobs else ""
+    finished = sum(status.status == "finished" for status in read_jobs(folder).values())
+    known = f"; {finished} of them finished before" if finished else ""
     print(f"Sweep {folder}: {cost(swept, jobs)}{known}.", file=sys.stderr, flush=True)
     ignored = changeable([*overrides, *record.overrides], list(swept.values))
     record.overrides = [override for override in overrides if key_of(override) != "hydra.sweep.dir"]

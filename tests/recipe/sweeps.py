@@ -1,4 +1,4 @@
-"""Sweeps of tiny runs in processes of their own, with a plugin that gives each run an objective."""
+"""Sweeps of tiny runs in processes of their own."""
 
 import os
 import signal
@@ -11,40 +11,15 @@ from running import command, environment, gan
 from gancli.runs.status import Status, read_status
 
 TINY = ("model=gan", "model.generator_units=8", "model.discriminator_units=8", "dataset.size=8", "trainer.batch_size=4",
-        "trainer.precision=fp32", "trainer.sample_kimg=10")
+        "trainer.precision=fp32", "trainer.sample_kimg=10", "evaluation.n=16", "evaluation.real=16")
 GRID = ("seed=0,1", "loss=nonsaturating,hinge")
 PATIENCE_S = 180
-PLUGIN = '''"""Gives each finished run its last generator loss as the objective."""
-
-from gancli.engine.record import Record
-
-finish = Record.finish
-
-
-def with_objective(self, progress, why):
-    outcome = finish(self, progress, why)
-    if outcome.objective is None and outcome.status == "finished":
-        outcome.objective = outcome.figures["loss/generator"]
-    return outcome
-
-
-Record.finish = with_objective
-'''
-
-
-def install_objective(site: Path) -> dict[str, str]:
-    """Lay the plugin out as an installer would; return the environment in which `gan` finds it."""
-    info = site / "objective-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "objective.py").write_text(PLUGIN)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: objective\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[gancli.plugins]\nobjective = objective\n")
-    return {"PYTHONPATH": f"{site}{os.pathsep}{environment()['PYTHONPATH']}", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
 def start(*arguments: str, cwd: Path, **more: str) -> subprocess.Popen:
     """Start `gan ARGUMENTS` as a terminal does, in a process group of its own."""
-    return subprocess.Popen(command(*arguments), cwd=cwd, env=environment(**more), stdout=subprocess.PIPE,
+    return subprocess.Popen(command(*arguments), cwd=cwd, env=environment(**ENVIRONMENT, **more), stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
@@ -79,5 +54,5 @@ def traces(sweep: Path) -> dict[str, float]:
 
 def train(*arguments: str, cwd: Path, check: int = 0, **more: str) -> str:
     """Run `gan train ARGUMENTS`; return what it printed."""
-    done = gan("train", *arguments, cwd=cwd, check=check, **more)
+    done = gan("train", *arguments, cwd=cwd, check=check, **ENVIRONMENT, **more)
     return done.stdout + done.stderr
