@@ -52,7 +52,7 @@ def command(
     """List what can be chosen, or the runs.
 
     Of runs it tells the figure by which their best checkpoint was chosen, how many alarms the diagnosis raised, and
-    of a sweep's jobs their overrides.
+    of a sweep's jobs the overrides that tell them apart.
     """
     if kind is Kind.runs:
         _list_runs(root, sort, descending)
@@ -105,7 +105,7 @@ def _list_runs(root: Path, sort: str | None, descending: bool | None) -> None:
     elif descending:
         runs = runs[::-1]
     rows = [(run.id, run.status, f"{run.kimg:g}", run.model, run.loss, run.dataset, _best_text(run.best),
-             str(run.alarms or ""), " ".join(run.overrides) if run.in_sweep else "", str(run.path)) for run in runs]
+             str(run.alarms or ""), " ".join(_own_overrides(run, runs)), str(run.path)) for run in runs]
     told = [place for place, name in enumerate(_COLUMNS) if name not in ("best", "alarms", "overrides") or
             any(row[place] for row in rows)]
     print_table([_COLUMNS[place] for place in told], [[row[place] for place in told] for row in rows])
@@ -124,6 +124,13 @@ def _sorted(runs: list["RunInfo"], column: str, descending: bool) -> list["RunIn
         return metric, -value if (figure is not None and figure.lower_is_better is False) != descending else value
 
     return sorted((run for run in runs if run.best), key=key) + [run for run in runs if not run.best]
+
+
+def _own_overrides(run: "RunInfo", runs: list["RunInfo"]) -> list[str]:
+    """Return the overrides of a sweep's job that not all listed jobs of its sweep have; none for a single run."""
+    jobs = [other.overrides for other in runs if other.in_sweep and other.path.parent == run.path.parent]
+    shared = set.intersection(*map(set, jobs)) if run.in_sweep and len(jobs) > 1 else set()
+    return [word for word in run.overrides if run.in_sweep and word not in shared]
 
 
 def _best_text(best: tuple[str, float, int] | None) -> str:
