@@ -7,7 +7,7 @@ from typing import Any
 
 from gancli import __version__
 from gancli.data.dataset import Data, data_folder, load_data, open_source
-from gancli.devices import describe_device
+from gancli.devices import describe_device, keep_freed_memory
 from gancli.errors import UserError, check_choice, check_range
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.targets import FOLDER, choose_target, default_target
@@ -110,6 +110,7 @@ def evaluate(values: Mapping[str, Any]) -> Report:
     _check_domain(loaded, options.domain)
     path, kind = target or (_default(loaded, len(checkpoints) > 1), FOLDER)
 
+    keep_freed_memory()
     screen = _Progress()
     try:
         data, holdout = (None if some is None else load_data(some, data_dir, loaded.device, options.seed, screen.decoding)

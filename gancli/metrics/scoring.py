@@ -242,8 +242,8 @@ def nearest(real: Pool, fake: Pool, context: Context) -> Score:
     found = memorization(samples.distances[:, 0], reference.distances[:, 0])
     if context.data.spec.is_image:
         context.pictures["nearest"] = _neighbor_grid(made[:SHOWN], samples.indices[:SHOWN], context)
-    return Score({"memorization": found.ratio}, len(made), count,
-                 {"space": "pixels" if context.data.spec.is_image else "coordinates", "nearer_share": found.nearer_share,
+    return Score({"memorization": found.ratio, "nearer_share": found.nearer_share}, len(made), count,
+                 {"space": "pixels" if context.data.spec.is_image else "coordinates",
                   "reference": "training examples without themselves" if own else f"split {context.holdout.split}"})
 
 
