@@ -105,6 +105,7 @@ def play(plan: Plan) -> Outcome:
                     figures |= mean_figures(after_step(players["generator"], batch, progress))
                 improved = False
                 if "evaluation" in due:
+                    share_weights(evaluation.model)  # batch norm's running statistics were each rank's own
                     measured, improved = evaluation.measure(progress)
                     figures |= measured
                     why = why or evaluation.exhausted
