@@ -201,9 +201,10 @@ def test_optimizer_and_trainer_files_match_their_schemas():
 
 
 def test_groups_of_the_command_and_descriptions():
-    assert groups.groups("train")[:6] == ["loss", "dataset", "optimizer", "trainer", "model", "experiment"]
+    assert groups.groups("train")[:7] == ["loss", "dataset", "optimizer", "trainer", "evaluation", "model",
+                                            "experiment"]
     assert "optimizer.schedule.warmup_kimg" in keys(compose("train", []))
-    for group in ("model", "loss", "dataset", "optimizer", "trainer"):
+    for group in ("model", "loss", "dataset", "optimizer", "trainer", "evaluation"):
         assert all(groups.options(group).values()), group
 
 
