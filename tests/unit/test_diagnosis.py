@@ -167,12 +167,12 @@ def test_every_advice_is_a_command_line_that_works(tmp_path):
                        "trainer.ema_kimg=null")
         for text in (advice.weaken(told), advice.strengthen(told), advice.spread(told), advice.calm(told),
                      advice.tame(told), advice.more_data(told), advice.revive(told, "generator")):
-            words = text.replace(",0.99]", ";0.99]").split("Try ")[1].rstrip(".").split(" or ")
-            overrides |= {part for word in words for part in word.replace(";", ",").split()}
+            words = text.split("Try ")[1].rstrip(".").split(", or ")
+            overrides |= {part for word in words for part in word.split()}
     assert len(overrides) >= 12
     lines = [[override] for override in overrides if override.startswith("loss=")]
     losses = len(lines)
-    for override in overrides - {line[0] for line in lines}:  # together where they set different keys, since composing is slow
+    for override in sorted(overrides - {line[0] for line in lines}):  # together where keys differ: composing is slow
         key = override.partition("=")[0]
         line = next((line for line in lines[losses:] if key not in {known.partition("=")[0] for known in line}), None)
         line.append(override) if line is not None else lines.append([override])

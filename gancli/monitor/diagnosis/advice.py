@@ -9,7 +9,7 @@ from gancli.monitor.diagnosis.setting import PROBABILITY, Setting
 
 
 def _try(*overrides: str) -> str:
-    return f"Try {' or '.join(list(overrides)[:3])}."
+    return f"Try {', or '.join(overrides[:3])}."
 
 
 def _lr(setting: Setting, player: str, factor: float) -> str:
