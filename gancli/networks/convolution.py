@@ -18,7 +18,7 @@ from gancli.gradients import inputs_only, library_kernels
 
 KERNEL, STRIDE, PADDING = 4, 2, 1
 FEW_CHANNELS = 8  # of the larger map, up to which the 2x2 convolution is faster
-SMALL_MAP, MANY_CHANNELS = 64, 128  # pixels h w at most and channels C at least, where the matrix product is faster
+SMALL_MAP, MANY_CHANNELS = 64, 128  # pixels h w at most and channels C at least where, in bf16, the matrix product is faster
 
 
 class Halving(nn.Conv2d):
@@ -109,7 +109,7 @@ def weight_gradient(larger: Tensor, smaller: Tensor, weight: Tensor) -> Tensor:
     It is the gradient of both layers' weights [F, C, 4, 4].
     """
     channels, features, h, w = larger.shape[1], *smaller.shape[1:]
-    if h * w > SMALL_MAP or channels < MANY_CHANNELS:
+    if larger.dtype != torch.bfloat16 or h * w > SMALL_MAP or channels < MANY_CHANNELS:
         return torch.ops.aten.convolution_backward(smaller, larger, weight, None, [STRIDE] * 2, [PADDING] * 2, [1, 1],
                                                    False, [0, 0], 1, [False, True, False])[1]
     padded = functional.pad(larger.permute(0, 2, 3, 1), (0, 0, PADDING, PADDING, PADDING, PADDING))  # [N, H+2, W+2, C]

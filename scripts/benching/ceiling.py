@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
 SIDE = {"cpu": 2048, "cuda": 8192}
 COPIED_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}
@@ -42,23 +42,23 @@ def ceilings(device: torch.device, precision: str) -> tuple[float, float]:
     return product, 2 * len(source) / best_s(lambda: target.copy_(source), device)  # read and written
 
 
-class Bytes(TorchDispatchMode):
-    """Counts the bytes that operators read and write, as if nothing stayed in a cache."""
+class Needs(TorchDispatchMode):
+    """Counts operations, and the bytes that operators read and write as if nothing stayed in a cache."""
 
-    total = 0
+    flops = traffic = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
+        if func._overloadpacket in flop_registry:
+            self.flops += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=result)
         if not any(view in str(func) for view in VIEWS):
             tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, torch.Tensor)]
-            self.total += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+            self.traffic += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         return result
 
 
 def needs(step: Callable[[], object]) -> tuple[int, int]:
     """Return (floating-point operations, bytes) of one step, counted operator by operator."""
-    with FlopCounterMode(display=False) as flops:
+    with Needs() as counted:
         step()
-    with Bytes() as traffic:
-        step()
-    return flops.get_total_flops(), traffic.total
+    return counted.flops, counted.traffic
