@@ -1,0 +1,64 @@
+"""Measuring while training: which checkpoint is best, patience, and what a continued run knows of both."""
+
+import json
+
+import pytest
+from planning import SMALL_NETWORKS, plan, resume, run
+
+from gancli.errors import UserError
+from gancli.runs.checkpoint import CheckpointFolder
+from gancli.runs.status import read_status
+
+TOY = ("model=gan", *SMALL_NETWORKS["gan"], "dataset=ring", "trainer.batch_size=8", "device=cpu", "trainer.record_kimg=0.04",
+       "trainer.checkpoint_kimg=10", "trainer.keep=1")
+MEASURED = ("evaluation.kimg=0.04", "evaluation.n=64", "evaluation.real=64")
+NAME = "metrics/swd(64/64)"
+
+
+def values(run_dir) -> dict[int, float]:
+    """Return the metric by images shown."""
+    lines = [json.loads(line) for line in (run_dir / "stats.jsonl").read_text().splitlines()]
+    return {line["images"]: line[NAME] for line in lines if NAME in line}
+
+
+def test_best_follows_the_metric_and_is_kept(tmp_path):
+    outcome = run(tmp_path / "run", *TOY, *MEASURED, "trainer.kimg=0.2", "optimizer.lr=0.5")
+    seen = values(tmp_path / "run")
+    assert sorted(seen) == [40, 80, 120, 160, 200]
+    images, value = min(seen.items(), key=lambda item: item[1])
+    status = read_status(tmp_path / "run")
+    assert status.best == {"metric": "swd(64/64)", "value": value, "images": images} and outcome.objective == value
+    best = CheckpointFolder(tmp_path / "run").best()
+    assert best.stem == f"kimg-{images // 1000:06}_{images % 1000:03}"
+    assert json.loads((tmp_path / "run/evaluation.json").read_text())["swd(64/64)"]["generated"] == 64
+    assert "swd(64/64)" in (tmp_path / "run/log.txt").read_text().splitlines()[-1]
+
+
+def test_patience_ends_a_run_that_no_longer_improves(tmp_path):
+    still = ("optimizer.lr=0", "optimizer.discriminator.lr=0", "trainer.kimg=0.4")
+    outcome = run(tmp_path / "run", *TOY, *MEASURED, *still, "evaluation.patience=2")
+    status = read_status(tmp_path / "run")
+    assert outcome.status == status.status == "finished" and "in 2 evaluations" in status.why
+    assert sorted(values(tmp_path / "run")) == [40, 80, 120] and status.images == 120
+    with pytest.raises(UserError, match="has finished"):
+        resume(tmp_path / "run")
+    again = resume(tmp_path / "run", "evaluation.patience=null")
+    assert again.checkpoint is not None and again.evaluation.patience is None
+
+
+def test_a_continued_run_remembers_its_best(tmp_path):
+    run(tmp_path / "run", *TOY, *MEASURED, "trainer.kimg=0.08", "optimizer.lr=0", "optimizer.discriminator.lr=0")
+    first = read_status(tmp_path / "run").best
+    assert first["images"] == 40
+    from gancli.engine.training import train
+
+    train(resume(tmp_path / "run", "trainer.kimg=0.16"))
+    assert read_status(tmp_path / "run").best == first, "the same weights give the same figure, which is no improvement"
+
+
+def test_what_cannot_be_measured_is_refused_before_anything_exists(tmp_path):
+    with pytest.raises(UserError, match="needs images"):
+        plan(tmp_path / "run", *TOY, "evaluation.metrics=[fid]")
+    with pytest.raises(UserError, match="has no better side"):
+        plan(tmp_path / "run", *TOY, "dataset=digits", "evaluation.metrics=[ms_ssim]")
+    assert not (tmp_path / "run").exists()
