@@ -18,6 +18,7 @@ class TrainerOptions:
     batch_size: int  # real images of one turn, over all devices
     discriminator_turns: int  # of each round, in which every other player has one turn
     accumulate: int  # a turn's batch goes through the networks in so many parts
+    reuse_generated: bool  # the players' turns on one batch share one batch of generated examples, where the model can
     sync_batch_norm: bool  # batch statistics over all ranks' examples, not each rank's own
     clip_grad_norm: float | None  # of one player's gradients together
     ema_kimg: float | None  # half-life of the averaged weights that samples are drawn from; null: no averaging

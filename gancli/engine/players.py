@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -80,9 +80,12 @@ class Player:
 
     def loss(self, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the player's loss on a batch and its scalars, computed in the run's precision."""
-        autocast = nullcontext() if self.precision == "fp32" else torch.autocast(self.device.type, torch.bfloat16)
-        with autocast:
+        with self.precisely():
             return self.model.player_loss(self.name, batch, progress)
+
+    def precisely(self) -> AbstractContextManager:
+        """Return a context in which networks compute in the run's precision."""
+        return nullcontext() if self.precision == "fp32" else torch.autocast(self.device.type, torch.bfloat16)
 
     def turn(self, batch: Batch, progress: Progress) -> dict[str, Tensor]:
         """Take one turn: backward, all-reduce, clip, optimizer step, constraint.  Returns scalars on the device."""

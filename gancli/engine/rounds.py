@@ -9,6 +9,7 @@ class Turn:
 
     player: str
     draws: bool
+    shared: bool = False  # it draws a batch on which another player's turn follows
 
 
 class Round:
@@ -19,10 +20,13 @@ class Round:
     """
 
     def __init__(self, players: list[str], discriminator_turns: int) -> None:
-        self.turns: list[Turn] = []
+        turns: list[tuple[str, bool]] = []
         for player in players:
             for repeat in range(discriminator_turns if player == "discriminator" else 1):
-                self.turns.append(Turn(player, draws=not self.turns or repeat > 0))
+                turns.append((player, not turns or repeat > 0))
+        draws = [draws for _, draws in turns]
+        self.turns = [Turn(player, draws, draws and not next_draws)
+                      for (player, draws), next_draws in zip(turns, [*draws[1:], True], strict=True)]
 
     @property
     def batches(self) -> int:

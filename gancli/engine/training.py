@@ -1,35 +1,31 @@
 """The game, played: one function from the first round to the last, read from top to bottom."""
 
-from contextlib import contextmanager
-
 import torch
-from torch import nn
 
 from gancli import shards
 from gancli.data.dataset import load_data
-from gancli.data.spec import Batch
 from gancli.devices import keep_freed_memory, pick_device, pick_precision, start_quickly
 from gancli.engine.averages import Average
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.following import FollowingRecord
+from gancli.engine.game import Game
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
 from gancli.engine.ranks import Stops, check_same, first_goes_first, mean_figures, own_device, share_weights
 from gancli.engine.record import Record
-from gancli.engine.rounds import Round
 from gancli.engine.state import collect, restore
 from gancli.engine.stopping import StopRequest
 from gancli.engine.supervision import on_every_rank
 from gancli.errors import UserError
 from gancli.losses.objective import Objective
 from gancli.models.build import build_model
-from gancli.models.model import Model, Progress
+from gancli.models.model import Progress
 from gancli.monitor.scalars import Scalars
 from gancli.networks.layers import synchronise_batch_norm
 from gancli.runs.checkpoint import read
 from gancli.seeds import mix
 
-TURN_STREAM, BUILD_STREAM = 0, 1 << 32  # of random numbers, told apart by the seed's first companion
+BUILD_STREAM = 1 << 32  # of random numbers, told apart from other streams by the seed's first companion
 
 
 def train(plan: Plan) -> Outcome:
@@ -50,7 +46,7 @@ def play(plan: Plan) -> Outcome:
         check_same(data.fingerprint, "other data")
         record.describe_data(data)
 
-        # Networks and players; every random number below comes from a stream named by (seed, images, turn)
+        # Networks and players; the weights' random numbers are a stream of their own
         torch.manual_seed(mix(plan.seed, BUILD_STREAM))
         model = build_model(plan.model, Objective(plan.loss), data.spec).to(device).train()
         if plan.trainer.sync_batch_norm:
@@ -68,27 +64,16 @@ def play(plan: Plan) -> Outcome:
             progress = Progress(total=plan.total_images, **checkpoint.progress)
             record.seconds_before = checkpoint.extra["training_s"]
             best = checkpoint.extra.get("best")  # checkpoints of before there was evaluation have none
-        game = Round(list(model.players), plan.trainer.discriminator_turns)
+        game = Game(model, average, players, plan.trainer, plan.seed)
         evaluation = Evaluation(plan, model, average, data, best, record.working) if plan.evaluation.on else None
         with shards.alone():
             record.start(model, average, players, data, progress)
 
         # Rounds
-        scalars, size, stops, why = Scalars(), plan.trainer.batch_size, Stops(), None
+        scalars, stops, why = Scalars(), Stops(), None
         with StopRequest() as stop:
             while progress.images < progress.total and why is None:
-                begun, shown, batches = progress.images, 0, {}
-                for index, turn in enumerate(game.turns):
-                    if turn.draws:
-                        batch = data.batch(begun + shown, size, plan.trainer.accumulate)
-                        shown += size
-                    batches[turn.player] = index, batch
-                    torch.manual_seed(mix(plan.seed, TURN_STREAM, begun, index))
-                    scalars.add(turn.player, players[turn.player].turn(batch, progress))
-                progress.images += shown
-                progress.rounds += 1
-                if average is not None:
-                    average.update(shown, progress)
+                shown = game.round(data, progress, scalars)
                 why = stops.agreed(stop.why)
                 due = record.due(progress, shown, why is not None)
                 if not due:
@@ -99,10 +84,7 @@ def play(plan: Plan) -> Outcome:
                 for player in players.values():
                     player.check(figures)
                     figures[f"{player.name}/lr"] = player.lr(progress)
-                if "generator" in batches:
-                    index, batch = batches["generator"]
-                    torch.manual_seed(mix(plan.seed, TURN_STREAM, begun, index))
-                    figures |= mean_figures(after_step(players["generator"], batch, progress))
+                figures |= mean_figures(game.after_turn("generator", progress))
                 improved = False
                 if "evaluation" in due:
                     share_weights(evaluation.model)  # batch norm's running statistics were each rank's own
@@ -118,28 +100,3 @@ def play(plan: Plan) -> Outcome:
                     record.settled()
             stops.settle()
         return record.finish(progress, why, evaluation)
-
-
-@torch.no_grad()
-def after_step(player: Player, batch: Batch, progress: Progress) -> dict[str, float]:
-    """Return D(G(z)) of a turn played again after its optimizer step, on the same data and latents."""
-    with frozen_statistics(player.model):
-        _, scalars = player.loss(batch, progress)
-    return {f"{player.name}/{key} after": value.item() for key, value in scalars.items() if key == "D(G(z))"}
-
-
-@contextmanager
-def frozen_statistics(model: Model):
-    """Keep batch norm's running statistics as they are while training-mode forward passes are made."""
-    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    counts = [norm.num_batches_tracked.clone() for norm in norms if norm.num_batches_tracked is not None]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        for norm, count in zip((n for n in norms if n.num_batches_tracked is not None), counts, strict=True):
-            norm.num_batches_tracked.copy_(count)

@@ -78,6 +78,12 @@ class Model(nn.Module, ABC):
             raise UserError(f"model={name} needs images of at least {cls.min_side}x{cls.min_side} and these are "
                             f"{spec.shape[1]}x{spec.shape[2]}: give dataset.size={cls.min_side} or more.")
 
+    def prepare(self, batch: Batch) -> None:
+        """Make, and remember, what turns of several players on this very batch share (none unless a subclass does).
+
+        The engine calls it before the first of these turns if trainer.reuse_generated; all weights ask for gradients.
+        """
+
     @abstractmethod
     def player_loss(self, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the scalar that `player` minimises on this turn and detached scalars to record."""

@@ -20,6 +20,10 @@ class PairModel(Model):
     """A generator against a discriminator (Goodfellow 2014, algorithm 1).
 
     Subclasses define `pairs`, the discriminator's real and fake inputs for a batch, and `judge`, its logits.
+
+    The generator's turn judges the examples that the discriminator has just been trained on, as the code published
+    with Goodfellow 2014, Radford 2016 and Donahue 2017 does; algorithm 1 draws new latents
+    (trainer.reuse_generated=false), which takes one more pass of the generator.
     """
 
     encoder_plays: ClassVar[bool] = False  # the generator's player also makes the real inputs (BiGAN)
@@ -31,6 +35,7 @@ class PairModel(Model):
         self.discriminator = discriminator
         self.latent_size, self.latent_range = latent_size, latent_range
         self.players = {"discriminator": [discriminator], "generator": [generator]}
+        self._prepared: tuple[Batch, tuple[Inputs, Inputs]] | None = None
 
     def pairs(self, batch: Batch) -> tuple[Inputs, Inputs]:
         """Return the real and the fake inputs of `judge`."""
@@ -57,12 +62,22 @@ class PairModel(Model):
     def player_loss(self, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
         if player == "discriminator":
             with torch.no_grad():
-                real, fake = self.pairs(batch)
+                real, fake = (tuple(x.detach() for x in inputs) for inputs in self._pairs(batch))
             return self.objective.discriminator(self.judge, real, fake, progress.turns.get(player, 0))
         if player == "generator":
-            real, fake = self.pairs(batch)
+            real, fake = self._pairs(batch)
+            self._prepared = None  # its graph is used once
             return self.objective.generator(self.judge, fake, real, encoder=self.encoder_plays)
         raise no_loss_for(player, self)
+
+    def prepare(self, batch: Batch) -> None:
+        self._prepared = batch, self.pairs(batch)
+
+    def _pairs(self, batch: Batch) -> tuple[Inputs, Inputs]:
+        """Return what was prepared of this very batch, or pairs made now."""
+        if self._prepared is not None and self._prepared[0] is batch:
+            return self._prepared[1]
+        return self.pairs(batch)
 
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         return {"samples": self.generate(fixed.z)}

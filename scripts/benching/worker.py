@@ -24,15 +24,14 @@ from gancli.config.run import plan_run  # noqa: E402
 from gancli.data.dataset import load_data  # noqa: E402
 from gancli.devices import keep_freed_memory, pick_device, pick_precision  # noqa: E402
 from gancli.engine.averages import Average  # noqa: E402
+from gancli.engine.game import Game  # noqa: E402
 from gancli.engine.plan import Plan  # noqa: E402
 from gancli.engine.players import Player  # noqa: E402
-from gancli.engine.rounds import Round  # noqa: E402
 from gancli.gradients import library_kernels  # noqa: E402
 from gancli.losses.objective import Objective  # noqa: E402
 from gancli.models.build import build_model  # noqa: E402
 from gancli.models.model import Progress  # noqa: E402
 from gancli.monitor.scalars import Scalars  # noqa: E402
-from gancli.seeds import mix  # noqa: E402
 
 
 def planned(workload: str, overrides: list[str]) -> Plan:
@@ -48,19 +47,9 @@ def our_steps(plan: Plan, device: torch.device) -> Iterator[int]:
     model = build_model(plan.model, Objective(plan.loss), data.spec).to(device).train()
     average = Average(model, plan.trainer.ema_kimg)
     players = {name: Player(name, model, plan.optimizer, plan.trainer, precision) for name in model.players}
-    game, progress = Round(list(model.players), plan.trainer.discriminator_turns), Progress(total=10**12)
-    scalars = Scalars()
+    game, progress, scalars = Game(model, average, players, plan.trainer, plan.seed), Progress(total=10**12), Scalars()
     while True:
-        shown = 0
-        for index, turn in enumerate(game.turns):
-            if turn.draws:
-                batch = data.batch(progress.images + shown, plan.trainer.batch_size, 1)
-                shown += plan.trainer.batch_size
-            torch.manual_seed(mix(plan.seed, progress.images, index))
-            scalars.add(turn.player, players[turn.player].turn(batch, progress))
-        progress.images += shown
-        average.update(shown, progress)
-        yield shown
+        yield game.round(data, progress, scalars)
 
 
 def their_steps(workload: str, plan: Plan, device: torch.device) -> Iterator[int]:
