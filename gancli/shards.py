@@ -101,10 +101,25 @@ def rand_like(x: Tensor) -> Tensor:
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
-    """Zero values of the examples x [n, ...] with probability p, and scale the others up."""
-    if _place.world == 1 or not training or p == 0:
+    """Zero values of the examples x [n, ...] with probability p, and scale the others up.
+
+    The library's kernel on a CPU takes a seventh of a round of Goodfellow's MLPs; this one a third of that.
+    """
+    if not training or p == 0 or (_place.world == 1 and x.device.type != "cpu"):
         return plain_dropout(x, p, training)
-    return x * mine(_whole_like(x).bernoulli_(1 - p), _halves()).div_(1 - p)
+    whole = _whole_like(x)
+    if x.device.type != "cpu":
+        return x * mine(whole.bernoulli_(1 - p), _halves()).div_(1 - p)
+    kept, share = _coins(whole.numel(), 1 - p)
+    return x * mine(kept.as_strided(whole.shape, whole.stride()), _halves()) * (1 / share)
+
+
+def _coins(n: int, share: float) -> tuple[Tensor, float]:
+    """Return n booleans of the CPU's generator, each True with the probability that is returned: `share` in 16 bits."""
+    sides = 1 << 16
+    limit = min(max(round(share * sides), 1), sides - 1)
+    draws = torch.empty(-(-n // 4), dtype=torch.int64).random_(-(1 << 63), None)  # all 64 bits: four coins a draw
+    return draws.view(torch.int16)[:n] < limit - sides // 2, limit / sides
 
 
 def _halves() -> int:
@@ -113,8 +128,9 @@ def _halves() -> int:
 
 
 def _whole_like(x: Tensor) -> Tensor:
-    """Return memory for the whole batch that x [n, ...] is a slice of, laid out as x is (dimension 0 outermost)."""
-    return torch.empty_strided((len(x) * _place.world, *x.shape[1:]), x.stride(), dtype=x.dtype, device=x.device)
+    """Return memory for the whole batch that x [n, ...] is a slice of, laid out as x but dense (dimension 0 outermost)."""
+    strides = torch.empty_like(x, device="meta").stride()
+    return torch.empty_strided((len(x) * _place.world, *x.shape[1:]), strides, dtype=x.dtype, device=x.device)
 
 
 # What the ranks tell each other; every rank must come by, in the same order

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from planning import SMALL_NETWORKS, TINY, plan
-from torch.nn.functional import dropout
 
 from gancli import devices, shards
 from gancli.config.compose import compose
@@ -32,8 +31,7 @@ def on_each(ranks, draw):
 def test_one_rank_draws_what_torch_draws():
     x = torch.randn(6, 3)
     for mine, theirs in ((lambda: shards.rand(6, 4, device=CPU), lambda: torch.rand(6, 4)),
-                         (lambda: shards.rand_like(x), lambda: torch.rand_like(x)),
-                         (lambda: shards.dropout(x, 0.3, True), lambda: dropout(x, 0.3, True))):
+                         (lambda: shards.rand_like(x), lambda: torch.rand_like(x))):
         torch.manual_seed(7)
         expected = theirs()
         assert torch.equal(on_each(1, mine)[0], expected)
@@ -51,16 +49,42 @@ def test_the_ranks_draws_are_the_rows_of_one_draw(ranks):
 def test_dropout_masks_are_the_rows_of_one_mask():
     whole = torch.randn(8, 64)
     torch.manual_seed(7)
-    expected = dropout(whole, 0.4, True)
+    expected = shards.dropout(whole, 0.4, True)
     rows = iter((whole[:4], whole[4:]))
     assert torch.allclose(torch.cat(on_each(2, lambda: shards.dropout(next(rows), 0.4, True))), expected)
     assert torch.equal(shards.dropout(whole, 0.4, False), whole)
 
 
+@pytest.mark.parametrize("p", [1e-6, 0.2, 0.5, 0.99])
+def test_dropout_drops_its_share_and_keeps_the_mean(p):
+    """Against the binomial distribution of 400,000 coins, five standard deviations wide."""
+    x = torch.ones(400, 1000, dtype=torch.float64, requires_grad=True)
+    torch.manual_seed(1)
+    y = shards.dropout(x, p, True)
+    dropped, bound = (y == 0).double().mean().item(), 5 * (p * (1 - p) / x.numel()) ** 0.5
+    assert abs(dropped - p) < bound + 2**-16
+    assert abs(y.mean().item() - 1) < bound / (1 - p)
+    assert y.unique().numel() == 2
+    assert len({tuple(row) for row in (y[:20, :40] == 0).tolist()}) > 1 or p < 0.01  # rows have masks of their own
+    y.sum().backward()
+    assert torch.equal(x.grad, y.detach())  # the gradient goes where the value went
+
+
+def test_a_mask_lies_as_its_examples_do():
+    """Channels last, a slice with gaps and a broadcast one: each value has a coin of its own."""
+    dense = torch.rand(6, 8, 4, 4) + 1
+    for x in (dense.contiguous(memory_format=torch.channels_last), dense[:, ::2], dense[:, :1].expand(-1, 8, -1, -1)):
+        torch.manual_seed(2)
+        y = shards.dropout(x, 0.5, True)
+        assert y.shape == x.shape and 0.35 < (y == 0).double().mean() < 0.65
+        assert (y == 0).flatten(1).unique(dim=0).shape[0] == 6
+        assert not torch.equal(y[:, 0] == 0, y[:, 1] == 0)
+
+
 def test_images_that_share_a_pass_have_the_masks_of_their_own_batch():
     real, fake = torch.randn(8, 64), torch.randn(8, 64)
     torch.manual_seed(7)
-    expected_real, expected_fake = dropout(torch.cat((real, fake)), 0.4, True).split(8)
+    expected_real, expected_fake = shards.dropout(torch.cat((real, fake)), 0.4, True).split(8)
     parts = iter((torch.cat((real[:4], fake[:4])), torch.cat((real[4:], fake[4:]))))
     with halves_apart():
         first, second = on_each(2, lambda: shards.dropout(next(parts), 0.4, True))
