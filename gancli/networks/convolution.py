@@ -18,7 +18,7 @@ from gancli.gradients import inputs_only, library_kernels
 
 KERNEL, STRIDE, PADDING = 4, 2, 1
 FEW_CHANNELS = 8  # of the larger map, up to which the 2x2 convolution is faster
-SMALL_MAP, MANY_CHANNELS = 64, 128  # pixels h w at most and channels C at least where, in bf16, the matrix product is faster
+SMALL_MAP, MANY_CHANNELS = 64, 64  # pixels h w at most and channels C at least where, in bf16, the matrix product is faster
 
 
 class Halving(nn.Conv2d):

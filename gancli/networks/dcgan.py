@@ -53,7 +53,7 @@ class DCGANGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:  # [N, Z] -> [N, C, H, W] in [-1, 1]
         x = self.project(z).unflatten(1, self.start).permute(0, 3, 1, 2)  # channels_last without a copy
         for norm, layer in zip(self.norms, self.layers, strict=True):
-            x = layer(relu(norm(x)))
+            x = layer(relu(norm(x), inplace=True))
         return x.tanh()
 
 
@@ -86,8 +86,8 @@ class ConvFeatures(nn.Module):
             x = layer(x)
             if self.conditions:
                 x = x + self.conditions[i](condition)[:, :, None, None]
-            x = leaky_relu(norm(x), 0.2)
-        return x.flatten(1)
+            x = leaky_relu(norm(x), 0.2, inplace=True)
+        return x.permute(0, 2, 3, 1).flatten(1)  # as channels_last lies in memory
 
 
 class DCGANDiscriminator(nn.Module):
