@@ -9,7 +9,7 @@ from PIL import Image
 
 from gancli.engine.averages import Average
 from gancli.models.model import Fixed, Model
-from gancli.monitor.grids import image_grid, preview_zoom, save_gif, save_png, scatter
+from gancli.monitor.grids import image_grid, preview_zoom, quick_png, save_gif, scatter
 from gancli.runs.checkpoint import kimg_name
 from gancli.seeds import mix
 
@@ -44,8 +44,8 @@ class Gallery:
         return Fixed(z, labels, batch, COLUMNS)
 
     @torch.no_grad()
-    def hang(self, images: int) -> dict[str, np.ndarray]:
-        """Make, save and return the pictures after so many images, uint8 [H, W, C] by name."""
+    def hang(self, images: int) -> dict[str, bytes]:
+        """Make, save and return the pictures after so many images, PNG files' bytes by name."""
         with evaluating(self.model):
             shown = self.model.showcase(self.fixed)
         pictures = {}
@@ -56,10 +56,10 @@ class Gallery:
             else:
                 grid = scatter(examples.float(), self.points)
             stem = kimg_name(images) if name == "samples" else f"{name}-{kimg_name(images)}"
-            save_png(self.folder / f"{stem}.png", grid)
+            pictures[name] = quick_png(grid)
+            (self.folder / f"{stem}.png").write_bytes(pictures[name])
             if name == "samples" or len(shown) == 1 or self.last == self.folder:
                 self.last = self.folder / f"{stem}.png"
-            pictures[name] = grid
         return pictures
 
     def animate(self) -> Path | None:

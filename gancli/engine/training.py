@@ -84,7 +84,8 @@ def play(plan: Plan) -> Outcome:
                 for player in players.values():
                     player.check(figures)
                     figures[f"{player.name}/lr"] = player.lr(progress)
-                figures |= mean_figures(game.after_turn("generator", progress))
+                if "pictures" in due:
+                    figures |= mean_figures(game.after_turn("generator", progress))
                 improved = False
                 if "evaluation" in due:
                     share_weights(evaluation.model)  # batch norm's running statistics were each rank's own

@@ -1,10 +1,12 @@
 """The figures of a run on disk: a TensorBoard event file and one JSON line per tick (stats.jsonl)."""
 
+import io
 import json
 import math
 from pathlib import Path
 
-import numpy as np
+from PIL import Image
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 
@@ -12,7 +14,8 @@ def tag_of(name: str) -> str:
     """Return the TensorBoard tag of a recorded scalar `player/name`: figures of one kind share a folder.
 
     D(x) is the discriminator's mean output on real data during its turns, D(G(z))/discriminator_turn that on
-    generated data; before and after_generator_turn are on the same latents before and after a generator step.
+    generated data; before and after_generator_turn are on the same latents before and after a generator step (the
+    latter is a turn played again, one with each sample grid).
     """
     player, _, figure = name.partition("/")
     if figure in ("loss", "gradient_norm", "lr"):
@@ -46,9 +49,12 @@ class Board:
         with open(self.stats, "a", encoding="utf-8") as file:
             file.write(json.dumps({"images": images, **finite}) + "\n")
 
-    def picture(self, name: str, images: int, picture: np.ndarray) -> None:
-        """Record a picture, uint8 [H, W, C]."""
-        self.events.add_image(name, picture, images, dataformats="HWC")
+    def picture(self, name: str, images: int, png: bytes) -> None:
+        """Record a picture that is a PNG file already; add_image would compress it once more."""
+        head = Image.open(io.BytesIO(png))
+        picture = Summary.Image(height=head.height, width=head.width, colorspace=len(head.getbands()),
+                                encoded_image_string=png)
+        self.events.file_writer.add_summary(Summary(value=[Summary.Value(tag=name, image=picture)]), images)
 
     def text(self, name: str, images: int, text: str) -> None:
         """Record a sentence for TensorBoard's TEXT tab."""

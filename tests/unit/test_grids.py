@@ -1,5 +1,7 @@
 """Grids, plots and animations hold the pixels they should."""
 
+import io
+
 import av
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from gancli.monitor.grids import (
     grid_size,
     image_grid,
     preview_zoom,
+    quick_png,
     save_gif,
     save_mp4,
     save_png,
@@ -72,6 +75,8 @@ def test_png_round_trip(tmp_path):
         grid = image_grid(torch.rand(4, channels, 5, 6) * 2 - 1, 2)
         save_png(tmp_path / "new" / "a.png", grid)
         with Image.open(tmp_path / "new" / "a.png") as image:
+            assert (np.asarray(image).reshape(grid.shape) == grid).all()
+        with Image.open(io.BytesIO(quick_png(grid))) as image:
             assert (np.asarray(image).reshape(grid.shape) == grid).all()
 
 

@@ -1,11 +1,13 @@
 """Whole runs of a few rounds: the record they leave, resuming, and what resuming refuses."""
 
+import io
 import json
 import signal
 from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 from planning import SMALL_NETWORKS, TINY, plan, resume, run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -48,11 +50,15 @@ def test_record_of_a_run(tmp_path):
     assert [line["images"] for line in lines] == [8, 16, 24, 32]
     events = EventAccumulator(str(tmp_path / "a"), size_guidance={"images": 0}).Reload()
     tags = events.Tags()
-    for tag in ("D(x)", "D(G(z))/discriminator_turn", "D(G(z))/before_generator_turn", "D(G(z))/after_generator_turn",
-                "loss/discriminator", "loss/generator", "gradient_norm/generator", "lr/discriminator", "speed/images_per_s"):
+    for tag in ("D(x)", "D(G(z))/discriminator_turn", "D(G(z))/before_generator_turn", "loss/discriminator",
+                "loss/generator", "gradient_norm/generator", "lr/discriminator", "speed/images_per_s"):
         assert tag in tags["scalars"]
         assert [event.step for event in events.Scalars(tag)] == [8, 16, 24, 32]
+    assert [event.step for event in events.Scalars("D(G(z))/after_generator_turn")] == [16, 32]  # with the grids
     assert [event.step for event in events.Images("samples")] == [0, 16, 32]
+    grid = Image.open(tmp_path / "a/samples/kimg-000000_032.png")
+    shown = Image.open(io.BytesIO(events.Images("samples")[-1].encoded_image_string))
+    assert shown.size == grid.size and shown.tobytes() == grid.tobytes()
     assert (tmp_path / "a/samples/kimg-000000_032.png").exists() and (tmp_path / "a/samples/progress.gif").exists()
     assert len(CheckpointFolder(tmp_path / "a").list()) == 3  # trainer.keep
     provenance = json.loads((tmp_path / "a/provenance.json").read_text())
