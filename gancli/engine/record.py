@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 import traceback
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from gancli.engine.evaluation import Evaluation, Exhausted
 from gancli.engine.gallery import Gallery
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
+from gancli.engine.saving import Writer, snapshot
 from gancli.errors import UserError
 from gancli.models.model import Model, Progress
 from gancli.monitor.board import Board, tag_of
@@ -44,6 +46,7 @@ class Record:
         self.screen: Screen | None = None
         self.board: Board | None = None
         self.diagnosis: Diagnosis | None = None
+        self.writer = Writer()
         self.seconds_before = 0.0  # of training in earlier sittings
         self.recording_s = 0.0  # of this sitting, spent on everything but turns
 
@@ -153,7 +156,8 @@ class Record:
         return due
 
     def settled(self) -> None:
-        """Count the time since `due` named something: turns go on."""
+        """Count the time since `due` named something: turns go on, unless a checkpoint could not be written."""
+        self.writer.check()
         self.recording_s += time.monotonic() - self.paused_at
 
     def figures(self, figures: dict[str, float], progress: Progress) -> None:
@@ -183,24 +187,36 @@ class Record:
             self.diagnosis.look(progress)
 
     def checkpoint(self, tensors: dict[str, Tensor], progress: Progress, evaluation: Evaluation | None) -> None:
-        """Save the state of the run, mark it if it is the best, then remove checkpoints that the policy does not keep."""
+        """Save the state of the run as it is now, mark it if it is the best, and remove what the policy does not keep.
+
+        The disk's part is done while training goes on; a failure there ends the run at a later tick.
+        """
         follower = None if evaluation is None else evaluation.follower
-        header = {"config": self.plan.config, "spec": self.spec.as_dict(),
-                  "progress": {"images": progress.images, "rounds": progress.rounds, "turns": progress.turns},
-                  "extra": {"data_fingerprint": self.data_fingerprint, "training_s": self._seconds(),
-                            "best": None if follower is None else follower.state}}
-        self.last_checkpoint = self.folder.save(progress.images, tensors, header)
-        if follower is not None and follower.best is not None and follower.best["images"] == progress.images:
-            self.folder.mark_best(self.last_checkpoint)
+        header = deepcopy({"config": self.plan.config, "spec": self.spec.as_dict(),
+                           "progress": {"images": progress.images, "rounds": progress.rounds, "turns": progress.turns},
+                           "extra": {"data_fingerprint": self.data_fingerprint, "training_s": self._seconds(),
+                                     "best": None if follower is None else follower.state}})
+        is_best = follower is not None and follower.best is not None and follower.best["images"] == progress.images
+        if is_best:
             self.status = replace(self.status, best=follower.best)
-            write_json(self.dir / "evaluation.json", evaluation.protocols)
-        self.folder.prune(self.plan.trainer.keep)
-        write_status(self.dir, self.status)
+        images, tensors, status = progress.images, snapshot(tensors), self.status
+        protocols = deepcopy(evaluation.protocols) if is_best else None
+
+        def write() -> None:
+            path = self.folder.save(images, tensors, header)
+            if is_best:
+                self.folder.mark_best(path)
+                write_json(self.dir / "evaluation.json", protocols)
+            self.folder.prune(self.plan.trainer.keep)
+            write_status(self.dir, status)
+
+        self.writer.start(write)
 
     # End
 
     def finish(self, progress: Progress, why: str | None, evaluation: Evaluation | None) -> Outcome:
         """Close a run that finished, or was stopped for the reason `why`, and say where its results are."""
+        self.writer.wait()
         early, why = (why, None) if isinstance(why, Exhausted) else ("", why)
         follower = None if evaluation is None else evaluation.follower
         figures = {tag: value for tag, value in self.board.last.items() if not tag.startswith(("lr/", "memory/"))}
@@ -228,6 +244,9 @@ class Record:
 
     def __exit__(self, kind, error, trace) -> None:
         self._close_screen()
+        unwritten = self.writer.close()
+        if unwritten is not None:
+            log.error("%s", unwritten)
         if self.board is not None:
             self.board.close()
         if isinstance(error, KeyboardInterrupt):
