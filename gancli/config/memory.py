@@ -21,7 +21,7 @@ class Estimate:
 
     parameters: dict[str, int]  # of each player
     weights: int  # bytes of weights, gradients, averaged weights and optimizer states
-    activations: dict[str, int]  # bytes that each player's turn keeps for its backward pass
+    activations: dict[str, int]  # bytes kept for backward passes on each player's turn, with what a later one shares
     data: int  # bytes of the decoded data
 
     @property
@@ -35,7 +35,8 @@ def estimate(plan: Plan) -> Estimate:
     with torch.device("meta"):
         model = build_model(plan.model, Objective(plan.loss), plan.spec).train()
         batch = _batch(plan.spec, plan.trainer.batch_size // (plan.trainer.accumulate * plan.ranks))
-        activations = {player: _saved_bytes(model, player, batch) for player in model.players}
+        shares = plan.trainer.reuse_generated and plan.trainer.accumulate == 1
+        activations = {player: _saved_bytes(model, player, batch, shares) for player in model.players}
     parameters = {player: sum(p.numel() for m in modules for p in m.parameters())
                   for player, modules in model.players.items()}
     everything = sum(p.numel() for p in model.parameters())
@@ -55,8 +56,8 @@ def _batch(spec: DataSpec, n: int) -> Batch:
     return Batch(domains, torch.zeros(n, dtype=torch.int64) if spec.classes else None)
 
 
-def _saved_bytes(model: Model, player: str, batch: Batch) -> int:
-    """Return the bytes that a turn's forward pass keeps for its backward pass, in float32."""
+def _saved_bytes(model: Model, player: str, batch: Batch, shares: bool) -> int:
+    """Return the bytes that a turn's forward pass, and what it prepares for others, keep for backward passes, in float32."""
     kept: dict[tuple, int] = {}
     own = {id(p) for p in model.parameters()}
 
@@ -65,11 +66,13 @@ def _saved_bytes(model: Model, player: str, batch: Batch) -> int:
             kept[len(kept),] = tensor.numel() * tensor.element_size()
         return tensor
 
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    for module in model.players[player]:
-        module.requires_grad_(True)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        if shares:
+            model.requires_grad_(True)
+            model.prepare(batch)
+        model.requires_grad_(False)
+        for module in model.players[player]:
+            module.requires_grad_(True)
         loss, _ = model.player_loss(player, batch, Progress(total=1))
         loss.backward()
     return sum(kept.values())
