@@ -23,7 +23,7 @@ TURN_STREAM = 0  # of random numbers, told apart from other streams by the seed'
 
 
 class Game:
-    """The players at play; nothing here waits for the device."""
+    """The players at play; a round does not wait for the device."""
 
     def __init__(self, model: Model, average: Average | None, players: dict[str, Player], trainer: TrainerOptions,
                  seed: int) -> None:
