@@ -22,7 +22,7 @@ class PairModel(Model):
     Subclasses define `pairs`, the discriminator's real and fake inputs for a batch, and `judge`, its logits.
 
     The generator's turn judges the examples that the discriminator has just been trained on, as the code published
-    with Goodfellow 2014, Radford 2016 and Donahue 2017 does; algorithm 1 draws new latents
+    with Goodfellow 2014 and Donahue 2017 does.  Algorithm 1, and the code of Radford 2016, draw new latents
     (trainer.reuse_generated=false), which takes one more pass of the generator.
     """
 
