@@ -7,9 +7,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from gancli.config.compose import compose
-from gancli.config.run import plan_run
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.training import train
+from gancli.plan.run import plan_run
 
 TINY = ("dataset.size=8", "trainer.batch_size=4", "device=cpu", "evaluation.kimg=null")  # with any model
 SMALL_NETWORKS = {  # the least that still has every part of the architecture

@@ -7,7 +7,7 @@ import typer
 
 from gancli.config import groups
 from gancli.config.paths import NAMES, PATHS
-from gancli.metrics.weights import EXTRACTORS
+from gancli.features.weights import EXTRACTORS
 
 _CONFIG_OF = {"validate": "train"}
 

@@ -26,8 +26,8 @@ def command(
     Each failure with its evidence and the overrides to try in a new run.  It reads the figures that the run recorded,
     so that it works while the run trains; samples of the checkpoint are drawn only for a run that recorded no looks at any.
     """
+    from gancli.diagnosis.detectors import NAMES
     from gancli.explore.diagnose import diagnose_run
-    from gancli.monitor.diagnosis.detectors import NAMES
 
     report = diagnose_run(run, data_dir, device)
     for finding in report.findings:

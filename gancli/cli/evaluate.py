@@ -3,9 +3,9 @@
 import sys
 from typing import Any
 
+from gancli.cli import bridge
 from gancli.cli.options import Cfg, ConfigDir, Overrides, Package, Resolve
-from gancli.config import bridge
-from gancli.config.jobs import job
+from gancli.sweeps.jobs import job
 
 EXAMPLES = (
     "gan evaluate ckpt=RUN",

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from gancli.cli import bridge
 from gancli.cli.options import Cfg, ConfigDir, Overrides, Package, Resolve
-from gancli.config import bridge
-from gancli.config.jobs import job
+from gancli.sweeps.jobs import job
 
 EXAMPLES = (
     "gan interpolate ckpt=outputs/train/RUN",

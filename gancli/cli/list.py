@@ -82,7 +82,7 @@ def _list_metrics() -> None:
 
 def _list_extractors() -> None:
     """Print one line an extractor."""
-    from gancli.metrics.weights import EXTRACTORS
+    from gancli.features.weights import EXTRACTORS
 
     for name, info in EXTRACTORS.items():
         print(f"features={name:<18}  {info.text}{f' ({info.paper})' if info.paper else ''}")

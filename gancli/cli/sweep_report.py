@@ -5,9 +5,9 @@ import shlex
 import typer
 
 from gancli.cli.table import figures_text, print_table
-from gancli.config.jobs import Stopped
-from gancli.config.sweeping import Sweep
 from gancli.runs.status import Status
+from gancli.sweeps.jobs import Stopped
+from gancli.sweeps.sweeping import Sweep
 
 
 def report(sweep: Sweep) -> None:

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
+from gancli.cli import bridge
 from gancli.cli.options import Cfg, ConfigDir, Info, Overrides, Package, Resolve
-from gancli.config import bridge
-from gancli.config.jobs import Stopped, job, job_dir, overrides
+from gancli.sweeps.jobs import Stopped, job, job_dir, overrides
 
 EXAMPLES = (
     "gan train",
@@ -28,9 +28,10 @@ EXIT_CODES = """Exit status:
 @job
 def task(cfg: Any) -> float | None:
     """Train one run; return its objective, which sweepers minimise or maximise."""
-    from gancli.config.run import plan_run
-    from gancli.engine.ranks import made_by_first, under_launcher
     from gancli.engine.training import train
+    from gancli.plan.run import plan_run
+    from gancli.ranks.agreeing import made_by_first
+    from gancli.ranks.joining import under_launcher
 
     with under_launcher():
         outcome = train(made_by_first(lambda: plan_run(cfg, overrides(), job_dir())))

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from gancli.cli import bridge
 from gancli.cli.options import ConfigDir, Overrides
-from gancli.config import bridge
-from gancli.config.jobs import job, overrides
+from gancli.sweeps.jobs import job, overrides
 
 EXAMPLES = (
     "gan validate",
@@ -15,7 +15,7 @@ EXAMPLES = (
 @job
 def task(cfg: Any) -> None:
     """Print the report on one configuration."""
-    from gancli.config.validate import report
+    from gancli.plan.validate import report
 
     print(report(cfg, overrides()))
 

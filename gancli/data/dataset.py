@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gancli import shards
 from gancli.data.listing import exists
 from gancli.data.options import PointOptions
 from gancli.data.order import Order
@@ -22,6 +21,7 @@ from gancli.data.spec import Batch, DataSpec
 from gancli.data.store import Decoded, Progress, decode
 from gancli.errors import UsageError, UserError
 from gancli.options import typed
+from gancli.ranks import shards
 from gancli.registry import datasets
 
 DEVICE_SHARE = 0.25  # of an accelerator's free memory that the decoded data may take

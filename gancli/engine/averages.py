@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor
 
-from gancli.models.model import Model, Progress
+from gancli.game.model import Model, Progress
 
 RAMP_UP = 0.05  # the half-life is at most this fraction of the images shown so far (Karras 2020, ADA, appendix)
 

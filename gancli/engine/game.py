@@ -14,8 +14,8 @@ from gancli.data.spec import Batch
 from gancli.engine.averages import Average
 from gancli.engine.options import TrainerOptions
 from gancli.engine.players import Player
-from gancli.engine.rounds import Round
-from gancli.models.model import Model, Progress
+from gancli.game.model import Model, Progress
+from gancli.game.phase import Round
 from gancli.monitor.scalars import Scalars
 from gancli.seeds import mix
 

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from gancli import shards
 from gancli.data.spec import Batch
 from gancli.engine.options import OptimizerOptions, ScheduleOptions, TrainerOptions
 from gancli.errors import UserError
-from gancli.models.model import Model, Progress
+from gancli.game.model import Model, Progress
+from gancli.ranks import shards
 
 
 class NonFinite(UserError):

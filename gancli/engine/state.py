@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gancli.engine.averages import Average
 from gancli.engine.players import Player
-from gancli.models.model import Model
+from gancli.game.model import Model
 
 
 def collect(model: Model, average: Average | None, players: dict[str, Player]) -> dict[str, Tensor]:

@@ -17,12 +17,13 @@ from multiprocessing.connection import Connection, wait
 
 import torch.distributed as distributed
 
-from gancli import shards
 from gancli.devices import share_cores
+from gancli.engine.failing import sentence, tell_failure
 from gancli.engine.plan import Outcome, Plan
-from gancli.engine.ranks import joined, sentence, tell_failure
 from gancli.errors import UserError
-from gancli.shards import LostRank, Place
+from gancli.ranks import shards
+from gancli.ranks.joining import joined
+from gancli.ranks.shards import LostRank, Place
 
 GRACE_S = 5.0  # in which the other ranks may end by themselves once one has failed
 HERE = "127.0.0.1"

@@ -2,26 +2,27 @@
 
 import torch
 
-from gancli import shards
 from gancli.data.dataset import load_data
 from gancli.devices import keep_freed_memory, pick_device, pick_precision, start_quickly
 from gancli.engine.averages import Average
-from gancli.engine.evaluation import Evaluation
-from gancli.engine.following import FollowingRecord
 from gancli.engine.game import Game
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
-from gancli.engine.ranks import Stops, check_same, first_goes_first, mean_figures, own_device, share_weights
-from gancli.engine.record import Record
+from gancli.engine.recording.evaluation import Evaluation
+from gancli.engine.recording.following import FollowingRecord
+from gancli.engine.recording.record import Record
 from gancli.engine.state import collect, restore
 from gancli.engine.stopping import StopRequest
 from gancli.engine.supervision import on_every_rank
 from gancli.errors import UserError
+from gancli.game.build import build_model
+from gancli.game.model import Progress
 from gancli.losses.objective import Objective
-from gancli.models.build import build_model
-from gancli.models.model import Progress
 from gancli.monitor.scalars import Scalars
 from gancli.networks.layers import synchronise_batch_norm
+from gancli.ranks import shards
+from gancli.ranks.agreeing import Stops, check_same, first_goes_first, mean_figures, share_weights
+from gancli.ranks.joining import own_device
 from gancli.runs.checkpoint import read
 from gancli.seeds import mix
 

@@ -9,14 +9,14 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gancli.data.dataset import data_folder, load_data
+from gancli.diagnosis.detectors import LATE_LOOKS, SIGNAL, diagnose, not_finite
+from gancli.diagnosis.examination import Examination
+from gancli.diagnosis.finding import Finding
+from gancli.diagnosis.history import Figures, History, read_history
+from gancli.diagnosis.setting import Setting
 from gancli.errors import UserError
 from gancli.explore.loaded import load
-from gancli.models.model import Progress
-from gancli.monitor.diagnosis.detectors import LATE_LOOKS, SIGNAL, diagnose, not_finite
-from gancli.monitor.diagnosis.examination import Examination
-from gancli.monitor.diagnosis.finding import Finding
-from gancli.monitor.diagnosis.history import Figures, History, read_history
-from gancli.monitor.diagnosis.setting import Setting
+from gancli.game.model import Progress
 from gancli.registry import load_plugins
 from gancli.runs.checkpoint import CheckpointFolder
 from gancli.runs.find import OUTPUTS, find_run

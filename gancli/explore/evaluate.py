@@ -11,12 +11,12 @@ from gancli.devices import describe_device, keep_freed_memory
 from gancli.errors import UserError, check_choice, check_range
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.targets import FOLDER, choose_target, default_target
+from gancli.features.weights import check_features
+from gancli.game.sampler import Sampler
 from gancli.metrics.catalog import METRICS
 from gancli.metrics.evaluator import Evaluator, check
 from gancli.metrics.options import check_metrics
 from gancli.metrics.protocol import Measured
-from gancli.metrics.weights import check_features
-from gancli.models.latents import Sampler
 from gancli.monitor.grids import save_png
 from gancli.monitor.screen import Screen
 from gancli.options import typed

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gancli.errors import UserError, near
-from gancli.models.model import Model
+from gancli.game.model import Model
 from gancli.registry import models
 
 SHOWN = 20  # classes that an error lists

@@ -15,11 +15,11 @@ from gancli.errors import UserError, check_choice, near
 from gancli.explore.labels import blend, class_indices, spread
 from gancli.explore.options import WEIGHTS
 from gancli.explore.walks import walk
+from gancli.game.build import adapt, build_model, model_options
+from gancli.game.model import Model
+from gancli.game.sampler import Latents
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
-from gancli.models.build import adapt, build_model, model_options
-from gancli.models.latents import Latents
-from gancli.models.model import Model
 from gancli.options import typed
 from gancli.registry import models
 from gancli.runs.checkpoint import Checkpoint, read

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from gancli import shards
 from gancli.gradients import inputs_only
+from gancli.ranks import shards
 
 Judge = Callable[..., Tensor]
 Inputs = tuple[Tensor, ...]

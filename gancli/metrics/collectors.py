@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gancli.metrics.extractors import Features
-from gancli.metrics.frechet import Moments
-from gancli.metrics.sliced import draw_patches, patches_per_image
+from gancli.features.extractors import Features
+from gancli.metrics.measures.frechet import Moments
+from gancli.metrics.measures.sliced import draw_patches, patches_per_image
 from gancli.seeds import mix
 
 BLOCK = 64  # examples whose random patches come from one stream

@@ -22,13 +22,13 @@ from gancli.data.dataset import Data
 from gancli.data.spec import DataSpec
 from gancli.data.store import FOLDER
 from gancli.errors import UserError
-from gancli.metrics.cache import Cache
+from gancli.features.cache import Cache
+from gancli.features.extractors import Extractor, open_extractor
+from gancli.features.weights import EXTRACTORS, find_weights, is_script
 from gancli.metrics.catalog import METRICS
 from gancli.metrics.collectors import BLOCK, Collector, Patches, Seen
-from gancli.metrics.extractors import Extractor, open_extractor
 from gancli.metrics.protocol import Measured, Protocol
 from gancli.metrics.scoring import SCORERS, Context, Examples, kinds_for, make_collector, refuse_few, swd_reference
-from gancli.metrics.weights import EXTRACTORS, find_weights, is_script
 from gancli.monitor.grids import Picture, to_uint8
 from gancli.seeds import mix
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from gancli.errors import check_choice, check_range
+from gancli.features.weights import check_features
 from gancli.metrics.catalog import METRICS
-from gancli.metrics.weights import check_features
 
 
 @dataclass

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gancli.metrics.cache import fingerprint
+from gancli.features.cache import fingerprint
 from gancli.metrics.catalog import METRICS
 
 

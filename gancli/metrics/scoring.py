@@ -12,17 +12,17 @@ from torch import Tensor
 
 from gancli.data.dataset import Data
 from gancli.errors import UserError
+from gancli.features.extractors import Extractor
 from gancli.metrics.collectors import ClassCounts, Collector, MomentsOf, Patches, Rows, ScoreSums
-from gancli.metrics.extractors import Extractor
-from gancli.metrics.frechet import frechet_distance
-from gancli.metrics.kernel import kernel_distance
-from gancli.metrics.manifold import compare_manifolds
-from gancli.metrics.modes import class_coverage, toy_coverage
-from gancli.metrics.nearest import Neighbors, memorization
-from gancli.metrics.parzen import BANDWIDTHS, parzen_likelihood, unit_pixels
-from gancli.metrics.path_length import EPSILON, mean_path_length, path_lengths
-from gancli.metrics.similarity import multiscale_similarity, random_pairs, scales_for
-from gancli.metrics.sliced import image_distance, reference_of, sliced_points
+from gancli.metrics.measures.frechet import frechet_distance
+from gancli.metrics.measures.kernel import kernel_distance
+from gancli.metrics.measures.manifold import compare_manifolds
+from gancli.metrics.measures.modes import class_coverage, toy_coverage
+from gancli.metrics.measures.nearest import Neighbors, memorization
+from gancli.metrics.measures.parzen import BANDWIDTHS, parzen_likelihood, unit_pixels
+from gancli.metrics.measures.path_length import EPSILON, mean_path_length, path_lengths
+from gancli.metrics.measures.similarity import multiscale_similarity, random_pairs, scales_for
+from gancli.metrics.measures.sliced import image_distance, reference_of, sliced_points
 from gancli.monitor.grids import Picture, image_grid, preview_zoom
 from gancli.seeds import mix
 
@@ -44,7 +44,7 @@ CHUNK = 1024  # training examples at a time
 
 
 class Examples(Protocol):
-    """What is judged; gancli.models.latents.Sampler is one."""
+    """What is judged; gancli.game.sampler.Sampler is one."""
 
     batch_size: int
     limit: int | None  # examples there are; None: endless

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import check_range
+from gancli.game.backbone import check_backbone, check_backbone_data
+from gancli.game.model import Fixed
+from gancli.game.pair import Inputs, PairModel
+from gancli.game.showcase import interleave_rows
 from gancli.losses.objective import Objective
-from gancli.models.backbone import check_backbone, check_backbone_data
-from gancli.models.model import Fixed
-from gancli.models.pair import Inputs, PairModel
-from gancli.models.showcase import interleave_rows
 from gancli.networks.dcgan import ConvEncoder, DCGANDiscriminator, DCGANGenerator
 from gancli.networks.initialization import normal_init
 from gancli.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator

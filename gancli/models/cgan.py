@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import check_range
+from gancli.game.backbone import check_backbone, check_backbone_data
+from gancli.game.model import Fixed
+from gancli.game.pair import Inputs, PairModel
 from gancli.losses.objective import Objective
-from gancli.models.backbone import check_backbone, check_backbone_data
-from gancli.models.model import Fixed
-from gancli.models.pair import Inputs, PairModel
 from gancli.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gancli.networks.initialization import he_init
 from gancli.networks.layers import label_weights

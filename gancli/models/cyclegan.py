@@ -11,10 +11,10 @@ from torch.nn.functional import l1_loss
 
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import check_choice, check_range
+from gancli.game.model import Fixed, Model, Progress, no_loss_for
+from gancli.game.showcase import interleave_rows
 from gancli.losses.objective import Objective
-from gancli.models.image_pool import ImagePool
-from gancli.models.model import Fixed, Model, Progress, no_loss_for
-from gancli.models.showcase import interleave_rows
+from gancli.networks.image_pool import ImagePool
 from gancli.networks.layers import NORMS
 from gancli.networks.patch import PatchDiscriminator, patch_depth
 from gancli.networks.translator import ResNetTranslator

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from gancli.data.spec import DataSpec
 from gancli.errors import check_choice, check_range
+from gancli.game.pair import PairModel
 from gancli.losses.objective import Objective
-from gancli.models.pair import PairModel
 from gancli.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gancli.networks.layers import NORMS
 from gancli.options import Recipe

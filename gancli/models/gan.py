@@ -12,8 +12,8 @@ from math import sqrt
 
 from gancli.data.spec import DataSpec
 from gancli.errors import check_range
+from gancli.game.pair import PairModel
 from gancli.losses.objective import Objective
-from gancli.models.pair import PairModel
 from gancli.networks.initialization import uniform_init
 from gancli.networks.mlp import MaxoutDiscriminator, MLPGenerator
 from gancli.options import Recipe

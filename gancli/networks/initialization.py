@@ -1,4 +1,4 @@
-"""How weights start, and the stabilisers that wrap them; used by every backbone and by models/build.py."""
+"""How weights start, and the stabilisers that wrap them; used by every backbone and by game/build.py."""
 
 from collections.abc import Iterable
 

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gancli import shards
 from gancli.errors import UserError
 from gancli.gradients import halves_apart
+from gancli.ranks import shards
 
 NORMS = ("batch", "layer", "instance", "none")
 

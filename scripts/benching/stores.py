@@ -8,9 +8,9 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from gancli.config.compose import compose  # noqa: E402
-from gancli.config.run import plan_run  # noqa: E402
 from gancli.data.dataset import load_data  # noqa: E402
 from gancli.devices import pick_device  # noqa: E402
+from gancli.plan.run import plan_run  # noqa: E402
 
 BATCH, BATCHES = 64, 500
 

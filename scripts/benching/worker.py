@@ -20,18 +20,18 @@ from benching.ceiling import ceilings, needs, synchronize  # noqa: E402
 from benching.reference import steps as reference_steps  # noqa: E402
 from benching.workloads import WORKLOADS  # noqa: E402
 from gancli.config.compose import compose  # noqa: E402
-from gancli.config.run import plan_run  # noqa: E402
 from gancli.data.dataset import load_data  # noqa: E402
 from gancli.devices import keep_freed_memory, pick_device, pick_precision  # noqa: E402
 from gancli.engine.averages import Average  # noqa: E402
 from gancli.engine.game import Game  # noqa: E402
 from gancli.engine.plan import Plan  # noqa: E402
 from gancli.engine.players import Player  # noqa: E402
+from gancli.game.build import build_model  # noqa: E402
+from gancli.game.model import Progress  # noqa: E402
 from gancli.gradients import library_kernels  # noqa: E402
 from gancli.losses.objective import Objective  # noqa: E402
-from gancli.models.build import build_model  # noqa: E402
-from gancli.models.model import Progress  # noqa: E402
 from gancli.monitor.scalars import Scalars  # noqa: E402
+from gancli.plan.run import plan_run  # noqa: E402
 
 
 def planned(workload: str, overrides: list[str]) -> Plan:

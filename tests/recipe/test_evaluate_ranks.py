@@ -17,7 +17,7 @@ def figures(rank: int, world: int, folder: str, queue) -> None:
     from data_composing import load
     from test_evaluate_figures import options, sampler
 
-    from gancli.metrics import classifier
+    from gancli.features import classifier
     from gancli.metrics.evaluator import Evaluator
 
     torch.set_num_threads(1)

@@ -16,15 +16,15 @@ import torch.multiprocessing
 from planning import plan, resume, run
 from running import command, environment
 
-from gancli import shards
 from gancli.engine import training
 from gancli.engine.players import average_over_ranks
 from gancli.engine.supervision import RankFailed, on_every_rank
 from gancli.errors import UserError
 from gancli.networks.layers import norm_layer, synchronise_batch_norm
+from gancli.ranks import shards
+from gancli.ranks.shards import Place
 from gancli.runs.checkpoint import CheckpointFolder, read
 from gancli.runs.status import read_status
-from gancli.shards import Place
 
 COMMON = ("dataset.size=8", "trainer.batch_size=8", "device=cpu", "trainer.precision=fp32", "trainer.record_kimg=0.008",
           "trainer.sample_kimg=0.08", "trainer.checkpoint_kimg=0.2")

@@ -6,10 +6,10 @@ import torch
 from omegaconf import OmegaConf
 
 from gancli.data.spec import Batch, DataSpec
+from gancli.game.build import adapt, build_model, model_options
+from gancli.game.model import Model
 from gancli.losses.objective import Objective
 from gancli.losses.options import DIVERGENCES, LossOptions
-from gancli.models.build import adapt, build_model, model_options
-from gancli.models.model import Model
 from gancli.options import typed
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -7,9 +7,9 @@ from composing import CONF, SMALL, read, spec_for
 from omegaconf import OmegaConf
 
 from gancli.data.spec import DataSpec
+from gancli.game.build import adapt, build_model, model_options
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
-from gancli.models.build import adapt, build_model, model_options
 from gancli.options import typed
 from gancli.runs.checkpoint import CheckpointFolder
 

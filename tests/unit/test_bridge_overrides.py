@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from gancli.config import bridge, groups
+from gancli.cli import bridge
+from gancli.config import groups
 from gancli.config.compose import check_sweep, compose, keys
 from gancli.config.explain import near_keys
-from gancli.config.jobs import job
 from gancli.config.paths import quote_paths
-from gancli.config.sweeping import SWEEPS, sweep_name
 from gancli.engine.options import SCHEDULES, OptimizerOptions, TrainerOptions
 from gancli.errors import UsageError
 from gancli.options import typed
+from gancli.sweeps.jobs import job
+from gancli.sweeps.sweeping import SWEEPS, sweep_name
 
 AWKWARD = ("a b", "lr=1e-4", "x(1)", "it's", "comma,s", "50%", "[draft]", "{a}", "tail\\",
            "q\"q", "~tilde", "a:b", "é")

@@ -47,9 +47,9 @@ def fake(tmp_path, monkeypatch):
     """Fake the engine and start in an empty folder."""
     fake = Fake()
     paths = lambda cfg: [Path(cfg.out or "grid.png")]  # noqa: E731
-    monkeypatch.setitem(sys.modules, "gancli.config.run", SimpleNamespace(plan_run=fake.plan_run))
+    monkeypatch.setitem(sys.modules, "gancli.plan.run", SimpleNamespace(plan_run=fake.plan_run))
     monkeypatch.setitem(sys.modules, "gancli.engine.training", SimpleNamespace(train=fake.train))
-    monkeypatch.setitem(sys.modules, "gancli.config.validate", SimpleNamespace(report=lambda cfg, given: f"{given}"))
+    monkeypatch.setitem(sys.modules, "gancli.plan.validate", SimpleNamespace(report=lambda cfg, given: f"{given}"))
     monkeypatch.setitem(sys.modules, "gancli.explore.commands", SimpleNamespace(sample=paths, interpolate=paths))
     diagnosed = SimpleNamespace(findings=[], seen=["nothing"])
     monkeypatch.setitem(sys.modules, "gancli.explore.diagnose", SimpleNamespace(diagnose_run=lambda *_: diagnosed))

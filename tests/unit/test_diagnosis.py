@@ -9,12 +9,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from gancli.config.compose import compose
-from gancli.config.run import plan_run
-from gancli.monitor.diagnosis import advice, detectors
-from gancli.monitor.diagnosis.detectors import DETECTORS, NAMES, certainty, diagnose, not_finite
-from gancli.monitor.diagnosis.history import FIRST, LAST, History, read_history
-from gancli.monitor.diagnosis.setting import Setting
-from gancli.monitor.diagnosis.windows import medians, trailing
+from gancli.diagnosis import advice, detectors
+from gancli.diagnosis.detectors import DETECTORS, NAMES, certainty, diagnose, not_finite
+from gancli.diagnosis.history import FIRST, LAST, History, read_history
+from gancli.diagnosis.setting import Setting
+from gancli.diagnosis.windows import medians, trailing
+from gancli.plan.run import plan_run
 
 TICKS, EVERY = 60, 4  # ticks of a history, and ticks between looks at samples
 REAL, FAKE, NORM = detectors.REAL, detectors.FAKE, detectors.GENERATOR_GRADIENT

@@ -10,10 +10,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from typer.testing import CliRunner
 
 from gancli.cli import main
-from gancli.engine import diagnosis, training
+from gancli.diagnosis.finding import Finding
+from gancli.engine import training
 from gancli.engine.players import NonFinite
+from gancli.engine.recording import diagnosis
 from gancli.explore.diagnose import diagnose_run
-from gancli.monitor.diagnosis.finding import Finding
 from gancli.runs.checkpoint import CheckpointFolder, read
 from gancli.runs.status import read_status
 

@@ -10,9 +10,8 @@ from torch import nn
 from torch.nn.functional import leaky_relu, relu
 
 from gancli.data.spec import Batch, DataSpec
-from gancli.models.model import Progress
-from gancli.monitor.diagnosis.examination import Examination
-from gancli.monitor.diagnosis.signals import (
+from gancli.diagnosis.examination import Examination
+from gancli.diagnosis.signals import (
     ReluWatch,
     effective_classes,
     flat,
@@ -21,6 +20,7 @@ from gancli.monitor.diagnosis.signals import (
     nearest,
     two_sample_accuracy,
 )
+from gancli.game.model import Progress
 
 
 def test_distances_by_hand():

@@ -13,9 +13,9 @@ from gancli.engine.options import ScheduleOptions
 from gancli.engine.players import NonFinite, Player, lr_factor
 from gancli.engine.state import collect, restore
 from gancli.errors import UserError
+from gancli.game.build import build_model
+from gancli.game.model import Progress
 from gancli.losses.objective import Objective
-from gancli.models.build import build_model
-from gancli.models.model import Progress
 
 
 def game(tmp_path, *overrides, precision="fp32"):

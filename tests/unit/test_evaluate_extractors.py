@@ -10,11 +10,11 @@ from torch import nn
 
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
-from gancli.metrics import classifier, extractors, weights
-from gancli.metrics.cache import Cache, checksum
-from gancli.metrics.efficientnet_lite import EfficientNetLite0, SameConv
-from gancli.metrics.extractors import PooledMobileNet, open_extractor, rgb
-from gancli.metrics.weights import EXTRACTORS, check_features, digest, find_weights, require_weights
+from gancli.features import classifier, extractors, weights
+from gancli.features.cache import Cache, checksum
+from gancli.features.efficientnet_lite import EfficientNetLite0, SameConv
+from gancli.features.extractors import PooledMobileNet, open_extractor, rgb
+from gancli.features.weights import EXTRACTORS, check_features, digest, find_weights, require_weights
 
 PIXELS = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

@@ -12,17 +12,18 @@ from omegaconf import OmegaConf
 
 from gancli.data.spec import DataSpec
 from gancli.errors import UsageError, UserError
-from gancli.metrics import classifier, evaluator
+from gancli.features import classifier
+from gancli.features.extractors import Features
+from gancli.game.sampler import Sampler
+from gancli.metrics import evaluator
 from gancli.metrics.catalog import METRICS
 from gancli.metrics.collectors import ClassCounts, MomentsOf, Patches, Rows, ScoreSums, Seen
 from gancli.metrics.evaluator import Evaluator, check
-from gancli.metrics.extractors import Features
 from gancli.metrics.follow import BestFollower
 from gancli.metrics.inception_score import split_score
 from gancli.metrics.options import EvaluationOptions
 from gancli.metrics.protocol import Measured, Protocol
 from gancli.metrics.scoring import SCORERS
-from gancli.models.latents import Sampler
 from gancli.options import typed
 
 N = 130  # two blocks and a bit

@@ -8,10 +8,10 @@ from gancli.data.spec import Batch
 from gancli.engine.averages import Average
 from gancli.engine.game import Game, frozen_statistics
 from gancli.engine.players import Player
-from gancli.engine.rounds import Round, Turn
+from gancli.game.build import build_model
+from gancli.game.model import Progress
+from gancli.game.phase import Round, Turn
 from gancli.losses.objective import Objective
-from gancli.models.build import build_model
-from gancli.models.model import Progress
 from gancli.monitor.scalars import Scalars
 
 PAIRS = ("gan", "dcgan", "cgan", "bigan")  # a generator against a discriminator

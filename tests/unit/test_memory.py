@@ -3,7 +3,7 @@
 import pytest
 from planning import SMALL_NETWORKS, TINY, plan
 
-from gancli.config.memory import estimate
+from gancli.plan.memory import estimate
 
 
 def needs(tmp_path, name, *overrides):

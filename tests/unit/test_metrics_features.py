@@ -8,11 +8,11 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from gancli.metrics.distances import centered, row_pieces
-from gancli.metrics.frechet import Moments, frechet_distance, moments_of
 from gancli.metrics.inception_score import inception_score, inception_score_of_probabilities
-from gancli.metrics.kernel import cubic_kernel, kernel_distance, squared_discrepancy
-from gancli.metrics.manifold import compare_manifolds
+from gancli.metrics.measures.distances import centered, row_pieces
+from gancli.metrics.measures.frechet import Moments, frechet_distance, moments_of
+from gancli.metrics.measures.kernel import cubic_kernel, kernel_distance, squared_discrepancy
+from gancli.metrics.measures.manifold import compare_manifolds
 
 
 def features(n, size, seed, mean=0.5, spread=1.0):

@@ -8,10 +8,10 @@ import torch
 from pytorch_msssim import ms_ssim, ssim
 from scipy.ndimage import convolve
 
-from gancli.metrics.path_length import great_circle, mean_path_length, path_lengths
-from gancli.metrics.pyramid import laplacian_pyramid
-from gancli.metrics.similarity import multiscale_similarity, random_pairs, scales_for
-from gancli.metrics.sliced import (
+from gancli.metrics.measures.path_length import great_circle, mean_path_length, path_lengths
+from gancli.metrics.measures.pyramid import laplacian_pyramid
+from gancli.metrics.measures.similarity import multiscale_similarity, random_pairs, scales_for
+from gancli.metrics.measures.sliced import (
     draw_patches,
     image_distance,
     patches_per_image,

@@ -6,9 +6,9 @@ import pytest
 import torch
 from sklearn.neighbors import KernelDensity
 
-from gancli.metrics.modes import class_coverage, divergence, stacked_classes, toy_coverage
-from gancli.metrics.nearest import Neighbors, memorization
-from gancli.metrics.parzen import BANDWIDTHS, log_likelihoods, parzen_likelihood, unit_pixels
+from gancli.metrics.measures.modes import class_coverage, divergence, stacked_classes, toy_coverage
+from gancli.metrics.measures.nearest import Neighbors, memorization
+from gancli.metrics.measures.parzen import BANDWIDTHS, log_likelihoods, parzen_likelihood, unit_pixels
 
 
 def normal(*shape, seed=0):

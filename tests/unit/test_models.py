@@ -22,8 +22,8 @@ from composing import (
 
 from gancli.data.spec import DataSpec
 from gancli.errors import UsageError, UserError
-from gancli.models.build import adapt, model_options
-from gancli.models.model import Fixed, Progress
+from gancli.game.build import adapt, model_options
+from gancli.game.model import Fixed, Progress
 from gancli.networks.layers import mixes_examples
 from gancli.registry import models
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from composing import batch_for, compose_loss, compose_model, take_turn
 
-from gancli.models.model import Fixed, Progress
+from gancli.game.model import Fixed, Progress
 
 
 @pytest.fixture(params=["mlp", "conv"])

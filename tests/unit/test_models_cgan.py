@@ -4,7 +4,7 @@ import pytest
 import torch
 from composing import batch_for, compose_model
 
-from gancli.models.pair import PairModel
+from gancli.game.pair import PairModel
 
 
 @pytest.fixture(params=["mlp", "conv"])

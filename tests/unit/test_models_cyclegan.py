@@ -5,8 +5,8 @@ import torch
 from composing import batch_for, compose_loss, compose_model, take_turn
 
 from gancli.data.spec import Batch
-from gancli.models.image_pool import ImagePool
-from gancli.models.model import Progress
+from gancli.game.model import Progress
+from gancli.networks.image_pool import ImagePool
 
 PROGRESS = Progress(total=1)
 

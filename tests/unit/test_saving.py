@@ -6,8 +6,8 @@ import pytest
 import torch
 from planning import SMALL_NETWORKS, TINY, plan, run
 
-from gancli.engine import record
-from gancli.engine.saving import Writer, snapshot
+from gancli.engine.recording import record
+from gancli.engine.recording.saving import Writer, snapshot
 from gancli.engine.training import train
 from gancli.errors import UserError
 from gancli.runs.checkpoint import CheckpointFolder, read

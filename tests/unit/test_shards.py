@@ -5,15 +5,16 @@ import pytest
 import torch
 from planning import SMALL_NETWORKS, TINY, plan
 
-from gancli import devices, shards
+from gancli import devices
 from gancli.config.compose import compose
-from gancli.config.validate import report
 from gancli.data.dataset import Data
 from gancli.data.spec import DataSpec
 from gancli.data.store import Decoded
 from gancli.errors import UsageError, UserError
 from gancli.gradients import halves_apart
-from gancli.shards import Place
+from gancli.plan.validate import report
+from gancli.ranks import shards
+from gancli.ranks.shards import Place
 
 CPU = torch.device("cpu")
 

@@ -10,21 +10,22 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import MissingConfigException
 
+from gancli.cli import bridge
 from gancli.cli.sweep_report import exit_code, rank
 from gancli.cli.train import task
-from gancli.config import bridge, machine
 from gancli.config.compose import check_sweep
 from gancli.config.explain import explain
-from gancli.config.launchers import at_once, cost, launcher_overrides
-from gancli.config.launching import ResumingLauncher, Session
-from gancli.config.matching import QUIET_S, changeable, differences, standing
-from gancli.config.studies import objective, without_value
-from gancli.config.sweeping import Sweep, continued_sweep, read_jobs
 from gancli.errors import UsageError, UserError
 from gancli.runs.find import find_run, list_runs
 from gancli.runs.locks import try_lock
 from gancli.runs.status import Status, write_status
 from gancli.runs.sweeps import SweepRecord, find_sweep, read_sweep, write_sweep
+from gancli.sweeps import machine
+from gancli.sweeps.launchers import at_once, cost, launcher_overrides
+from gancli.sweeps.launching import ResumingLauncher, Session
+from gancli.sweeps.matching import QUIET_S, changeable, differences, standing
+from gancli.sweeps.studies import objective, without_value
+from gancli.sweeps.sweeping import Sweep, continued_sweep, read_jobs
 
 FINISHED = Status.begin(["seed=0"]).end("finished")
 
@@ -192,7 +193,7 @@ def test_gpus_are_given_by_number_and_never_twice_while_one_is_free(tmp_path):
 
 
 def test_a_dead_process_gives_its_gpu_back(tmp_path):
-    code = f"from gancli.config.machine import one_gpu\nfrom pathlib import Path\nimport os\n" \
+    code = f"from gancli.sweeps.machine import one_gpu\nfrom pathlib import Path\nimport os\n" \
            f"with one_gpu(['0', '1'], 0, Path({str(tmp_path)!r})) as index:\n    print(index, flush=True)\n    os.read(0, 1)"
     holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "0\n"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from gancli.models.model import Model
+from gancli.game.model import Model
 from gancli.options import Recipe
 from gancli.registry import models
 

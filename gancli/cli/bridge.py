@@ -1,0 +1,107 @@
+"""Typer to Hydra: one command line in, one composed configuration (or a sweep of them) into a task.
+
+`hydra.main` is public and is the only way to all of Hydra's launchers and sweepers; it reads sys.argv, so
+this module rebuilds that.  See gancli.sweeps.jobs for what happens around the task.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gancli.config.calling import call_hydra
+from gancli.config.paths import quote_paths
+from gancli.errors import UsageError
+from gancli.sweeps.jobs import Carried
+
+if TYPE_CHECKING:
+    from gancli.sweeps.sweeping import Sweep
+
+INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+
+
+def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, multirun: bool = False,
+        cfg: str | None = None, info: str | None = None, resolve: bool = False, package: str | None = None,
+        config_dir: Path | None = None, resumes_sweeps: bool = False) -> "Sweep | None":
+    """Compose conf/<config_name>.yaml with `overrides` and call `task` with it, once or for each job of a sweep.
+
+    Args:
+        task: a module-level function decorated with gancli.sweeps.jobs.job (launchers pickle it by its name).
+        cfg: "job", "hydra" or "all": print that configuration instead, with `resolve` its values instead of
+            interpolations, with `package` one node of it.
+        info: one of INFO: print that instead.
+        config_dir: a folder with more options.
+        resumes_sweeps: resume= may name a sweep, and is then its stored command again.
+
+    Returns:
+        what a multirun left, else None.
+
+    Raises:
+        UsageError: the command line does not compose; nothing has been created.
+        Exception: whatever a single run's task raises.
+    """
+    from gancli.config.explain import TRANSLATED, explain
+    from gancli.sweeps.sweeping import continued_sweep, sweep
+
+    overrides, multirun = _mode(overrides, multirun)
+    continued = continued_sweep(config_name, overrides) if resumes_sweeps and cfg is None and info is None else None
+    if continued is not None:
+        (overrides, stored_dir), multirun = continued, True
+        config_dir = config_dir or stored_dir
+    _check_flags(multirun, cfg, info, resolve, package)
+    _check_marks(config_name, overrides, config_dir)
+    overrides = quote_paths(overrides, multirun)
+    flags = _flags(multirun, cfg, info, resolve, package, config_dir)
+    try:
+        if multirun:
+            return sweep(task, config_name, overrides, flags, config_dir)
+        call_hydra(task, config_name, [*flags, *overrides])
+    except Carried as carried:
+        raise carried.error from None
+    except TRANSLATED as error:
+        raise explain(error, config_name, overrides, config_dir) from error
+    return None
+
+
+def _mode(overrides: list[str], multirun: bool) -> tuple[list[str], bool]:
+    """Take hydra.mode out of the overrides: it says what --multirun says."""
+    modes = [override.partition("=")[2].upper() for override in overrides if override.startswith("hydra.mode=")]
+    rest = [override for override in overrides if not override.startswith("hydra.mode=")]
+    return rest, multirun or "MULTIRUN" in modes
+
+
+def _check_flags(multirun: bool, cfg: str | None, info: str | None, resolve: bool, package: str | None) -> None:
+    """Refuse flags that exclude each other."""
+    if sum((multirun, cfg is not None, info is not None)) > 1:
+        raise UsageError("--multirun, --cfg and --info exclude each other: give one of them.")
+    if cfg is None and (resolve or package is not None):
+        raise UsageError("--resolve and --package belong to --cfg: add --cfg job.")
+    if info is not None and info not in INFO:
+        raise UsageError(f"--info takes {', '.join(INFO)}, not {info}.")
+
+
+def _check_marks(config_name: str, overrides: list[str], config_dir: Path | None) -> None:
+    """Refuse ~key, since every key is needed, and +key outside of what is composed, which nothing would read."""
+    from gancli.config.compose import compose
+    from gancli.config.explain import unknown_key
+
+    marked = [override for override in overrides if override[:1] in ("~", "+")]
+    top = set(compose(config_name, [], config_dir)) | {"hydra"} if marked else set()
+    for override in marked:
+        key = override.lstrip("+~").partition("=")[0]
+        if re.split(r"[./@]", key)[0] not in top:
+            raise unknown_key(key, config_name, [], config_dir)
+        if override.startswith("~") and not key.startswith("hydra"):
+            raise UsageError(f"{key} cannot be left out: give it a value ({key}=null where it may be empty).")
+
+
+def _flags(multirun: bool, cfg: str | None, info: str | None, resolve: bool, package: str | None,
+           config_dir: Path | None) -> list[str]:
+    """Return Hydra's own flags."""
+    flags = ["--multirun"] if multirun else []
+    flags += [f"--cfg={cfg}"] if cfg is not None else []
+    flags += [f"--info={info}"] if info is not None else []
+    flags += ["--resolve"] if resolve else []
+    flags += [f"--package={package}"] if package is not None else []
+    flags += [f"--config-dir={config_dir}"] if config_dir is not None else []
+    return flags

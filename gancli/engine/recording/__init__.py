@@ -1,0 +1,1 @@
+"""The traces that a run leaves: status, log, figures, pictures, checkpoints, diagnosis, evaluation."""

@@ -1,0 +1,1 @@
+"""Frozen extractors of features, the classifier, their weights and their cache."""

@@ -1,0 +1,216 @@
+"""Feature extractors by name: what `features=` chooses, ready on a device.
+
+Every extractor takes images with values from 0 to 255, as a PNG of them would hold: the evaluator rounds generated images,
+so that real and generated ones come in the same form; only path lengths, which compare tiny steps, give values between.
+Greys are repeated, opacity is composited over white, for networks that take three channels.
+
+Legend: N batch, C channels, H height, W width, D features, K classes of the logits.
+"""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gancli.data.dataset import Data
+from gancli.errors import UserError
+from gancli.features import classifier
+from gancli.features.cache import Cache, checksum
+from gancli.features.efficientnet_lite import EfficientNetLite0
+from gancli.features.weights import EXTRACTORS, digest, is_script, require_weights
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of pixels / 255 (torchvision)
+IMAGENET_SIDE = 224
+CLASSIFIER_SEED = 0  # fixed: runs with other seeds are judged by the same network
+
+
+@dataclass
+class Features:
+    """What an extractor sees in images."""
+
+    vectors: Tensor  # [N, D] float32
+    logits: Tensor | None  # [N, K] float32
+
+
+class Extractor(ABC):
+    """A network that turns images into features; `facts` describe it in protocols."""
+
+    takes_steps = True  # whether it sees differences below one step of 8 bits
+
+    def __init__(self, name: str, network: nn.Module, sha256: str, resize: str, normalization: str,
+                 facts: dict[str, Any] | None = None) -> None:
+        self.name, self.network, self.sha256 = name, network, sha256
+        self.facts = {"extractor": name, "weights_sha256": sha256, "resize": resize, "normalization": normalization,
+                      **(facts or {})}
+
+    @torch.no_grad()
+    def __call__(self, pixels: Tensor) -> Features:
+        """Return the features of images [N, C, H, W], 0 to 255, uint8 or float, on the extractor's device."""
+        vectors, logits = self.see(pixels)
+        return Features(vectors.float(), None if logits is None else logits.float())
+
+    @abstractmethod
+    def see(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return features [N, D] and logits [N, K] (or None) of images [N, C, H, W], 0 to 255."""
+
+
+class ClassifierExtractor(Extractor):
+    """The small network trained on the data set's labels (see classifier.py)."""
+
+    def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        x = pixels.float().mul(1 / 127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+        return self.network(classifier.shrunk(x))
+
+
+class Inception(Extractor):
+    """TensorFlow's Inception v3 through torch-fidelity, which resizes and normalises as the original FID did."""
+
+    takes_steps = False
+
+    def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        vectors, logits = self.network(rgb(pixels).to(torch.uint8))
+        return vectors, logits
+
+
+class ImageNet(Extractor):
+    """A network for 224x224 ImageNet photographs."""
+
+    def __init__(self, *arguments: Any, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__(*arguments)
+        self.mean, self.std = mean, std  # of pixels from 0 to 255
+
+    def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        x = rgb(pixels).float()
+        mean, std = (x.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
+        x = functional.interpolate(x, (IMAGENET_SIDE, IMAGENET_SIDE), mode="bilinear", antialias=True)
+        return self.network(((x - mean) / std).contiguous(memory_format=torch.channels_last))
+
+
+class Script(Extractor):
+    """The user's own network, called with three channels in [-1, 1] at the images' own size."""
+
+    def see(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        answer = self.network(rgb(pixels).float() / 127.5 - 1)
+        vectors, logits = (answer, None) if isinstance(answer, Tensor) else (*answer, None)[:2]
+        if vectors.dim() != 2 or len(vectors) != len(pixels):
+            raise UserError(f"{self.name} gave a tensor of shape {tuple(vectors.shape)} for {len(pixels)} images: it must "
+                            "return features [N, D], or features and logits.")
+        return vectors, logits
+
+
+class PooledMobileNet(nn.Module):
+    """torchvision's MobileNetV2 (Sandler 2018), with the 1280 pooled features beside its logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from torchvision.models import mobilenet_v2
+
+        self.network = mobilenet_v2(weights=None)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.network.features(x).mean((2, 3))
+        return features, self.network.classifier(features)
+
+
+def open_extractor(features: str, weights: str | None, data: Data, data_dir: Path, cache: Cache,
+                   progress: Callable[[int, int], None] = lambda done, total: None) -> Extractor:
+    """Return the extractor that `features=` names, on the data's device; trains or fetches it where it must.
+
+    Args:
+        features: a name of EXTRACTORS, or a TorchScript file.  Loading TorchScript runs the code that it holds: give
+            only files that you trust.
+        weights: the file of a published extractor's weights.
+        progress: told (done, total) images while `classifier` is trained.
+
+    Raises:
+        UserError: weights that cannot be had or are others, labels that are missing, a file that does not load.
+    """
+    if is_script(features):
+        opened = _script(features, data.device)
+    elif features == "classifier":
+        opened = _classifier(data, cache, progress)
+    else:
+        path, sha256 = require_weights(features, weights, data_dir)
+        opened = {"inception": _inception, "mobilenet_v2": _mobilenet, "efficientnet_lite0": _efficientnet}[features](
+            path, sha256)
+    opened.network.to(data.device).eval()
+    return opened
+
+
+def rgb(pixels: Tensor) -> Tensor:
+    """Return images with three channels: grey repeated, opacity (the second or fourth channel) over white."""
+    channels = pixels.shape[1]
+    if channels in (2, 4):
+        opacity = pixels[:, -1:].float() / 255
+        pixels = pixels[:, :-1] * opacity + 255 * (1 - opacity)
+    return pixels.expand(-1, 3, -1, -1) if pixels.shape[1] == 1 else pixels[:, :3]
+
+
+def _classifier(data: Data, cache: Cache, progress: Callable[[int, int], None]) -> Extractor:
+    spec = data.spec
+    description = {"data": data.fingerprint, "seed": CLASSIFIER_SEED, "version": classifier.VERSION}
+    kept = cache.get("classifier", description)
+    if kept is None:
+        trained = classifier.train(data, CLASSIFIER_SEED, progress)
+        facts = {"accuracy": trained.accuracy, "held_out": trained.held_out, "images": trained.images}
+        kept = trained.network.state_dict(), facts
+        cache.put("classifier", description, *kept)
+        kept = cache.get("classifier", description)
+    tensors, facts = kept
+    with torch.device("meta"):  # built without a draw from the caller's random stream
+        network = classifier.build(spec)
+    network.load_state_dict(tensors, assign=True)
+    network.to(memory_format=torch.channels_last)
+    side = max(spec.shape[1:])
+    resize = "none" if side <= classifier.SIDE else f"{side} to {classifier.SIDE}, antialiased bilinear"
+    return ClassifierExtractor("classifier", network, checksum(tensors), resize, "[-1, 1]",
+                               {"classifier": {**facts, "seed": CLASSIFIER_SEED}})
+
+
+def _inception(path: Path, sha256: str) -> Extractor:
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError:
+        raise UserError("features=inception needs torch-fidelity: pip install 'gancli[inception]'.") from None
+    network = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path))
+    return Inception("inception", network, sha256, EXTRACTORS["inception"].resize, "(pixels - 128) / 128")
+
+
+def _mobilenet(path: Path, sha256: str) -> Extractor:
+    with torch.device("meta"):
+        network = PooledMobileNet()
+    network.network.load_state_dict(_state(path), assign=True)
+    return ImageNet("mobilenet_v2", network.to(memory_format=torch.channels_last), sha256,
+                    EXTRACTORS["mobilenet_v2"].resize, "ImageNet mean and standard deviation",
+                    mean=tuple(255 * value for value in IMAGENET_MEAN), std=tuple(255 * value for value in IMAGENET_STD))
+
+
+def _efficientnet(path: Path, sha256: str) -> Extractor:
+    with torch.device("meta"):
+        network = EfficientNetLite0()
+    network.load_state_dict(_state(path), assign=True)
+    return ImageNet("efficientnet_lite0", network.to(memory_format=torch.channels_last), sha256,
+                    EXTRACTORS["efficientnet_lite0"].resize, "(pixels - 127) / 128", mean=(127.0,) * 3, std=(128.0,) * 3)
+
+
+def _script(file: str, device: torch.device) -> Extractor:
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise UserError(f"There is no file {path}: features= takes {', '.join(EXTRACTORS)}, or a TorchScript file.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TorchScript is deprecated, and still the form that such files have
+            network = torch.jit.load(str(path), map_location=device)
+    except RuntimeError:
+        raise UserError(f"{path} is no TorchScript file: make one with torch.jit.script(network).save(...).") from None
+    return Script(path.name, network, digest(path), "none", "[-1, 1], three channels")
+
+
+def _state(path: Path) -> dict[str, Tensor]:
+    return torch.load(path, map_location="cpu", weights_only=True)

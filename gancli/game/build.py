@@ -1,0 +1,57 @@
+"""From options to a model: the loss's demands on the networks, and its stabilisers, in one place for every model."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from gancli.data.spec import DataSpec
+from gancli.errors import UsageError
+from gancli.game.model import Model
+from gancli.losses.objective import Objective
+from gancli.losses.options import LossOptions
+from gancli.networks.initialization import orthogonal_init, spectral_norm
+from gancli.networks.layers import mixes_halves
+from gancli.options import typed
+from gancli.registry import models
+
+
+def adapt(model_values: Mapping[str, Any], loss_options: LossOptions) -> tuple[Mapping[str, Any], list[str]]:
+    """Return the model's values as the loss needs them, and a sentence for the log for each change.
+
+    A penalty on the discriminator's gradient for each example means nothing where batch norm makes every output
+    depend on the whole batch: layer norm takes its place (Gulrajani 2017, section 4).
+    """
+    if not (loss_options.punishes_input_gradients and model_values.get("discriminator_norm") == "batch"):
+        return model_values, []
+    if not getattr(model_options(model_values), "uses_discriminator_norm", True):
+        return model_values, []
+    adapted = deepcopy(model_values)
+    adapted["discriminator_norm"] = "layer"
+    return adapted, ["The discriminator has layer norm in place of batch norm, because the loss penalises its gradient "
+                     "for each image (Gulrajani 2017, section 4): model.discriminator_norm=layer."]
+
+
+def model_options(model_values: Mapping[str, Any]) -> Any:
+    """Return the typed options of the model that the values name; a UsageError if anything is wrong."""
+    name = model_values.get("name")
+    if not name:
+        raise UsageError("model.name has no value: give model=NAME.")
+    return typed(models.get(name).options, model_values, "model")
+
+
+def build_model(options: Any, objective: Objective, spec: DataSpec) -> Model:
+    """Return the model on the default device (meta too), checked against the data, with the loss's stabilisers.
+
+    Raises:
+        UserError: the system cannot be trained on such data.
+    """
+    system = models.get(options.name).build
+    system.check_data(options, spec)
+    model = system(options, spec, objective)
+    if objective.options.orthogonal_init:
+        orthogonal_init(model)
+    judges = model.players["discriminator"]
+    if objective.options.spectral_norm:
+        spectral_norm(judges)
+    objective.one_pass = not any(mixes_halves(judge) for judge in judges)
+    return model

@@ -1,0 +1,112 @@
+"""Latents by number, and what a model makes of them: example i of a seed is the same however many are asked for.
+
+Legend: N examples, C channels, H height, W width, P coordinates of a point, Z latent size (any shape).
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from gancli.data.dataset import Data
+from gancli.errors import UserError
+from gancli.game.model import Model
+from gancli.seeds import mix
+
+BLOCK = 64  # latents drawn from one stream: latent i is number i % BLOCK of the stream (seed, i // BLOCK)
+LATENT_STREAM = 1 << 35  # kept apart from the engine's
+
+
+class Latents:
+    """The endless latents of a model and a seed, drawn in blocks on the CPU; the block drawn last is kept."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._drawn: tuple[int, int, Tensor] | None = None  # seed, number and latents of the block drawn last
+
+    def take(self, start: int, stop: int, seed: int) -> Tensor:
+        """Return latents [stop - start, Z] of the seed; they do not depend on how they are asked for."""
+        parts = []
+        for number in range(start // BLOCK, -(-stop // BLOCK)):
+            if self._drawn is None or self._drawn[:2] != (seed, number):
+                generator = torch.Generator().manual_seed(mix(LATENT_STREAM, seed, number))
+                self._drawn = seed, number, self.model.draw_latents(BLOCK, generator)
+            first = number * BLOCK
+            parts.append(self._drawn[2][max(start - first, 0):stop - first])
+        return torch.cat(parts)
+
+
+class Sampler:
+    """A model's examples by number, [N, C, H, W] in [-1, 1] or [N, P], on its device.
+
+    Example i is made of latent i of the seed.  A model that takes labels gets them in turn, number i the class
+    i % classes, so that every prefix holds all classes alike.  A model that translates gets number i of the other
+    domain's real images and shows it as `domain`; then `limit` is how many there are.
+    """
+
+    def __init__(self, model: Model, seed: int = 0, batch_size: int = 64, data: Data | None = None,
+                 domain: str | None = None) -> None:
+        """Prepare to draw.
+
+        Args:
+            batch_size: examples made at once.
+            data: where a model that translates finds its inputs.
+            domain: into which it translates; None is the last one.
+
+        Raises:
+            UserError: the model can neither sample nor translate, or there are no data to translate.
+        """
+        self.model, self.seed, self.batch_size, self.data = model, seed, batch_size, data
+        self.generates = hasattr(model, "draw_latents") and hasattr(model, "generate")
+        self.classes = len(model.spec.classes) if model.needs_labels else 0
+        self.domain: int | None = None  # into which images are translated
+        self.limit: int | None = None  # examples there are; None: endless
+        self.latents = Latents(model)
+        if not self.generates:
+            self._prepare_translation(domain)
+
+    def _prepare_translation(self, domain: str | None) -> None:
+        if not hasattr(self.model, "translate"):
+            raise UserError(f"{type(self.model).__name__} neither samples nor translates: its results cannot be judged.")
+        if self.data is None:
+            raise UserError(f"{type(self.model).__name__} translates images, and needs the data set for that.")
+        domains = self.model.spec.domains
+        if domain is not None and domain not in domains:
+            raise UserError(f"There is no domain called {domain}; there is {', '.join(domains)}.")
+        self.domain = len(domains) - 1 if domain is None else domains.index(domain)
+        self.limit = self.data.counts[1 - self.domain]
+
+    @property
+    def device(self) -> torch.device:
+        """Where examples appear."""
+        return next(self.model.parameters()).device
+
+    def labels(self, start: int, stop: int) -> Tensor | None:
+        """Return the classes [N] int64 of examples start to stop, on the CPU; None where the model takes none."""
+        return torch.arange(start, stop) % self.classes if self.classes else None
+
+    def latents_at(self, start: int, stop: int) -> Tensor:
+        """Return latents start to stop [N, Z], on the CPU."""
+        return self.latents.take(start, stop, self.seed)
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Return the examples of latents [N, Z], float32."""
+        inputs = [part.to(self.device) for part in (z, labels) if part is not None]
+        return self.model.generate(*inputs).float()
+
+    @torch.no_grad()
+    def __call__(self, start: int, stop: int) -> Tensor:
+        """Return examples start to stop; up to float rounding they do not depend on how they are asked for."""
+        if self.generates:
+            return self.generate(self.latents_at(start, stop), self.labels(start, stop))
+        if stop > self.limit:
+            raise ValueError(f"there are {self.limit} images to translate, not {stop}")
+        real = self.data.examples(torch.arange(start, stop), 1 - self.domain)
+        return self.model.translate(real, self.model.spec.domains[self.domain]).float()
+
+    def batches(self, start: int, stop: int) -> Iterator[Tensor]:
+        """Yield examples start to stop in batches."""
+        for first in range(start, stop, self.batch_size):
+            yield self(first, min(first + self.batch_size, stop))
+

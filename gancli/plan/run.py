@@ -1,0 +1,161 @@
+"""From a composed configuration to a checked plan: every error a user can make is found here, before anything exists."""
+
+import os
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gancli.config.resume import continued_values, holds_run
+from gancli.data.dataset import check_batch, data_folder, open_source
+from gancli.data.source import Source
+from gancli.data.spec import DataSpec
+from gancli.devices import count_ranks, pick_device
+from gancli.engine.options import OptimizerOptions, TrainerOptions
+from gancli.engine.plan import Plan
+from gancli.errors import UsageError, UserError
+from gancli.game.build import adapt, model_options
+from gancli.losses.options import LossOptions
+from gancli.metrics.evaluator import check
+from gancli.metrics.options import EvaluationOptions
+from gancli.options import typed
+from gancli.ranks.shards import launched
+from gancli.registry import load_plugins, models
+from gancli.runs.checkpoint import CheckpointFolder
+from gancli.runs.directory import is_run, run_name
+
+RUNS = Path("outputs/train")
+GROUPS = ("model", "loss", "dataset", "optimizer", "trainer", "evaluation")
+TOP = ("seed", "device", "devices", "data_dir")
+
+
+@dataclass
+class RunOptions:
+    """What stands at the top of conf/train.yaml."""
+
+    seed: int
+    device: str  # auto, cpu, cuda, cuda:N or mps
+    devices: str  # ranks on this machine: a number, or all
+    data_dir: str | None  # where data sets lie or are downloaded to; null: $GAN_DATA, else ~/.cache/gancli/data
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, not {self.seed}")
+        if self.devices != "all" and not (self.devices.isdecimal() and int(self.devices) > 0):
+            raise ValueError(f"devices is a number of at least 1 or all, not {self.devices}")
+
+
+def plan_run(cfg: DictConfig, overrides: list[str], job_dir: Path | None = None) -> Plan:
+    """Return the plan of a new run, or of one that is continued (`resume=`, or a run_dir that holds the same run).
+
+    Args:
+        cfg: conf/train.yaml as composed.
+        overrides: what the command line said.
+        job_dir: the directory of a sweep's job; else cfg.run_dir, else a new one under outputs/train.
+
+    Raises:
+        UserError: anything that would keep the run from training.
+    """
+    load_plugins()
+    values = _resolved(cfg)
+    resume, run_dir = values.pop("resume"), values.pop("run_dir")
+    if resume is not None:
+        if run_dir is not None:
+            raise UsageError("resume= continues a run where it lies: leave run_dir= out.")
+        run_dir, values = continued_values(resume, values, overrides)
+    directory = Path(run_dir).absolute() if run_dir is not None else job_dir
+    if directory is not None and resume is None and holds_run(directory):
+        _, values = continued_values(str(directory), values, None)
+    plan = _plan(values, overrides)
+    plan.run_dir = directory or RUNS.absolute() / run_name(plan.config["model"]["name"], plan.config["dataset"]["name"])
+    _check_writable(plan.run_dir)
+    plan.checkpoint = CheckpointFolder(plan.run_dir).latest()
+    if plan.checkpoint is None and is_run(plan.run_dir):
+        plan.notices.append("This run has no checkpoint yet: it starts from the beginning.")
+    return plan
+
+
+def _resolved(cfg: DictConfig) -> dict[str, Any]:
+    try:
+        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UsageError(str(error).splitlines()[0]) from None
+
+
+def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
+    """Check everything but the directory."""
+    unknown = values.keys() - {*GROUPS, *TOP}
+    if unknown:
+        raise UsageError(f"{', '.join(sorted(unknown))} is no part of a run; it has {', '.join(GROUPS)}.")
+    config = deepcopy(values)
+    _fill_length(config)
+    run = typed(RunOptions, {key: config[key] for key in TOP}, "")
+    loss = typed(LossOptions, config["loss"], "loss")
+    config["model"], notices = adapt(config["model"], loss)
+    model = model_options(config["model"])
+    optimizer = typed(OptimizerOptions, config["optimizer"], "optimizer")
+    trainer = typed(TrainerOptions, config["trainer"], "trainer")
+    ranks = _ranks(run)
+    _check_division(trainer, ranks)
+    data_dir = data_folder(run.data_dir)
+    source = open_source(config["dataset"], data_dir)
+    spec = source.inspect()
+    models.get(model.name).build.check_data(model, spec)
+    check_batch(spec, trainer.batch_size)
+    evaluation, more = _evaluation(config["evaluation"], model.name, source, spec, data_dir)
+    return Plan(config, overrides, model, loss, config["dataset"], optimizer, trainer, evaluation, run.seed, run.device,
+                data_dir, spec, Path(), ranks=ranks, notices=notices + more)
+
+
+def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSpec,
+                data_dir: Path) -> tuple[EvaluationOptions, list[str]]:
+    """Return what is measured while training, checked, and a sentence for the log where nothing can be."""
+    options = typed(EvaluationOptions, values, "evaluation")
+    build = models.get(model).build
+    generates = hasattr(build, "draw_latents") and hasattr(build, "generate")
+    if options.on and not generates and not hasattr(build, "translate"):
+        return replace(options, kimg=None, patience=None), [f"model={model} neither samples nor translates: nothing is "
+                                                            "measured while it trains, and no checkpoint is the best."]
+    if options.on:
+        check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"))
+    return options, []
+
+
+def _ranks(run: RunOptions) -> int:
+    """Return how many ranks play: as many as torchrun has started, else as `devices` says."""
+    device, place = pick_device(run.device), launched()
+    return place.world if place is not None else count_ranks(run.devices, device, run.device)
+
+
+def _check_division(trainer: TrainerOptions, ranks: int) -> None:
+    """Refuse a batch that does not divide into the ranks' parts, naming the nearest that do."""
+    parts = ranks * trainer.accumulate
+    below = trainer.batch_size // parts * parts
+    if below == trainer.batch_size:
+        return
+    near = f"{below} or {below + parts}" if below else str(parts)
+    each = f" with trainer.accumulate={trainer.accumulate}" if trainer.accumulate > 1 else ""
+    raise UsageError(f"trainer.batch_size={trainer.batch_size} is the batch of all devices together and does not divide "
+                     f"into {ranks} devices{each}: give trainer.batch_size={near}, or another devices=.")
+
+
+def _fill_length(config: dict[str, Any]) -> None:
+    """State the length of a run that leaves it to the papers."""
+    trainer = config["trainer"]
+    if trainer.get("kimg") is None and trainer.get("epochs") is None:
+        recipes = (config[group].get("recipe") or {} for group in ("loss", "model"))
+        trainer["kimg"] = next((recipe["kimg"] for recipe in recipes if recipe.get("kimg")), None)
+        if trainer["kimg"] is None:
+            raise UsageError("The length of the run is open: give trainer.kimg= or trainer.epochs=.")
+
+
+def _check_writable(directory: Path) -> None:
+    """Refuse a directory that could not be created or written."""
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if not existing.is_dir():
+        raise UserError(f"{existing} is a file, so {directory} cannot hold a run: give another run_dir=.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"{existing} cannot be written: give another run_dir=.")

@@ -1,0 +1,62 @@
+"""`gan validate`: everything a run would check, and what it would be, without creating anything."""
+
+from omegaconf import DictConfig
+
+from gancli.devices import describe_device, has_native_bf16, pick_device, pick_precision
+from gancli.engine.plan import Plan
+from gancli.game.phase import Round
+from gancli.metrics.options import EvaluationOptions
+from gancli.plan.memory import estimate
+from gancli.plan.run import plan_run
+
+
+def report(cfg: DictConfig, overrides: list[str]) -> str:
+    """Return what the run would be, in lines; a UserError if it could not be trained."""
+    plan = plan_run(cfg, overrides)
+    return "\n".join(f"{label:<14}{text}" for label, text in _lines(plan))
+
+
+def _lines(plan: Plan) -> list[tuple[str, str]]:
+    device = pick_device(plan.device)
+    precision = pick_precision(plan.trainer.precision, device)
+    needs = estimate(plan)
+    lines = [("model", f"{plan.model.name} with loss {plan.loss.name}"),
+             ("data", f"{plan.dataset['name']}, {plan.spec.describe()}")]
+    for player, count in needs.parameters.items():
+        lines.append((player, f"{count:,} parameters, {plan.optimizer.name}, lr {plan.optimizer.lr_of(player):g}"))
+    native = "" if precision == "fp32" or has_native_bf16(device) else " (emulated here: slow)"
+    lines.append(("device", f"{describe_device(device)}, precision {precision}{native}"))
+    if plan.ranks > 1:
+        norm = "all ranks'" if plan.trainer.sync_batch_norm else "each rank's own"
+        lines.append(("ranks", f"{plan.ranks}, each with {plan.trainer.batch_size // plan.ranks} examples of a batch; "
+                               f"batch statistics {norm}; memory is each rank's"))
+    turn = max(needs.activations, key=needs.activations.get)
+    lines.append(("memory", f"about {_gib(needs.total)}: weights and optimizer {_gib(needs.weights)}, data "
+                            f"{_gib(needs.data)}, the {turn}'s turn {_gib(needs.activations[turn])} in fp32"))
+    lines.append(("length", _length(plan, list(needs.parameters))))
+    lines.append(("evaluation", _evaluation(plan.evaluation)))
+    lines.append(("directory", str(plan.run_dir)))
+    lines += [("note", notice) for notice in plan.notices]
+    if plan.checkpoint is not None:
+        lines.append(("continues", str(plan.checkpoint)))
+    return [*lines, ("valid", "yes; nothing was created")]
+
+
+def _length(plan: Plan, players: list[str]) -> str:
+    game = Round(players, plan.trainer.discriminator_turns)
+    rounds = -(-plan.total_images // (game.batches * plan.trainer.batch_size))
+    turns = ", ".join(f"{rounds * sum(turn.player == player for turn in game.turns):,} of the {player}" for player in players)
+    passes = plan.total_images / plan.spec.count
+    return f"{plan.total_images / 1000:g} kimg ({passes:.1f} passes), batch {plan.trainer.batch_size}: turns {turns}"
+
+
+def _evaluation(options: EvaluationOptions) -> str:
+    if not options.on:
+        return "none"
+    stop = "" if options.patience is None else f", stops after {options.patience} without improvement"
+    return (f"{', '.join(options.metrics)} of {options.n:,} examples every {options.kimg:g} kimg; "
+            f"{options.metrics[0]} decides the best checkpoint{stop}")
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB" if size >= 2**28 else f"{size / 2**20:.0f} MiB"

@@ -1,0 +1,45 @@
+"""A process that runs one job of a sweep as its standard input says: see gancli.sweeps.isolation, which starts it."""
+
+import importlib
+import os
+import pickle
+import signal
+import struct
+import sys
+import threading
+from typing import Any
+
+from gancli.sweeps.jobs import run_here
+
+
+def main() -> None:
+    """Run one job as standard input says."""
+    size, = struct.unpack("<Q", sys.stdin.buffer.read(8))
+    message = sys.stdin.buffer.read(size)
+    sys.path[:], module, name, cfg, hydra = pickle.loads(message)  # from the process that started this one
+    signal.signal(signal.SIGTERM, _interrupt)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    threading.Thread(target=_watch, args=(sys.stdin.fileno(),), daemon=True).start()
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.utils import setup_globals
+    from omegaconf import OmegaConf
+
+    setup_globals()
+    HydraConfig.instance().cfg = OmegaConf.create({"hydra": hydra})
+    sys.exit(run_here(getattr(importlib.import_module(module), name), OmegaConf.create(cfg)))
+
+
+def _watch(descriptor: int) -> None:
+    """Stop this process as SIGTERM does when the worker that holds the other end of the stream is gone."""
+    os.read(descriptor, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    """End a job that is not playing yet, or no longer; while it plays, the engine handles the signal."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

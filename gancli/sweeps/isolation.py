@@ -1,0 +1,71 @@
+"""A job of a sweep in a process of its own, started by a launcher's worker, which it cannot take with it when it dies.
+
+That process runs gancli.sweeps.child.  It is told on its standard input what to do, and takes the end of that stream for
+the death of the worker: it saves and stops then, as after SIGTERM.
+"""
+
+import os
+import pickle
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CONSOLE = "console.txt"  # what the job says on stdout and stderr
+STOP = ".stop"  # in the sweep's folder: the running jobs shall save and stop, no other may start
+CHILD = "gancli.sweeps.child"  # named, not imported: it runs the jobs that start it
+POLL_S = 0.2
+SAVING_S = 120.0  # a job may take so long to save when its worker is told to go away
+
+
+def run_isolated(task: Callable[[Any], Any], cfg: Any, folder: Path, stop: Path, environment: dict[str, str]) -> int:
+    """Run task(cfg), a job that gancli.sweeps.jobs.job decorates, in `folder`; return its exit code.
+
+    A negative code is the signal that ended it.
+
+    Args:
+        stop: a file; as soon as it exists the job is told to save and stop.
+        environment: variables beside those of this process.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    hydra = OmegaConf.to_container(HydraConfig.get())
+    del hydra["launcher"], hydra["sweeper"]  # of the plugins' classes, which some launchers import anew
+    message = pickle.dumps((sys.path, task.__module__, task.__qualname__, OmegaConf.to_container(cfg), hydra))
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / CONSOLE, "ab") as console:
+        process = subprocess.Popen([sys.executable, "-m", CHILD], stdin=subprocess.PIPE, stdout=console, stderr=console,
+                                   env={**os.environ, **environment}, start_new_session=True)
+    try:
+        process.stdin.write(struct.pack("<Q", len(message)) + message)
+        process.stdin.flush()
+        return _wait(process, stop)
+    except BrokenPipeError:
+        return process.wait()
+    except BaseException:  # the worker itself is told to go away
+        _terminate(process)
+        raise
+    finally:
+        process.stdin.close()
+
+
+def _wait(process: subprocess.Popen, stop: Path) -> int:
+    told = False
+    while True:
+        try:
+            return process.wait(POLL_S)
+        except subprocess.TimeoutExpired:
+            if not told and stop.exists():
+                told = True
+                process.terminate()
+
+
+def _terminate(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(SAVING_S)
+    except subprocess.TimeoutExpired:
+        process.kill()

@@ -1,0 +1,87 @@
+"""Ctrl-C and SIGTERM while a sweep runs: the running jobs save and stop, no other starts."""
+
+import _thread
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+from gancli.sweeps.isolation import STOP
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopFile:
+    """Turns the first signal into the file that the workers of a sweep look at, a second Ctrl-C into the end at once.
+
+    Launchers' processes inherit that the signals are blocked: a terminal sends Ctrl-C to all of them, and a worker
+    that died of it would take the jobs with it before they have saved.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / STOP
+
+    @property
+    def asked(self) -> bool:
+        """Whether the sweep is to stop."""
+        return self.path.exists()
+
+    def __enter__(self) -> "StopFile":
+        self.path.unlink(missing_ok=True)
+        self._waiter = None
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        self._previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        if hasattr(signal, "pthread_sigmask"):
+            self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+            self._ended = False
+            self._waiter = threading.Thread(target=self._wait, daemon=True)
+            self._waiter.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.path.unlink(missing_ok=True)
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if self._waiter is not None:
+            self._ended = True
+            signal.pthread_kill(self._waiter.ident, signal.SIGINT)
+            self._waiter.join()
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _wait(self) -> None:
+        """Wait for the blocked signals."""
+        while True:
+            number = signal.sigwait(SIGNALS)
+            if self._ended:
+                return
+            self._handle(number, None)
+
+    def _handle(self, number: int, frame) -> None:
+        if not self.path.exists():
+            self.path.touch()
+            print("Stopping: the running jobs save first (Ctrl-C again ends at once).", file=sys.stderr, flush=True)
+        elif number == signal.SIGINT and threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        elif number == signal.SIGINT:
+            _thread.interrupt_main()  # calls this handler there
+
+
+@contextmanager
+def terminate_as_interrupt():
+    """Let SIGTERM end a sweep in this process as Ctrl-C does: the job that is played saves, between jobs it ends at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
