@@ -193,7 +193,7 @@ class Record:
         """
         follower = None if evaluation is None else evaluation.follower
         header = deepcopy({"config": self.plan.config, "spec": self.spec.as_dict(),
-                           "progress": {"images": progress.images, "rounds": progress.rounds, "turns": progress.turns},
+                           "progress": progress.as_dict(),
                            "extra": {"data_fingerprint": self.data_fingerprint, "training_s": self._seconds(),
                                      "best": None if follower is None else follower.state}})
         is_best = follower is not None and follower.best is not None and follower.best["images"] == progress.images
