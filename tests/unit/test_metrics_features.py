@@ -10,7 +10,7 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 
 from gancli.metrics.inception_score import inception_score, inception_score_of_probabilities
 from gancli.metrics.measures.distances import centered, row_pieces
-from gancli.metrics.measures.frechet import Moments, frechet_distance, moments_of
+from gancli.metrics.measures.frechet import Moments, frechet_distance
 from gancli.metrics.measures.kernel import cubic_kernel, kernel_distance, squared_discrepancy
 from gancli.metrics.measures.manifold import compare_manifolds
 
@@ -20,6 +20,14 @@ def features(n, size, seed, mean=0.5, spread=1.0):
     random = torch.Generator().manual_seed(seed)
     mixing = torch.randn(size, size, generator=torch.Generator().manual_seed(99)) / size**0.5
     return (spread * torch.randn(n, size, generator=random) @ mixing + mean).relu()
+
+
+def moments_of(features):
+    """Return the moments of features that arrive in batches."""
+    moments = Moments.empty(features.shape[1])
+    for part in features.split(50):
+        moments.update(part)
+    return moments
 
 
 def reference_fid(real, generated):
