@@ -52,6 +52,11 @@ def local_rank() -> int:
     return _place.local_rank
 
 
+def leads() -> bool:
+    """Whether this process does what one does for all: rank 0, and every rank that is alone."""
+    return _place.rank == 0 or _place.world == 1
+
+
 @contextmanager
 def taking(place: Place) -> Iterator[None]:
     """Be that rank, with torch.distributed initialised by the caller."""
@@ -85,6 +90,12 @@ def mine(whole: Tensor, parts: int = 1) -> Tensor:
     if _place.world == 1:
         return whole
     return whole.unflatten(0, (parts, _place.world, -1))[:, _place.rank].flatten(0, 1)
+
+
+def shares(n: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of this rank's batches, every W-th one, of n examples in batches of `size`."""
+    for start in range(_place.rank % _place.world * size, n, _place.world * size):  # a rank that is alone has all
+        yield start, min(start + size, n)
 
 
 # Random numbers for this rank's examples: slices of the draw for the whole batch

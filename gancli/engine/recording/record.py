@@ -29,6 +29,7 @@ from gancli.monitor.screen import Screen, summary
 from gancli.ranks.shards import LostRank
 from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder
+from gancli.runs.config import flat
 from gancli.runs.directory import provenance
 from gancli.runs.status import Status, read_status, write_status
 
@@ -222,7 +223,7 @@ class Record:
         figures = {tag: value for tag, value in self.board.last.items() if not tag.startswith(("lr/", "memory/"))}
         status = "finished" if why is None else "stopped"
         if why is None:
-            self.board.hparams(_flat(self.plan.config), figures)
+            self.board.hparams(_hyperparameters(self.plan.config), figures)
             animation = self.gallery.animate()
         self._close_screen()
         self.status = self.status.end(status, early if why is None else f"{why} after {progress.kimg:g} kimg")
@@ -295,12 +296,7 @@ def _peak_bytes(device: torch.device) -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _flat(config: dict, prefix: str = "") -> dict:
-    """Return a nested configuration as dotted keys."""
-    flat = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        elif value is not None:
-            flat[f"{prefix}{key}"] = json.dumps(value) if isinstance(value, list) else value
-    return flat
+def _hyperparameters(config: dict) -> dict:
+    """Return what a configuration says by dotted keys, lists as text, as the board takes it."""
+    return {key: json.dumps(value) if isinstance(value, list) else value for key, value in flat(config).items()
+            if value not in (None, {})}
