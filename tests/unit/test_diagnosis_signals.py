@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from composing import VARIANTS, batch_for, compose_model, spec_for
+from composing import batch_for, compose_model, spec_for
+from systems import VARIANTS
 from torch import nn
 from torch.nn.functional import leaky_relu, relu
 

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 import torch
-from composing import VARIANTS, spec_for
+from composing import spec_for
 from small_runs import config_of, save_run
+from systems import VARIANTS
 
 import gancli
 from gancli.data.spec import DataSpec
