@@ -17,7 +17,7 @@ EXAMPLES = (
 @job
 def task(cfg: Any) -> None:
     """Write the images and print where they are."""
-    from gancli.explore.commands import interpolate
+    from gancli.explore.interpolate import interpolate
 
     for path in interpolate(cfg):
         print(path)

@@ -16,7 +16,7 @@ EXAMPLES = (
 @job
 def task(cfg: Any) -> None:
     """Write the images and print where they are."""
-    from gancli.explore.commands import sample
+    from gancli.explore.sample import sample
 
     for path in sample(cfg):
         print(path)

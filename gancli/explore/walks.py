@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Tensor
 
+PATHS = ("spherical", "linear")
 UNIFORM_EDGE = 1e-9  # quantiles at 0 and 1 would be infinite
 
 

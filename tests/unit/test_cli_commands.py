@@ -50,7 +50,8 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gancli.plan.run", SimpleNamespace(plan_run=fake.plan_run))
     monkeypatch.setitem(sys.modules, "gancli.engine.training", SimpleNamespace(train=fake.train))
     monkeypatch.setitem(sys.modules, "gancli.plan.validate", SimpleNamespace(report=lambda cfg, given: f"{given}"))
-    monkeypatch.setitem(sys.modules, "gancli.explore.commands", SimpleNamespace(sample=paths, interpolate=paths))
+    monkeypatch.setitem(sys.modules, "gancli.explore.sample", SimpleNamespace(sample=paths))
+    monkeypatch.setitem(sys.modules, "gancli.explore.interpolate", SimpleNamespace(interpolate=paths))
     diagnosed = SimpleNamespace(findings=[], seen=["nothing"])
     monkeypatch.setitem(sys.modules, "gancli.explore.diagnose", SimpleNamespace(diagnose_run=lambda *_: diagnosed))
     report = lambda cfg: SimpleNamespace(evaluated=[], files=[Path("evaluation.json")], notes=[])  # noqa: E731

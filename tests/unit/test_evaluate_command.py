@@ -75,7 +75,7 @@ def test_mistakes_are_found_before_anything_is_computed(changes, message, here, 
 
 
 def test_other_data_are_said_or_refused(here, monkeypatch):
-    monkeypatch.setattr(module, "_dataset", lambda loaded, options: dataset_values("digits"))
+    monkeypatch.setattr(module, "run_dataset", lambda loaded, place: dataset_values("digits"))
     with pytest.raises(UserError, match=r"32x32x1.*shape \(2,\): give data_dir= or dataset.path="):
         evaluate(values(ckpt="ring", metrics=["swd"]))
     shutil.rmtree(here / "outputs/train")

@@ -14,9 +14,9 @@ from small_runs import save_run
 
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
-from gancli.explore.commands import interpolate, sample
+from gancli.explore.interpolate import InterpolateOptions, interpolate
 from gancli.explore.loaded import Loaded, load
-from gancli.explore.options import InterpolateOptions, SampleOptions
+from gancli.explore.sample import SampleOptions, sample
 from gancli.monitor.grids import image_grid, to_uint8
 from gancli.options import typed
 
