@@ -11,6 +11,7 @@ from gancli.devices import describe_device, keep_freed_memory
 from gancli.errors import UserError, check_choice, check_range
 from gancli.explore.dataset import DatasetPlace, check_shape, held_out, other_data, run_dataset
 from gancli.explore.loaded import Loaded, load
+from gancli.explore.options import CommandOptions
 from gancli.explore.stages import Stages
 from gancli.explore.targets import Target, checkpoint_stem, choose_target, default_target, run_stem
 from gancli.explore.writing import writing
@@ -30,28 +31,21 @@ ALL = "@all"
 
 
 @dataclass
-class EvaluateOptions:
-    """What `gan evaluate` measures, and where it puts the figures."""
+class EvaluateOptions(CommandOptions):
+    """What `gan evaluate` measures; the defaults stand in conf/evaluate.yaml."""
 
-    ckpt: str | None  # a checkpoint or a run; required
     metrics: list[str]
     features: str
-    weights: str | None
+    features_weights: str | None
     n: int
     seed: int
     real: int | None
     domain: str | None
-    averaged: bool
-    out: str | None
-    overwrite: bool
-    device: str
-    batch_size: int
     data_dir: str | None
     dataset: DatasetPlace
 
     def __post_init__(self) -> None:
-        if self.ckpt is None:
-            raise ValueError("ckpt has no value: give ckpt=RUN (gan list runs shows the runs) or ckpt=FILE")
+        super().__post_init__()
         if not self.metrics:
             raise ValueError(f"metrics names no metric: give some of {', '.join(METRICS)}")
         check_metrics("metrics", self.metrics)
@@ -59,7 +53,6 @@ class EvaluateOptions:
         check_range("n", self.n, 2)
         check_range("real", self.real, 2)
         check_range("seed", self.seed, 0)
-        check_range("batch_size", self.batch_size, 1)
 
 
 @dataclass
@@ -90,16 +83,9 @@ def evaluate(values: Mapping[str, Any]) -> Report:
     chosen = choose_target(options.out, (".json",), options.overwrite)
     checkpoints = _checkpoints(options.ckpt)
     several = len(checkpoints) > 1
-    loaded = load(checkpoints[0], options.device, "ema" if options.averaged else "raw")
+    loaded = load(checkpoints[0], options.device, options.weights)
     data_dir = data_folder(options.data_dir)
-    dataset = run_dataset(loaded, options.dataset)
-    source = open_source(dataset, data_dir)
-    other = held_out(dataset, source, data_dir) if _wants_held_out(options.metrics) else None
-    spec = source.inspect()
-    check_shape(loaded, spec)
-    check(options, spec, data_dir, latents=hasattr(loaded.model, "generate"),
-          mixture=hasattr(source, "centers"), holdout=other is not None)
-    _check_domain(loaded, options.domain)
+    sets = _data_sets(loaded, options, data_dir)
     stem = f"{run_stem(loaded)}-all" if several else checkpoint_stem(loaded)
     target = chosen or default_target("evaluate", stem, "")
 
@@ -107,16 +93,33 @@ def evaluate(values: Mapping[str, Any]) -> Report:
     evaluated, files = [], []
     with Stages() as stages:
         data, holdout = (None if some is None else load_data(some, data_dir, loaded.device, options.seed, stages.decoding)
-                         for some in (dataset, other))
-        domain = _sampler(loaded, options, data).domain or 0
-        evaluator = Evaluator(options, data, data_dir, options.seed, domain=domain, holdout=holdout, told=stages.told)
+                         for some in sets)
+        sampler = _sampler(loaded, options, data)
+        evaluator = Evaluator(options, data, data_dir, options.seed, domain=sampler.domain or 0, holdout=holdout,
+                              told=stages.told)
         for number, checkpoint in enumerate(checkpoints):
-            loaded = loaded if number == 0 else load(checkpoint, options.device, "ema" if options.averaged else "raw")
-            evaluated.append(Evaluated(loaded.path, loaded.kimg, evaluator(_sampler(loaded, options, data))))
+            if number > 0:
+                loaded = load(checkpoint, options.device, options.weights)
+                sampler = _sampler(loaded, options, data)
+            evaluated.append(Evaluated(loaded.path, loaded.kimg, evaluator(sampler)))
             files += _save_pictures(evaluator, target, f"-{kimg_name(loaded.images)}" if several else "")
     report = target.path if target.kind == ".json" else target.path / "evaluation.json"
     _save_report(report, evaluated, describe_device(loaded.device))
     return Report(evaluated, [report, *files], [*data.notes, *other_data(loaded, options.dataset, data), *evaluator.notes])
+
+
+def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the options of the data and, where a metric reads them, of held out examples; all metrics can be computed."""
+    dataset = run_dataset(loaded, options.dataset)
+    source = open_source(dataset, data_dir)
+    wanted = any(METRICS[name].needs_holdout for name in options.metrics) or "nearest" in options.metrics
+    other = held_out(dataset, source, data_dir) if wanted else None
+    spec = source.inspect()
+    check_shape(loaded, spec)
+    check(options, spec, data_dir, latents=hasattr(loaded.model, "generate"), mixture=hasattr(source, "centers"),
+          holdout=other is not None)
+    _check_domain(loaded, options.domain)
+    return dataset, other
 
 
 def _sampler(loaded: Loaded, options: EvaluateOptions, data: Data) -> Sampler:
@@ -132,10 +135,6 @@ def _checkpoints(ckpt: str) -> list[str]:
     if not found:
         raise UserError(f"The run {run} has no checkpoint yet.")
     return found
-
-
-def _wants_held_out(metrics: Sequence[str]) -> bool:
-    return any(METRICS[name].needs_holdout for name in metrics) or "nearest" in metrics
 
 
 def _check_domain(loaded: Loaded, domain: str | None) -> None:

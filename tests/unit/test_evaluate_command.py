@@ -52,7 +52,7 @@ def test_all_checkpoints_of_a_run_are_measured_by_one_protocol(here):
     reference = first["figures"][-1]["protocol"]
     assert reference["details"]["reference"] == "split all" and reference["metric"] == "nearest"
     assert set(here.iterdir()) == {here / "outputs"} and not list((here / "outputs/train" / RUN).glob("evaluation*"))
-    again = evaluate(values(ckpt="ring", metrics=["swd"], averaged=False, out="figures.json"))
+    again = evaluate(values(ckpt="ring", metrics=["swd"], weights="raw", out="figures.json"))
     assert [path.name for path in again.files] == ["figures.json"]
     raw = again.evaluated[0].measured[0]
     assert raw.name == "swd(100/400)" and raw.value != first["figures"][0]["value"]
@@ -62,7 +62,9 @@ def test_all_checkpoints_of_a_run_are_measured_by_one_protocol(here):
     ({"ckpt": None}, "ckpt has no value"), ({"metrics": []}, "metrics names no metric"),
     ({"metrics": ["fdi"]}, "metrics=fdi does not exist; did you mean fid"),
     ({"metrics": ["fid"]}, "metrics=fid needs images and this data set holds points"),
-    ({"features": "inceptoin"}, "did you mean inception"), ({"n": 1}, "n must be at least 2"),
+    ({"features": "inceptoin"}, "did you mean inception"),
+    ({"weights": "x.pth"}, "weights=x.pth does not exist; there is ema, raw"),
+    ({"n": 1}, "n must be at least 2"),
     ({"dataset": {"split": "test"}}, "dataset.split=test means nothing to dataset=ring"),
     ({"domain": "a"}, "domain=a is for models that translate"), ({"out": "a.csv"}, "ends in .csv"),
     ({"ckpt": "nothing@all"}, "There is no run called nothing"),
@@ -86,8 +88,9 @@ def test_other_data_are_said_or_refused(here, monkeypatch):
 def test_files_on_the_command_line_become_absolute_and_words_stay(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my net.pt").touch()
-    quoted = quote_paths(["features=my net.pt", "weights=ema", "features=inception"], False)
-    assert quoted == [f"features='{tmp_path}/my net.pt'", "weights='ema'", "features='inception'"]
+    quoted = quote_paths(["features=my net.pt", "features_weights=my net.pt", "weights=ema", "features=inception"], False)
+    assert quoted == [f"features='{tmp_path}/my net.pt'", f"features_weights='{tmp_path}/my net.pt'", "weights=ema",
+                      "features='inception'"]
 
 
 def test_completion_offers_extractors():
