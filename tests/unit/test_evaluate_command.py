@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from data_composing import CONF, dataset_values
 from omegaconf import OmegaConf
@@ -14,6 +16,7 @@ from gancli.data.spec import DataSpec
 from gancli.errors import UserError
 from gancli.explore import evaluate as module
 from gancli.explore.evaluate import EvaluateOptions, evaluate
+from gancli.explore.targets import FOLDER, Target
 
 RUN = "20260103T000000Z-cccccc-gan-ring"
 
@@ -83,6 +86,21 @@ def test_other_data_are_said_or_refused(here, monkeypatch):
     shutil.rmtree(here / "outputs/train")
     with pytest.raises(UserError, match="There is no run"):
         evaluate(values(ckpt="ring"))
+
+
+def test_a_disk_that_cannot_be_written_is_a_sentence(here):
+    (here / "file").touch()
+    drawn = SimpleNamespace(pictures={"nearest": np.zeros((2, 2, 1), np.uint8)})
+    for target in (Target(here / "file" / "figures.json", ".json"), Target(here / "file", FOLDER)):
+        with pytest.raises(UserError, match=f"Writing {target.path} failed: (Not a directory|File exists)"):
+            module._save_pictures(drawn, target, "")
+        with pytest.raises(UserError, match="failed"):
+            module._save_report(target.path / "evaluation.json", [], "cpu")
+
+
+def test_a_second_evaluation_of_a_run_has_a_folder_of_its_own(here):
+    folders = [evaluate(values(ckpt="ring@3", metrics=["swd"])).files[0].parent.name for _ in range(2)]
+    assert folders == [f"{RUN}-kimg-000003", f"{RUN}-kimg-000003-2"]
 
 
 def test_files_on_the_command_line_become_absolute_and_words_stay(tmp_path, monkeypatch):
