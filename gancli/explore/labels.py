@@ -41,6 +41,14 @@ def class_indices(label: Any, model: Model, name: str) -> list[int] | None:
     return [class_index(one, model.spec.classes) for one in labels]
 
 
+def spread_labels(label: Any, model: Model, name: str, n: int) -> Tensor | None:
+    """Return labels [N] of the classes that `label=` names, of every class for none; None where the model takes none."""
+    chosen = class_indices(label, model, name)
+    if chosen is None and model.needs_labels:
+        chosen = range(len(model.spec.classes))
+    return None if chosen is None else spread(n, chosen)
+
+
 def spread(n: int, classes: Sequence[int]) -> Tensor:
     """Return n labels [N], as many of each class as of the others (the first may have one more), sorted by class."""
     counts = [n // len(classes) + (place < n % len(classes)) for place in range(len(classes))]

@@ -85,8 +85,7 @@ class Loaded:
             raise UserError(f"n and batch_size must be at least 1, not {n} and {batch_size}.")
         self._require("sample")
         given = self.labels_for(n, labels)
-        for start in range(0, n, batch_size):
-            stop = min(start + batch_size, n)
+        for start, stop in spans(n, batch_size):
             z = self._latents.take(start, stop, seed)
             part = None if given is None else given[start:stop]
             yield z, part, self._run(self.model.generate, z, part)
@@ -111,10 +110,19 @@ class Loaded:
         self._require("sample")
         return self._latents.take(start, start + n, seed)
 
+    def latent_batches(self, n: int, seed: int = 0, batch_size: int = 64) -> Iterator[Tensor]:
+        """Yield the latents of `sample_batches` alone."""
+        for start, stop in spans(n, batch_size):
+            yield self.latents(stop - start, seed, start)
+
     def generate(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Tensor:
         """Return the images [N, C, H, W] of latents [N, Z]; labels may be weights [N, classes]."""
+        return torch.cat(list(self.generate_batches(z, labels, batch_size)))
+
+    def generate_batches(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Iterator[Tensor]:
+        """Yield the images of `generate` in batches, so that any number of latents will do."""
         self._require("sample")
-        return self._batched(self.model.generate, batch_size, z, self.labels_for(len(z), labels))
+        yield from self._batches(self.model.generate, batch_size, z, self.labels_for(len(z), labels))
 
     def interpolate(self, seeds: Sequence[int], steps: int = 10, path: str = "spherical", loop: bool = False,
                     labels: Labels = None, batch_size: int = 64) -> Tensor:
@@ -156,25 +164,32 @@ class Loaded:
         self._require("translate")
         if domain not in self.spec.domains:
             raise UserError(f"There is no domain called {domain}; {near(domain, self.spec.domains)}")
-        return self._batched(lambda part: self.model.translate(part, domain), batch_size, x)
+        return torch.cat(list(self._batches(lambda part: self.model.translate(part, domain), batch_size, x)))
 
     def _ability(self, name: str, x: Tensor, batch_size: int) -> Tensor:
         self._require(name)
-        return self._batched(getattr(self.model, name), batch_size, x)
+        return torch.cat(list(self._batches(getattr(self.model, name), batch_size, x)))
 
     def _require(self, ability: str) -> None:
         if not able(self.model, ability):
             raise UserError(refusal(self.name, ability))
 
-    def _batched(self, function: Callable[..., Tensor], batch_size: int, x: Tensor, *more: Tensor | None) -> Tensor:
+    def _batches(self, function: Callable[..., Tensor], batch_size: int, x: Tensor,
+                 *more: Tensor | None) -> Iterator[Tensor]:
         if not len(x):
             raise UserError("There is nothing to work on: the batch is empty.")
-        return torch.cat([self._run(function, *(None if part is None else part[start:start + batch_size]
-                                                for part in (x, *more))) for start in range(0, len(x), batch_size)])
+        for start, stop in spans(len(x), batch_size):
+            yield self._run(function, *(None if part is None else part[start:stop] for part in (x, *more)))
 
     @torch.inference_mode()
     def _run(self, function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
         return function(*(part.to(self.device) for part in inputs if part is not None)).float().cpu()
+
+
+def spans(n: int, batch_size: int) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last number (exclusive) of each batch of n examples."""
+    for start in range(0, n, batch_size):
+        yield start, min(start + batch_size, n)
 
 
 def _rebuild(checkpoint: Checkpoint) -> Model:

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from gancli.game.prior import Prior, slerp
 
+PATHS = ("spherical", "linear")
+
 
 def walk(points: Tensor, steps: int, path: str = "spherical", closed: bool = False,
          prior: Prior | None = None) -> Tensor:
