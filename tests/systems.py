@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from gancli.losses.options import DIVERGENCES
 from gancli.registry import models
 
@@ -11,6 +13,7 @@ CONF = Path(__file__).parents[1] / "conf"
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 LOSSES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml") if path.stem != "none")
 RULES = [(name, {}) for name in LOSSES if name != "fgan"] + [("fgan", {"divergence": d}) for d in DIVERGENCES]
+RULE_OF = {name: OmegaConf.load(CONF / f"loss/{name}.yaml")["rule"] for name in LOSSES}
 VARIANTS = [(name, dict(changes)) for name in MODELS for changes in models.get(name).build.variants]
 
 
@@ -24,7 +27,7 @@ def rules_of(name: str) -> list[tuple[str, dict[str, Any]]]:
     known = system(name).losses
     if known == ():
         return [("none", {})]
-    return [(loss, changes) for loss, changes in RULES if known is None or loss in known or "wgan" in known and loss == "wgan_gp"]
+    return [(loss, changes) for loss, changes in RULES if known is None or RULE_OF[loss] in known]
 
 
 def small(name: str, changes: Mapping[str, Any] | None = None) -> tuple[str, ...]:

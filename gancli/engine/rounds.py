@@ -15,7 +15,7 @@ from gancli.engine.averages import Average
 from gancli.engine.options import TrainerOptions
 from gancli.engine.players import Player
 from gancli.engine.unrolling import looked_ahead
-from gancli.engine.updates import SCHEMES
+from gancli.engine.updates import SCHEMES, Field
 from gancli.game.looking import untouched
 from gancli.game.model import Model, Progress
 from gancli.game.phase import Phase, Turn, in_turn
@@ -109,14 +109,6 @@ class Taken:
     index: int  # of its random numbers
     batch: Batch
     preparation: int | None  # index of the random numbers with which the model prepared the batch, if it did
-
-
-@dataclass
-class Field:
-    """A player's gradient with the graph behind it."""
-
-    gradients: tuple[Tensor, ...]
-    scalars: dict[str, Tensor]
 
 
 class Round:

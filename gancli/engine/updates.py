@@ -6,20 +6,48 @@ player's own weights; a step of an optimizer stands wherever a formula has -h v.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
+from gancli.engine.options import TrainerOptions
 from gancli.engine.players import Player
+from gancli.game.phase import Turn
+from gancli.monitor.scalars import Scalars
 from gancli.ranks import shards
-
-if TYPE_CHECKING:
-    from gancli.engine.rounds import Round
 
 PAST = "past"  # the entry of an optimizer's state that the next round reads
 
 
-def alternating(round: "Round") -> None:
+@dataclass
+class Field:
+    """A player's gradient with the graph behind it."""
+
+    gradients: tuple[Tensor, ...]
+    scalars: dict[str, Tensor]
+
+
+class Round(Protocol):
+    """What a scheme sees of a round (gancli.engine.rounds.Round)."""
+
+    trainer: TrainerOptions
+    turns: list[tuple[int, Turn]]
+    players: list[Player]  # of its turns
+    scalars: Scalars
+
+    def gradients(self, number: int, turn: Turn, again: bool = False) -> None:
+        """Let a turn's player learn its gradient, a second one in this round if `again`."""
+
+    def fields(self) -> list[Field]:
+        """Return all players' gradients at one point with their graphs."""
+
+    def step(self, players: list[str] | None = None, counted: bool = True) -> None:
+        """Let players, or all, step along the gradients that they hold."""
+
+
+def alternating(round: Round) -> None:
     """A player steps as soon as it has its gradient, unless its turn waits for the next one's (Turn.together)."""
     waiting = []
     for number, turn in round.turns:
@@ -30,13 +58,13 @@ def alternating(round: "Round") -> None:
             waiting = []
 
 
-def simultaneous(round: "Round") -> None:
+def simultaneous(round: Round) -> None:
     """w <- w - h v(w): all players learn their gradients at one point, then all step."""
     simultaneous_gradients(round)
     round.step()
 
 
-def extragradient(round: "Round") -> None:
+def extragradient(round: Round) -> None:
     """w' = w - h v(w), then w <- w - h v(w') (Korpelevich 1976; Gidel 2019, algorithm 2 and 4).
 
     The second gradient is taken on a new batch.  Adam's moments move in both steps (ExtraAdam).
@@ -48,7 +76,7 @@ def extragradient(round: "Round") -> None:
     round.step()
 
 
-def past_extragradient(round: "Round") -> None:
+def past_extragradient(round: Round) -> None:
     """w' = w - h v(w'_before), then w <- w - h v(w'): the last round's gradient serves for looking ahead (Gidel 2019, alg. 3).
 
     The first round has none and does not look ahead.
@@ -64,7 +92,7 @@ def past_extragradient(round: "Round") -> None:
         _remember(player, [None if gradient is None else gradient.clone() for gradient in player.held])
 
 
-def optimistic(round: "Round") -> None:
+def optimistic(round: Round) -> None:
     """w <- w + 2 d - d_before, d the step that the optimizer would take (Daskalakis 2018, algorithm 1, for any optimizer).
 
     The first round has no step before it and takes the plain one.
@@ -83,7 +111,7 @@ def optimistic(round: "Round") -> None:
         _remember(player, steps)
 
 
-def consensus(round: "Round") -> None:
+def consensus(round: Round) -> None:
     """w <- w - h (v + gamma grad |v|^2 / 2), the gradient over all players' weights (Mescheder 2017, algorithm 1)."""
     fields = round.fields()
     weights = [parameter for player in round.players for parameter in player.parameters]
@@ -99,7 +127,7 @@ def consensus(round: "Round") -> None:
     round.step()
 
 
-def simultaneous_gradients(round: "Round", again: bool = False) -> None:
+def simultaneous_gradients(round: Round, again: bool = False) -> None:
     """Let all players learn their gradients at one point."""
     for number, turn in round.turns:
         round.gradients(number, turn, again)
@@ -120,6 +148,6 @@ def _remember(player: Player, values: list) -> None:
             player.optimizer.state[parameter][PAST] = value
 
 
-SCHEMES: dict[str, Callable[["Round"], None]] = {
+SCHEMES: dict[str, Callable[[Round], None]] = {
     "alternating": alternating, "simultaneous": simultaneous, "extragradient": extragradient,
     "past_extragradient": past_extragradient, "optimistic": optimistic, "consensus": consensus}

@@ -141,7 +141,7 @@ def _checkpoints(ckpt: str) -> list[str]:
 def _check_domain(loaded: Loaded, domain: str | None) -> None:
     if domain is None:
         return
-    if not hasattr(loaded.model, "translate"):
+    if not able(loaded.model, "translate"):
         raise UserError(f"domain={domain} is for models that translate, and model={loaded.name} does not: leave it out.")
     try:
         check_choice("domain", domain, loaded.spec.domains)

@@ -110,7 +110,7 @@ def _paths(loaded: Loaded, options: InterpolateOptions) -> list[tuple[Tensor, Te
         points = list(loaded.latents(2 * options.n, options.seed).split(2))
     else:
         points = [torch.cat([loaded.latents(1, seed) for seed in options.seeds])]
-    if not loaded.model.needs_labels:
+    if not loaded.model.needs.labels:
         return [(each, None) for each in points]
     paths = []
     for row, each in enumerate(points):

@@ -44,7 +44,7 @@ def class_indices(label: Any, model: Model, name: str) -> list[int] | None:
 def spread_labels(label: Any, model: Model, name: str, n: int) -> Tensor | None:
     """Return labels [N] of the classes that `label=` names, of every class for none; None where the model takes none."""
     chosen = class_indices(label, model, name)
-    if chosen is None and model.needs_labels:
+    if chosen is None and model.needs.labels:
         chosen = range(len(model.spec.classes))
     return None if chosen is None else spread(n, chosen)
 

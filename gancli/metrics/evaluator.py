@@ -153,8 +153,8 @@ class Evaluator:
 
     def _open_extractor(self) -> None:
         if self.extractor is None:
-            self.extractor = open_extractor(self.options.features, self.options.features_weights, self.data, self.data_dir, self.cache,
-                                            lambda done, total: self.told("training the classifier", done, total))
+            self.extractor = open_extractor(self.options.features, self.options.features_weights, self.data, self.data_dir,
+                                            self.cache, lambda done, total: self.told("training the classifier", done, total))
 
     def _collect_real(self) -> Pool:
         """Return what was collected of the real examples; what an extractor was needed for is kept on disk."""

@@ -76,8 +76,8 @@ def check_course(model: Model, plan: Plan) -> list[Stretch]:
     if last.name != end.name:
         begins = _begin(model, default, last.name, plan.total_images)
         raise UsageError(f"The run ends after {plan.total_images / 1000:g} kimg in the phase {end.name} of model={name}, "
-                         f"whose last phase, {last.name}, begins after {begins / 1000:g}: give a longer trainer.kimg= or shorter "
-                         "phases (gan train --cfg job shows the model's options).")
+                         f"whose last phase, {last.name}, begins after {begins / 1000:g}: give a longer trainer.kimg= or "
+                         "shorter phases (gan train --cfg job shows the model's options).")
     return stretches
 
 
