@@ -32,6 +32,7 @@ from gancli.monitor.grids import (
 )
 from gancli.options import typed
 from gancli.runs.checkpoint import kimg_name
+from gancli.runs.files import CHECKPOINTS
 from gancli.runs.find import OUTPUTS
 
 PADDING = 2
@@ -218,7 +219,7 @@ def _check_interpolation(loaded: Loaded, options: InterpolateOptions, steps: int
 def _default(loaded: Loaded, command: str, seed: int) -> Path:
     """Return outputs/<command>/<run>-<kimg>-seed<seed>.png, with a number behind it if that exists."""
     parent = loaded.path.absolute().parent
-    run = parent.parent if parent.name == "checkpoints" else None
+    run = parent.parent if parent.name == CHECKPOINTS else None
     if run is None:
         stem = loaded.path.stem
     else:

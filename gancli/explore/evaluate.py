@@ -22,6 +22,7 @@ from gancli.monitor.screen import Screen
 from gancli.options import typed
 from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder, kimg_name
+from gancli.runs.files import CHECKPOINTS, EVALUATION
 from gancli.runs.find import OUTPUTS, find_run
 
 ALL = "@all"
@@ -127,7 +128,7 @@ def evaluate(values: Mapping[str, Any]) -> Report:
             files += _save_pictures(evaluator, path, kind, loaded if len(checkpoints) > 1 else None)
     finally:
         screen.close()
-    report = path if kind == ".json" else path / "evaluation.json"
+    report = path if kind == ".json" else path / EVALUATION
     _write(report, evaluated, describe_device(loaded.device))
     return Report(evaluated, [report, *files], notes + evaluator.notes)
 
@@ -195,7 +196,7 @@ def _other_data(loaded: Loaded, data: Data, options: EvaluateOptions) -> list[st
 def _default(loaded: Loaded, several: bool) -> Path:
     """Return outputs/evaluate/<run>-<kimg>, with a number behind it if that exists."""
     parent = loaded.path.absolute().parent
-    run = parent.parent.name if parent.name == "checkpoints" else loaded.path.stem
+    run = parent.parent.name if parent.name == CHECKPOINTS else loaded.path.stem
     stem = f"{run}-all" if several else f"{run}-{kimg_name(loaded.images)}"
     return default_target(Path(OUTPUTS) / "evaluate", stem, "")
 

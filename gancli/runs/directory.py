@@ -15,9 +15,10 @@ from typing import Any
 
 from gancli import __version__
 from gancli.errors import UserError
+from gancli.runs.files import CHECKPOINTS, CONFIG, STATUS
 
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "safetensors")
-RECORDS = ("config.yaml", "status.json", "checkpoints")  # any of them marks a run
+RECORDS = (CONFIG, STATUS, CHECKPOINTS)  # any of them marks a run
 
 
 def run_name(model: str, dataset: str) -> str:
