@@ -73,13 +73,13 @@ def test_a_round_over_several_intervals_is_recorded_once():
 
 @pytest.mark.parametrize("phase", ["", "game"])
 def test_a_run_of_one_game_names_no_phase(phase):
-    phases = Phases(continued=False)
+    phases = Phases(at("", 0))
     assert [phases.entered(at(phase, images), 4) for images in (4, 8)] == [None, None]
     assert phases.label == "training"
 
 
 def test_phases_are_named_where_they_begin():
-    phases = Phases(continued=False)
+    phases = Phases(at("", 0))
     names = ["growth 4x4", "growth 4x4", "growth 8x8", "game", "", "growth 8x8"]
     said = [phases.entered(at(name, 4000 * number), 4000) for number, name in enumerate(names, 1)]
     assert said == ["growth 4x4 from 0 kimg", None, "growth 8x8 from 8 kimg", "game from 12 kimg", None,
@@ -89,10 +89,18 @@ def test_phases_are_named_where_they_begin():
     assert phases.label == "training"
 
 
-def test_a_continued_run_does_not_say_that_its_phase_begins_here():
-    phases = Phases(continued=True)
-    assert phases.entered(at("growth 8x8", 44000), 4000) == "growth 8x8 at 44 kimg"
-    assert phases.entered(at("growth 16x16", 48000), 4000) == "growth 16x16 from 44 kimg"
+def test_a_continued_run_does_not_say_that_its_phase_begins_here(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("gancli.monitor.screen.LINE_EVERY_S", 0)
+    progress = at("growth 8x8", 44000)
+    with started(plan(tmp_path / "a", *DCGAN), progress) as record:
+        record.figures({"generator/loss": 0.5}, progress)
+        for images, phase in ((48000, "growth 8x8"), (52000, "growth 16x16")):
+            progress.images, progress.phase = images, phase
+            record.due(progress, 4000, False)
+    printed = capfd.readouterr().err
+    assert "Continuing from 44 of 64 kimg, in the phase growth 8x8\n" in printed
+    assert "training (growth 8x8): 44/64 kimg" in printed
+    assert "Phase: growth 8x8" not in printed and "Phase: growth 16x16 from 48 kimg\n" in printed
 
 
 def test_a_phase_stands_in_the_log_the_board_and_the_progress(tmp_path, capfd, monkeypatch):

@@ -99,14 +99,18 @@ class KeepingRecord(Record):
         gallery = Gallery(self.dir, model, average, data, self.plan.seed)
         board = self.opened.enter_context(closing(Board(self.dir, self.dir / STATS, progress.images)))
         diagnosis = Diagnosis(self.dir, self.plan.config, model, average, data, self.plan.seed)
+        phases = Phases(progress)
         if progress.images:
-            self.telling.say(f"Continuing from {progress.kimg:g} of {progress.total / 1000:g} kimg")
-        screen = Screen("training", progress.total, progress.images)
+            phase = f", in the phase {phases.name}" if phases.name else ""
+            self.telling.say(f"Continuing from {progress.kimg:g} of {progress.total / 1000:g} kimg{phase}")
+        screen = Screen(phases.label, progress.total, progress.images)
         self.telling.show(screen)
-        self._sitting = Sitting(board, gallery, diagnosis, Checkpointing(self.plan, data, self.standing, self.writer),
-                                Cost(self.device, progress.images, seconds_before), Phases(continued=progress.images > 0),
-                                self.telling, self.standing, screen,
-                                getattr(model, "discriminators", ("discriminator",)))  # on merging: model.discriminators
+        self._sitting = Sitting(
+            board=board, gallery=gallery, diagnosis=diagnosis,
+            checkpointing=Checkpointing(self.plan, data, self.standing, self.writer),
+            cost=Cost(self.device, progress.images, seconds_before), phases=phases,
+            telling=self.telling, standing=self.standing, screen=screen,
+            discriminators=getattr(model, "discriminators", ("discriminator",)))  # on merging: model.discriminators
         if not progress.images:
             self._sitting.pictures(progress)
 

@@ -8,22 +8,22 @@ GAME = "game"
 class Phases:
     """Notices which phase of training the rounds belong to."""
 
-    def __init__(self, continued: bool) -> None:
-        self.name = ""  # of the phase that the last round was of; "" while there has only been the game
-        self.known = not continued  # whether it is known when the phase of the next round began, if it is another
+    def __init__(self, progress: Progress) -> None:
+        self.name = phase_of(progress)  # of the last round, which a continued run knows from its checkpoint
 
     def entered(self, progress: Progress, shown: int) -> str | None:
         """Return a sentence if the round that showed the last so many images is of another phase than the one before it."""
-        name = getattr(progress, "phase", "") or GAME  # on merging: progress.phase
-        new = name != (self.name or GAME)
-        since = f"from {(progress.images - shown) / 1000:g} kimg" if self.known else f"at {progress.kimg:g} kimg"
-        self.known = True
-        if not new:
-            return None
+        name, before = phase_of(progress), self.name
         self.name = name
-        return f"{name} {since}"
+        return None if name == before else f"{name or GAME} from {(progress.images - shown) / 1000:g} kimg"
 
     @property
     def label(self) -> str:
         """What the progress bar is called."""
-        return "training" if self.name in ("", GAME) else f"training ({self.name})"
+        return f"training ({self.name})" if self.name else "training"
+
+
+def phase_of(progress: Progress) -> str:
+    """Return the name of the phase played last; "" for the game, which needs no mention."""
+    name = getattr(progress, "phase", "")  # on merging: progress.phase
+    return "" if name == GAME else name
