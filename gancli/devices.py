@@ -7,6 +7,7 @@ import sys
 
 import torch
 
+from gancli.capacity import cores
 from gancli.errors import UserError, near
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -87,11 +88,6 @@ def start_quickly() -> None:
         wrapped = getattr(method, "__wrapped__", None)
         if wrapped is not None and getattr(method, "__module__", "").startswith("torch."):
             wrapped.__dynamo_disable = wrapped
-
-
-def cores() -> int:
-    """Return the CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def count_ranks(devices: str, device: torch.device, named: str) -> int:

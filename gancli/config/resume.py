@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from gancli.errors import UserError
+from gancli.runs.config import flat
 from gancli.runs.directory import is_run
 from gancli.runs.files import CONFIG
 from gancli.runs.find import find_run
@@ -37,7 +38,7 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
     stored = _completed(OmegaConf.to_container(OmegaConf.load(directory / CONFIG)), asked)
     keys = list(asked) if overrides is None else [_key(override) for override in overrides]
     values, differences = deepcopy(stored), []
-    flat_asked, flat_stored = _flat(asked), _flat(stored)
+    flat_asked, flat_stored = flat(asked), flat(stored)
     for key in sorted({name for name in flat_asked.keys() | flat_stored.keys() if _stands_under(name, keys)}):
         new, old = flat_asked.get(key), flat_stored.get(key)
         if new == old or (key in LENGTH and new is None):
@@ -80,13 +81,6 @@ def _key(override: str) -> str:
 
 def _stands_under(key: str, tops: list[str]) -> bool:
     return any(key == top or key.startswith(f"{top}.") for top in tops)
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in config.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
-    return flat
 
 
 def _set(config: dict[str, Any], key: str, value: Any) -> None:

@@ -4,7 +4,6 @@ Legend: H height, W width, C channels.
 """
 
 import io
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from gancli.capacity import cores
 from gancli.data.geometry import fill_for, fit_image
 from gancli.data.options import MIN_SIDE, ImageOptions
 
@@ -175,8 +175,3 @@ def decode_many(items: Sequence[Any], decode: Callable[[Any], tuple[np.ndarray, 
             yield [result for future in futures for result in future.result()]
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def cores() -> int:
-    """Return the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,6 +5,7 @@ Legend: N batch, C channels, H height, W width, P coordinates of a point.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +20,13 @@ class DataSpec:
     classes: tuple[str, ...] = ()  # label names in the order of their indices; empty where unlabelled
     domains: tuple[str, ...] = ("real",)  # two names for paired and unpaired data
     paired: bool = False  # the domains' examples correspond one to one
+    kind: str = ""  # images, points or tokens
+    attributes: tuple[str, ...] = ()
+    labeled: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.kind:
+            object.__setattr__(self, "kind", "images" if len(self.shape) == 3 else "points")
 
     @property
     def is_image(self) -> bool:
@@ -50,6 +58,9 @@ class Batch:
 
     domains: tuple[Tensor, ...]  # one [N, C, H, W] in [-1, 1] (or [N, P]) per domain
     labels: Tensor | None = None  # [N] int64
+    attributes: Tensor | None = None
+    labeled: "Batch | None" = None
+    prepared: Any = None  # what the model made of this batch for several turns; the engine sets it
 
     @property
     def real(self) -> Tensor:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gancli.capacity import free_bytes
 from gancli.data.source import Source, stored
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
@@ -25,6 +26,7 @@ from gancli.errors import UserError
 MAGIC = b"GANSTOR1"
 FOLDER = ".gancli-store"
 MEMORY_SHARE = 0.5  # of the free memory that store=auto fills before it turns to a file
+UNKNOWN_FREE = 2 << 30  # taken for the free memory where the system does not say
 STALE_S = 3600  # a temporary file untouched for so long belongs to a run that was killed
 
 Progress = Callable[[int, int], None]
@@ -51,7 +53,7 @@ def decode(source: Source, spec: DataSpec, store: str, progress: Progress) -> De
         UserError: nothing could be decoded, a file is broken and dataset.broken=fail, or the disk is full.
     """
     needed = sum(source.counts()) * int(np.prod(spec.shape)) * (1 if spec.is_image else 4)
-    if store == "memory" or (store == "auto" and not source.slow and needed < MEMORY_SHARE * free_memory()):
+    if store == "memory" or (store == "auto" and not source.slow and needed < _most_in_memory()):
         return in_memory(source, spec, progress)
     path = store_path(source)
     key = store_key(source, spec)
@@ -63,7 +65,7 @@ def decode(source: Source, spec: DataSpec, store: str, progress: Progress) -> De
     try:
         return written(source, spec, path, key, progress)
     except OSError as error:
-        if store == "mmap" or needed > MEMORY_SHARE * free_memory():
+        if store == "mmap" or needed > _most_in_memory():
             raise UserError(f"The decoded data ({needed / 1e9:.1f} GB) cannot be kept in {path.parent} "
                             f"({error.strerror or error}): give data_dir=FOLDER on another disk, or a "
                             "smaller dataset.size= or dataset.limit=.") from None
@@ -224,11 +226,7 @@ def remove_stale(folder: Path) -> None:
             continue
 
 
-def free_memory() -> int:
-    """Return the bytes of memory that are free for use; a cautious guess where the system does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            available = next(line for line in file if line.startswith("MemAvailable"))
-        return int(available.split()[1]) * 1024
-    except (OSError, StopIteration, ValueError):
-        return 2 * 2**30
+def _most_in_memory() -> float:
+    """Return the bytes that examples may take without crowding out the rest."""
+    free = free_bytes()
+    return MEMORY_SHARE * (UNKNOWN_FREE if free is None else free)

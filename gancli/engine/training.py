@@ -5,12 +5,12 @@ import torch
 from gancli.data.dataset import load_data
 from gancli.devices import keep_freed_memory, pick_device, pick_precision, start_quickly
 from gancli.engine.averages import Average
-from gancli.engine.game import Game
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
 from gancli.engine.recording.evaluation import Evaluation
 from gancli.engine.recording.following import FollowingRecord
 from gancli.engine.recording.keeping import KeepingRecord
+from gancli.engine.rounds import Game
 from gancli.engine.state import collect, restore
 from gancli.engine.stopping import StopRequest
 from gancli.engine.supervision import on_every_rank
@@ -52,6 +52,8 @@ def play(plan: Plan) -> Outcome:
         model = build_model(plan.model, Objective(plan.loss), data.spec).to(device).train()
         if plan.trainer.sync_batch_norm:
             synchronise_batch_norm(model)
+        with shards.alone():  # the whole batch, on every rank
+            model.begin(data.batch(0, plan.trainer.batch_size))
         share_weights(model)
         average = Average(model, plan.trainer.ema_kimg) if plan.trainer.ema_kimg else None
         players = {name: Player(name, model, plan.optimizer, plan.trainer, precision) for name in model.players}
@@ -86,7 +88,8 @@ def play(plan: Plan) -> Outcome:
                     player.check(figures)
                     figures[f"{player.name}/lr"] = player.lr(progress)
                 if "pictures" in due:
-                    figures |= mean_figures(game.after_turn("generator", progress))
+                    for name in [name for name in players if name not in model.discriminators]:
+                        figures |= mean_figures(game.after_turn(name, progress))
                 improved = False
                 if "evaluation" in due:
                     share_weights(evaluation.model)  # batch norm's running statistics were each rank's own

@@ -51,7 +51,7 @@ def sample(values: Mapping[str, Any]) -> list[Path]:
     target = choose_target(options.out, (".png", ".npz"), options.overwrite)
     loaded = load(options.ckpt, options.device, options.weights)
     chosen = class_indices(options.label, loaded.model, loaded.name)
-    if chosen is None and loaded.model.needs_labels:
+    if chosen is None and loaded.model.needs.labels:
         chosen = list(range(len(loaded.spec.classes)))
     labels = None if chosen is None else spread(options.n, chosen)
     path, kind = target or (_default(loaded, "sample", options.seed), ".png")
@@ -109,7 +109,7 @@ def _paths(loaded: Loaded, options: InterpolateOptions) -> list[tuple[Tensor, Te
         points = list(loaded.latents(2 * options.n, options.seed).split(2))
     else:
         points = [torch.cat([loaded.latents(1, seed) for seed in options.seeds])]
-    if not loaded.model.needs_labels:
+    if not loaded.model.needs.labels:
         return [(each, None) for each in points]
     paths = []
     for row, each in enumerate(points):

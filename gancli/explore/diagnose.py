@@ -10,12 +10,12 @@ from yaml import YAMLError
 
 from gancli.data.dataset import data_folder, load_data
 from gancli.diagnosis.detectors import LATE_LOOKS, SIGNAL, diagnose, not_finite
-from gancli.diagnosis.examination import Examination
 from gancli.diagnosis.finding import Finding
 from gancli.diagnosis.history import Figures, History, read_history
 from gancli.diagnosis.setting import Setting
 from gancli.errors import UserError
 from gancli.explore.loaded import load
+from gancli.game.examination import Examination
 from gancli.game.model import Progress
 from gancli.registry import load_plugins
 from gancli.runs.checkpoint import CheckpointFolder

@@ -157,7 +157,7 @@ def _dataset(loaded: Loaded, options: EvaluateOptions) -> dict[str, Any]:
 
 
 def _wants_held_out(metrics: Sequence[str]) -> bool:
-    return any(METRICS[name].needs_holdout for name in metrics) or "nearest" in metrics
+    return any(METRICS[name].needs_holdout or METRICS[name].likes_holdout for name in metrics)
 
 
 def _held_out(dataset: Mapping[str, Any], source: Any, data_dir: Path) -> dict[str, Any] | None:

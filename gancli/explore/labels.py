@@ -31,8 +31,8 @@ def class_indices(label: Any, model: Model, name: str) -> list[int] | None:
     """Return the classes that `label=` names, None for none; a UserError if the model takes no labels."""
     if label is None:
         return None
-    if not model.needs_labels:
-        able = [other for other in models.names() if getattr(models.get(other).build, "needs_labels", False)]
+    if not model.needs.labels:
+        able = [other for other in models.names() if models.get(other).build.needs.labels]
         raise UserError(f"label={label} needs a model that takes labels and this one is {name}; "
                         f"there is {', '.join(able)}." if able else f"model={name} takes no labels.")
     labels = label if isinstance(label, (list, tuple)) else [label]

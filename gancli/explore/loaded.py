@@ -15,13 +15,13 @@ from gancli.errors import UserError, check_choice, near
 from gancli.explore.labels import blend, class_indices, spread
 from gancli.explore.options import WEIGHTS
 from gancli.explore.walks import walk
+from gancli.game.abilities import able, refusal
 from gancli.game.build import adapt, build_model, model_options
 from gancli.game.model import Model
 from gancli.game.sampler import Latents
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
 from gancli.options import typed
-from gancli.registry import models
 from gancli.runs.checkpoint import Checkpoint, read
 from gancli.runs.find import OUTPUTS, find_checkpoint
 
@@ -83,7 +83,7 @@ class Loaded:
         """Yield (latents, labels, images) of `sample` in batches, so that any n fits in memory."""
         if n < 1 or batch_size < 1:
             raise UserError(f"n and batch_size must be at least 1, not {n} and {batch_size}.")
-        self._require("draw_latents", "generate")
+        self._require("sample")
         given = self.labels_for(n, labels)
         for start in range(0, n, batch_size):
             stop = min(start + batch_size, n)
@@ -99,7 +99,7 @@ class Loaded:
             named = labels.tolist() if isinstance(labels, Tensor) else labels
             listed = class_indices(named, self.model, self.name)
             if listed is None:
-                return spread(n, range(len(self.spec.classes))) if self.model.needs_labels else None
+                return spread(n, range(len(self.spec.classes))) if self.model.needs.labels else None
             one = not isinstance(named, (list, tuple))
             indices = torch.tensor(listed * n if one else listed)
         if len(indices) != n:
@@ -108,12 +108,12 @@ class Loaded:
 
     def latents(self, n: int, seed: int = 0, start: int = 0) -> Tensor:
         """Return the latents [N, Z] of n images of `seed` from number `start` on, on the CPU."""
-        self._require("draw_latents")
+        self._require("sample")
         return self._latents.take(start, start + n, seed)
 
     def generate(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Tensor:
         """Return the images [N, C, H, W] of latents [N, Z]; labels may be weights [N, classes]."""
-        self._require("generate")
+        self._require("sample")
         return self._batched(self.model.generate, batch_size, z, self.labels_for(len(z), labels))
 
     def interpolate(self, seeds: Sequence[int], steps: int = 10, path: str = "spherical", loop: bool = False,
@@ -126,7 +126,7 @@ class Loaded:
         """
         points = torch.cat([self.latents(1, seed) for seed in seeds])
         weights = None
-        if self.model.needs_labels:
+        if self.model.needs.labels:
             weights = self.labels_for(len(points), 0 if labels is None else labels)
             weights = weights if weights.is_floating_point() else blend(weights, len(self.spec.classes))
         elif labels is not None:
@@ -136,7 +136,7 @@ class Loaded:
     def walk(self, points: Tensor, weights: Tensor | None, steps: int, path: str,
              loop: bool) -> tuple[Tensor, Tensor | None]:
         """Return latents [M, Z] and label weights [M, classes] on the path through points and weights of K points."""
-        z = walk(points, steps, path, loop, uniform=getattr(self.model, "latent_range", None))
+        z = walk(points, steps, path, loop, prior=getattr(self.model, "prior", None))
         return z, None if weights is None else walk(weights, steps, "linear", loop)
 
     def encode(self, x: Tensor, batch_size: int = 64) -> Tensor:
@@ -162,13 +162,9 @@ class Loaded:
         self._require(name)
         return self._batched(getattr(self.model, name), batch_size, x)
 
-    def _require(self, *abilities: str) -> None:
-        for ability in abilities:
-            if not hasattr(self.model, ability):
-                able = [name for name in models.names() if hasattr(models.get(name).build, ability)]
-                verb = "sample" if ability in ("draw_latents", "generate") else ability
-                raise UserError(f"model={self.name} cannot {verb}; "
-                                + (f"{', '.join(able)} can." if able else "no model here can."))
+    def _require(self, ability: str) -> None:
+        if not able(self.model, ability):
+            raise UserError(refusal(self.name, ability))
 
     def _batched(self, function: Callable[..., Tensor], batch_size: int, x: Tensor, *more: Tensor | None) -> Tensor:
         if not len(x):

@@ -19,7 +19,6 @@ from gancli.seeds import mix
 
 SIDE = 32  # larger images are shrunk, so that the cost is bounded
 WIDTHS = (32, 64, 128)  # channels at a half, a quarter and an eighth of the side
-FEATURES = WIDTHS[-1]
 HELD_OUT, MOST_HELD_OUT = 0.1, 5000  # share and number of examples that only the accuracy is measured on
 EPOCHS, MOST_IMAGES = 40, 100_000  # whichever ends first
 BATCH, SMALL_BATCH, FEW = 128, 32, 10_000  # fewer examples than FEW are seen in small batches, for more steps

@@ -41,8 +41,6 @@ class Features:
 class Extractor(ABC):
     """A network that turns images into features; `facts` describe it in protocols."""
 
-    takes_steps = True  # whether it sees differences below one step of 8 bits
-
     def __init__(self, name: str, network: nn.Module, sha256: str, resize: str, normalization: str,
                  facts: dict[str, Any] | None = None) -> None:
         self.name, self.network, self.sha256 = name, network, sha256
@@ -70,8 +68,6 @@ class ClassifierExtractor(Extractor):
 
 class Inception(Extractor):
     """TensorFlow's Inception v3 through torch-fidelity, which resizes and normalises as the original FID did."""
-
-    takes_steps = False
 
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         vectors, logits = self.network(rgb(pixels).to(torch.uint8))

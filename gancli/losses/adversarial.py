@@ -28,7 +28,6 @@ class Rule(ABC):
     """One adversarial rule; all methods return scalars to be minimised."""
 
     relativistic = False  # the generator's loss needs the real outputs too
-    critic = False  # outputs are unbounded scores, not estimates of a probability
 
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -99,8 +98,6 @@ class LeastSquares(Rule):
 class Wasserstein(Rule):
     """The critic's estimate of the Wasserstein-1 distance (Arjovsky 2017, algorithm 1; Gulrajani 2017)."""
 
-    critic = True
-
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return fake.mean() - real.mean()
 
@@ -122,7 +119,6 @@ class RelativisticPairing(Rule):
     """RpGAN with softplus: each real is judged against a fake (Jolicoeur-Martineau 2019; Huang 2024, eq. 2)."""
 
     relativistic = True
-    critic = True
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return softplus(fake - real).mean()

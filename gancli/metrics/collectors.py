@@ -13,6 +13,16 @@ import torch
 from torch import Tensor
 
 from gancli.features.extractors import Features
+from gancli.metrics.limits import (
+    FEWEST_IMAGES,
+    MOST_IMAGE_BYTES,
+    MOST_IMAGES,
+    MOST_POINTS,
+    MOST_VECTORS,
+    PATCH_BUDGET,
+    PATCH_IMAGES,
+    SPLITS,
+)
 from gancli.metrics.measures.frechet import Moments
 from gancli.metrics.measures.sliced import draw_patches, patches_per_image
 from gancli.seeds import mix
@@ -46,6 +56,7 @@ class Collector(ABC):
 
     kind: str
     needs_features = False
+    on_device = False  # where what comes from a cache belongs: where the data are, or the CPU
     limit: int | None = None  # positions from here on are passed over; None: all are taken
 
     def __init__(self, settings: dict[str, int]) -> None:
@@ -98,6 +109,8 @@ class MomentsOf(Collector):
 
 class Rows(Collector):
     """The first `limit` of something that each example has, with their positions."""
+
+    on_device = True
 
     def __init__(self, kind: str, limit: int) -> None:
         super().__init__({"limit": limit})
@@ -168,13 +181,6 @@ class ScoreSums(Collector):
         self.counts, self.entropies, self.marginals = (
             sum(state[key] for state in states) for key in ("counts", "entropies", "marginals"))
 
-    def score(self) -> tuple[float, float]:
-        """Return mean and standard deviation over the parts of exp(E KL(p(y|x) || p(y))) (Salimans 2016, section 4)."""
-        mean = self.marginals / self.counts[:, None]
-        entropy = torch.where(mean > 0, mean * mean.log(), 0).sum(1)
-        scores = (self.entropies / self.counts - entropy).exp()
-        return scores.mean().item(), scores.std(correction=0).item()
-
 
 class ClassCounts(Collector):
     """How many examples the extractor's classifier puts into each class."""
@@ -228,3 +234,14 @@ class Patches(Collector):
         """Return the patches of each level."""
         blocks = [self.blocks[position] for position in sorted(self.blocks)]
         return [torch.cat(parts) for parts in zip(*blocks, strict=True)]
+
+
+def make_collector(kind: str, total: int, shape: tuple[int, ...], seed: int) -> Collector:
+    """Return an empty collector of a kind for a side of `total` examples of that shape."""
+    if kind == "images":
+        most = max(MOST_IMAGE_BYTES // torch.Size(shape).numel(), FEWEST_IMAGES)
+        return Rows(kind, min(MOST_IMAGES, most) if len(shape) == 3 else MOST_POINTS)
+    return {"moments": MomentsOf, "classes": ClassCounts,
+            "vectors": lambda: Rows("vectors", MOST_VECTORS),
+            "scores": lambda: ScoreSums(total, SPLITS),
+            "patches": lambda: Patches(min(total, PATCH_IMAGES), PATCH_BUDGET, seed)}[kind]()

@@ -5,18 +5,19 @@
     for measured in evaluator(sampler):      # as often as wanted; the model must be in evaluation mode
         print(measured.name, measured.value)
 
-Where torch.distributed is initialised every rank must take part: they share the generation, rank 0 computes the figures,
-and all return them.
+Where several ranks have joined, every one must take part: they share the generation, rank 0 computes the figures, and all
+return them.  Inside of `shards.alone()` one rank does all of it, and nothing is exchanged.
 
 Legend: N batch, C channels, H height, W width, P coordinates of a point.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from typing import Protocol as Shape
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from gancli.data.dataset import Data
 from gancli.data.spec import DataSpec
@@ -26,16 +27,17 @@ from gancli.features.cache import Cache
 from gancli.features.extractors import Extractor, open_extractor
 from gancli.features.weights import EXTRACTORS, find_weights, is_script
 from gancli.metrics.catalog import METRICS
-from gancli.metrics.collectors import BLOCK, Collector, Patches, Seen
+from gancli.metrics.collectors import BLOCK, Collector, Seen, make_collector
+from gancli.metrics.context import Context, Examples, Pool
 from gancli.metrics.protocol import Measured, Protocol
-from gancli.metrics.scoring import SCORERS, Context, Examples, kinds_for, make_collector, refuse_few, swd_reference
 from gancli.monitor.grids import Picture, to_uint8
+from gancli.ranks import shards
+from gancli.ranks.agreeing import first_goes_first, from_first, to_first
 from gancli.seeds import mix
 
 REAL_STREAM = 1 << 37  # of the real examples' order, kept apart from the engine's
 REAL_SEED = 0  # fixed: runs with other seeds are compared with the same real examples, from one cache
 REAL_BATCH = BLOCK
-KEPT_ON_DISK = ("moments", "vectors")  # what an extractor was needed for; the rest is quick to make again
 Told = Callable[[str, int, int], None]  # what is done, examples done, examples in all
 
 
@@ -62,7 +64,7 @@ def check(options: Options, spec: DataSpec, data_dir: Path, *, latents: bool, mi
         reason = _lacking(name, options.features, spec, latents, mixture, holdout)
         if reason:
             raise UserError(f"metrics={name} {reason}")
-        refuse_few(name, options.n, spec.count if options.real is None else min(options.real, spec.count))
+        _refuse_few(name, options.n, spec.count if options.real is None else min(options.real, spec.count))
     features = options.features
     if any(METRICS[name].needs_features for name in options.metrics):
         if features == "classifier" and not spec.classes:
@@ -85,15 +87,19 @@ def _lacking(name: str, features: str, spec: DataSpec, latents: bool, mixture: b
         return "needs images and this data set holds points: use metrics=[swd] or, for mixtures, [swd,modes]."
     if measure.needs_labels and not spec.classes:
         return "needs labels and this data set has none: leave it out."
-    if name == "classes" and features in EXTRACTORS and features != "classifier":
-        return f"counts the data's own classes, which features={features} does not know: give features=classifier."
     if measure.needs_latents and not latents:
         return "moves latents and this model has none to move: leave it out."
-    if name == "ppl" and features == "inception":
-        return "compares steps below one of 8 bits, which features=inception does not see: give another features=."
     if measure.needs_holdout and not holdout:
         return "needs real examples that the model was not trained on, and here are none: leave it out."
-    return ""
+    return measure.refuses(features)
+
+
+def _refuse_few(name: str, generated: int, real: int) -> None:
+    """Raise a UserError for fewer examples than a measure can work with."""
+    least = METRICS[name].least
+    for key, count in (("n", generated), *([("real", real)] if METRICS[name].real else [])):
+        if count < least:
+            raise UserError(f"metrics={name} needs at least {least} examples of each side, and {key} is {count}.")
 
 
 class Evaluator:
@@ -118,9 +124,7 @@ class Evaluator:
         count = data.counts[domain]
         random = torch.Generator().manual_seed(mix(REAL_STREAM, REAL_SEED))
         self.order = torch.randperm(count, generator=random)[:options.real or count]
-        self._real: dict[str, Collector] = {}
-        self._reference = None
-        self._prepared = False
+        self._real: dict[str, Any] | None = None  # what each measure keeps of the real examples
 
     @property
     def notes(self) -> list[str]:
@@ -129,53 +133,50 @@ class Evaluator:
 
     def prepare(self) -> None:
         """Load or train the extractor and compute what is needed of the real examples, or take it from the cache."""
-        if self._prepared:
-            return
         if any(METRICS[name].needs_features for name in self.options.metrics):
-            self._in_turn(self._open_extractor)
-        if _rank() == 0:  # the others only generate
-            self._collect_real()
-        self._prepared = True
+            with first_goes_first():
+                self._open_extractor()
+        if shards.leads() and self._real is None:  # the others only generate
+            self._real = self._digest(self._collect_real())
 
     def __call__(self, sampler: Examples) -> list[Measured]:
         """Return the figures of the sampler's first n examples (or of all, if there are fewer)."""
         self.prepare()
         n = self.options.n if sampler.limit is None else min(self.options.n, sampler.limit)
         context = self._context(n, sampler)
-        kinds = self._kinds(real=False)
-        pool = {kind: make_collector(kind, n, context, mix(self.seed, 3)) for kind in kinds}
+        pool = self._pool(n, mix(self.seed, 3), real=False)
         finite = self._stream(sampler, n, pool) if pool else True
-        pool, finite = _gathered(pool, finite)
-        measured = self._scores(pool, context, finite) if _rank() == 0 else []
-        return _from_first(measured)
+        finite = _merge_ranks(pool, finite)
+        return from_first(self._scores(pool, context, finite) if shards.leads() else [])
 
     # The real side
 
     def _open_extractor(self) -> None:
-        self.extractor = open_extractor(self.options.features, self.options.weights, self.data, self.data_dir, self.cache,
-                                        lambda done, total: self.told("training the classifier", done, total))
+        if self.extractor is None:
+            self.extractor = open_extractor(self.options.features, self.options.weights, self.data, self.data_dir, self.cache,
+                                            lambda done, total: self.told("training the classifier", done, total))
 
-    def _collect_real(self) -> None:
-        context = self._context(self.options.n, None)
-        total = len(self.order)
-        pool = {kind: make_collector(kind, total, context, mix(self.seed, 4)) for kind in self._kinds(real=True)}
-        missing = []
+    def _collect_real(self) -> Pool:
+        """Return what was collected of the real examples; what an extractor was needed for is kept on disk."""
+        pool, missing = self._pool(len(self.order), mix(self.seed, 4), real=True), []
         for kind, collector in pool.items():
-            kept = self.cache.get(kind, self._description(collector)) if kind in KEPT_ON_DISK else None
+            kept = self.cache.get(kind, self._description(collector)) if collector.needs_features else None
             if kept is None:
                 missing.append(collector)
             else:
-                device = self.data.device if kind == "vectors" else "cpu"
+                device = self.data.device if collector.on_device else "cpu"
                 collector.merge([{name: tensor.to(device) for name, tensor in kept[0].items()}])
         if missing:
             self._see_real(missing)
         for collector in missing:
-            if collector.kind in KEPT_ON_DISK:
+            if collector.needs_features:
                 self.cache.put(collector.kind, self._description(collector), collector.state(), {})
-        patches = pool.pop("patches", None)
-        if isinstance(patches, Patches):
-            self._reference = swd_reference(patches, self.seed)
-        self._real = pool
+        return pool
+
+    def _digest(self, pool: Pool) -> dict[str, Any]:
+        """Return what each measure keeps of its collectors."""
+        context = self._context(self.options.n, None)
+        return {name: METRICS[name].digest(self._part(pool, name, real=True), context) for name in self.options.metrics}
 
     def _see_real(self, collectors: Sequence[Collector]) -> None:
         """Show the real examples to collectors, no more of them than those want."""
@@ -194,12 +195,12 @@ class Evaluator:
 
     # The generated side
 
-    def _stream(self, sampler: Examples, n: int, pool: dict[str, Collector]) -> bool:
+    def _stream(self, sampler: Examples, n: int, pool: Pool) -> bool:
         """Show this rank's share of the generated examples to the collectors; returns whether all were finite."""
         size = max(BLOCK, sampler.batch_size // BLOCK * BLOCK)
         collectors, finite = list(pool.values()), True
         looks = any(collector.needs_features for collector in collectors)
-        for start, stop in _shares(n, size):
+        for start, stop in shards.shares(n, size):
             x = sampler(start, stop)
             finite = finite and bool(x.isfinite().all())
             self._show(x, start, collectors, looks)
@@ -217,12 +218,12 @@ class Evaluator:
         for collector in collectors:
             collector.add(Seen(start, x, features))
 
-    def _scores(self, pool: dict[str, Collector], context: Context, finite: bool) -> list[Measured]:
+    def _scores(self, pool: Pool, context: Context, finite: bool) -> list[Measured]:
         measured = []
         for name in self.options.metrics:
             self.told(f"computing {name}", context.n, context.n)
             with torch.no_grad():
-                score = SCORERS[name].score(self._real, pool, context)
+                score = METRICS[name].score(self._real[name], self._part(pool, name, real=False), context)
             protocol = Protocol(name, score.generated, score.real, self._seed_of(context), self._facts_of_data(),
                                 self.extractor.facts if METRICS[name].needs_features else None, score.details)
             measured += [Measured(figure, float(value) if finite else float("nan"), protocol)
@@ -240,62 +241,26 @@ class Evaluator:
 
     # Both
 
-    def _kinds(self, real: bool) -> list[str]:
-        """Return the kinds of collectors that the metrics need on one side, each once."""
-        is_image = self.data.spec.is_image
-        return list(dict.fromkeys(kind for name in self.options.metrics for kind in kinds_for(name, real, is_image)))
+    def _pool(self, total: int, seed: int, *, real: bool) -> Pool:
+        """Return empty collectors of all kinds that the metrics need on one side, each once."""
+        spec = self.data.spec
+        kinds = dict.fromkeys(kind for name in self.options.metrics for kind in METRICS[name].kinds(real, spec.is_image))
+        return {kind: make_collector(kind, total, spec.shape, seed) for kind in kinds}
+
+    def _part(self, pool: Pool, name: str, *, real: bool) -> Pool:
+        """Return the collectors that a measure has asked for."""
+        return {kind: pool[kind] for kind in METRICS[name].kinds(real, self.data.spec.is_image)}
 
     def _context(self, n: int, sampler: Examples | None) -> Context:
-        return Context(n, self.seed, self.data, self.domain, self.order, self.extractor, self.holdout, sampler,
-                       self._reference)
-
-    def _in_turn(self, function: Callable[[], None]) -> None:
-        """Call on rank 0, whose downloads and caches the other ranks then find, and after that on those."""
-        if _rank() == 0:
-            function()
-        _wait()
-        if _rank() != 0:
-            function()
+        return Context(n, self.seed, self.data, self.domain, self.order, self.extractor, self.holdout, sampler)
 
 
-def _distributed() -> bool:
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
-
-
-def _rank() -> int:
-    return distributed.get_rank() if _distributed() else 0
-
-
-def _wait() -> None:
-    if _distributed():
-        distributed.barrier()
-
-
-def _shares(n: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, stop) of this rank's batches: every so many-th one."""
-    world = distributed.get_world_size() if _distributed() else 1
-    for start in range(_rank() * size, n, world * size):
-        yield start, min(start + size, n)
-
-
-def _gathered(pool: dict[str, Collector], finite: bool) -> tuple[dict[str, Collector], bool]:
-    """Return the collectors with what all ranks have taken, on rank 0."""
-    if not _distributed():
-        return pool, finite
+def _merge_ranks(pool: Pool, finite: bool) -> bool:
+    """Give rank 0's collectors what all ranks have taken; returns whether all of it was finite."""
+    if shards.world() == 1:
+        return finite
     mine = {kind: {name: tensor.cpu() for name, tensor in collector.state().items()} for kind, collector in pool.items()}
-    gathered = [None] * distributed.get_world_size() if _rank() == 0 else None
-    distributed.gather_object((mine, finite), gathered)
-    if _rank() == 0:
-        for kind, collector in pool.items():
-            collector.merge([states[kind] for states, _ in gathered])
-        finite = all(part for _, part in gathered)
-    return pool, finite
-
-
-def _from_first(measured: list[Measured]) -> list[Measured]:
-    """Return rank 0's figures on every rank."""
-    if not _distributed():
-        return measured
-    box = [measured]
-    distributed.broadcast_object_list(box, src=0)
-    return box[0]
+    gathered = to_first((mine, finite))
+    for kind, collector in pool.items() if gathered else ():
+        collector.merge([states[kind] for states, _ in gathered])
+    return all(part for _, part in gathered)

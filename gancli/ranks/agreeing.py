@@ -36,6 +36,16 @@ def from_first(value: T) -> T:
     return box[0]
 
 
+def to_first(value: T) -> list[T]:
+    """Return every rank's value (any object that can be pickled) on rank 0, in their order; elsewhere nothing."""
+    if shards.world() == 1:
+        return [value]
+    values: list[Any] | None = [None] * shards.world() if shards.leads() else None
+    with shards.answered():
+        distributed.gather_object(value, values, dst=0)
+    return values or []
+
+
 def made_by_first(make: Callable[[], T]) -> T:
     """Return what rank 0 makes (a plan); the others look at nothing, and say nothing if rank 0 finds a mistake."""
     if shards.world() == 1:

@@ -52,6 +52,11 @@ def local_rank() -> int:
     return _place.local_rank
 
 
+def leads() -> bool:
+    """Whether this process does what one does for all: rank 0, and every rank that is alone."""
+    return _place.rank == 0 or _place.world == 1
+
+
 @contextmanager
 def taking(place: Place) -> Iterator[None]:
     """Be that rank, with torch.distributed initialised by the caller."""
@@ -87,6 +92,12 @@ def mine(whole: Tensor, parts: int = 1) -> Tensor:
     return whole.unflatten(0, (parts, _place.world, -1))[:, _place.rank].flatten(0, 1)
 
 
+def shares(n: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of this rank's batches, every W-th one, of n examples in batches of `size`."""
+    for start in range(_place.rank % _place.world * size, n, _place.world * size):  # a rank that is alone has all
+        yield start, min(start + size, n)
+
+
 # Random numbers for this rank's examples: slices of the draw for the whole batch
 
 
@@ -98,6 +109,21 @@ def rand(n: int, *shape: int, device: torch.device) -> Tensor:
 def rand_like(x: Tensor) -> Tensor:
     """Return uniform numbers for the examples x [n, ...]."""
     return torch.rand_like(x) if _place.world == 1 else mine(torch.rand_like(_whole_like(x)), _halves())
+
+
+def randn(n: int, *shape: int, device: torch.device) -> Tensor:
+    """Return standard normal numbers for n examples, [n, *shape]."""
+    return mine(torch.randn(n * _place.world, *shape, device=device), _halves())
+
+
+def randn_like(x: Tensor) -> Tensor:
+    """Return standard normal numbers for the examples x [n, ...]."""
+    return torch.randn_like(x) if _place.world == 1 else mine(torch.randn_like(_whole_like(x)), _halves())
+
+
+def randint(high: int, n: int, *shape: int, device: torch.device) -> Tensor:
+    """Return integers from 0 to high - 1 for n examples, [n, *shape] int64."""
+    return mine(torch.randint(high, (n * _place.world, *shape), device=device), _halves())
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from gancli import __version__
-from gancli.errors import UserError
 from gancli.runs.files import CHECKPOINTS, CONFIG, STATUS
 
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "safetensors")
@@ -25,33 +24,6 @@ def run_name(model: str, dataset: str) -> str:
     """Return `<UTC yyyymmddThhmmssZ>-<6 hex>-<model>-<dataset>`, free of characters that Hydra's grammar reads."""
     time = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return f"{time}-{secrets.token_hex(3)}-{_word(model)}-{_word(dataset)}"
-
-
-def create_run(root: Path | str, model: str, dataset: str) -> Path:
-    """Create a run directory of a new name under `root` and return its absolute path; a UserError if that fails."""
-    root = Path(root).absolute()
-    while True:
-        path = root / run_name(model, dataset)
-        try:
-            path.mkdir(parents=True)
-            return path
-        except FileExistsError:
-            if not root.is_dir():
-                raise UserError(f"{root} is a file: give another folder for the runs.") from None
-        except OSError as error:
-            raise UserError(f"The run directory {path} cannot be created: {error.strerror}.") from None
-
-
-def claim_run(path: Path | str) -> Path:
-    """Create the run directory `path`, or take it if it holds no run yet; a UserError if it does."""
-    path = Path(path).absolute()
-    if is_run(path):
-        raise UserError(f"{path} holds another run: continue it with resume={path.name}, or give another directory.")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"The run directory {path} cannot be created: {error.strerror}.") from None
-    return path
 
 
 def is_run(path: Path) -> bool:

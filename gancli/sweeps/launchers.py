@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from omegaconf import OmegaConf
 
+from gancli.capacity import cores, free_bytes
 from gancli.config.compose import Swept
 from gancli.sweeps import machine
 
@@ -31,7 +32,7 @@ def at_once(swept: Swept, given: set[str]) -> int:
     if launcher not in LOCAL:  # a cluster queues them; a study asks for as many as its plugin says, to learn from the others
         return hydra.sweeper.n_jobs if swept.choice("hydra/sweeper") == "optuna" else swept.count
     gpus = len(machine.gpus()) if machine.takes_one_gpu(swept.cfg) else 0
-    return machine.jobs_at_once(gpus, machine.cores(), machine.free_bytes())
+    return machine.jobs_at_once(gpus, cores(), free_bytes())
 
 
 def launcher_overrides(swept: Swept, jobs: int, given: set[str]) -> list[str]:
@@ -51,7 +52,7 @@ def shared_machine(swept: Swept, jobs: int) -> Iterator[None]:
     if launcher in PARALLEL:
         more[machine.GPUS] = ",".join(machine.gpus())
         if "OMP_NUM_THREADS" not in os.environ:
-            more["OMP_NUM_THREADS"] = str(max(1, machine.cores() // jobs))
+            more["OMP_NUM_THREADS"] = str(max(1, cores() // jobs))
     before = {key: os.environ.get(key) for key in more}
     os.environ.update(more)
     try:
@@ -89,4 +90,4 @@ def _kimg(swept: Swept) -> float | None:
 
 def _processes(n_jobs: int) -> int:
     """Return how many processes joblib starts for n_jobs: -1 is one a core, -2 one less."""
-    return n_jobs if n_jobs > 0 else max(1, machine.cores() + 1 + n_jobs)
+    return n_jobs if n_jobs > 0 else max(1, cores() + 1 + n_jobs)

@@ -1,4 +1,4 @@
-"""What this machine offers to the jobs of a sweep, found without torch: cores, memory, GPUs and who has which."""
+"""What this machine offers to the jobs of a sweep, found without torch: how many at once, its GPUs and who has which."""
 
 import getpass
 import os
@@ -14,33 +14,6 @@ from gancli.runs.locks import try_lock
 JOB_BYTES = 2 << 30  # memory that a training process may need beside the GPU's: torch alone takes half a GiB
 GPUS = "GANCLI_GPUS"  # what the launching process found, for jobs whose launcher hides it (submitit does)
 SHARES = 64  # jobs on one GPU that are still told apart
-
-
-def cores() -> int:
-    """Return how many cores this process may use: its affinity mask, and a container's quota (cgroup v2)."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(count, int(quota) // int(period)))
-    except (OSError, ValueError):  # no cgroup v2, or "max"
-        return count
-
-
-def free_bytes() -> int | None:
-    """Return how much memory programs can still take, of the machine and of a container's limit (cgroup v2).
-
-    None where the system does not say (not Linux).
-    """
-    try:
-        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        free = int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
-    try:
-        limit, taken = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
-        return max(0, min(free, limit - taken))
-    except (OSError, ValueError):  # no cgroup v2, or "max"
-        return free
 
 
 def gpus() -> list[str]:

@@ -10,7 +10,6 @@ from torch import nn
 from torch.nn.functional import leaky_relu, relu
 
 from gancli.data.spec import Batch, DataSpec
-from gancli.diagnosis.examination import Examination
 from gancli.diagnosis.signals import (
     ReluWatch,
     effective_classes,
@@ -20,6 +19,7 @@ from gancli.diagnosis.signals import (
     nearest,
     two_sample_accuracy,
 )
+from gancli.game.examination import Examination
 from gancli.game.model import Progress
 
 

@@ -9,21 +9,21 @@ import torch
 from composing import compose_model
 from data_composing import load
 from omegaconf import OmegaConf
+from torch_fidelity.metric_isc import isc_features_to_metric
 
 from gancli.data.spec import DataSpec
 from gancli.errors import UsageError, UserError
 from gancli.features import classifier
 from gancli.features.extractors import Features
 from gancli.game.sampler import Sampler
-from gancli.metrics import evaluator
+from gancli.metrics import catalog, evaluator
 from gancli.metrics.catalog import METRICS
 from gancli.metrics.collectors import ClassCounts, MomentsOf, Patches, Rows, ScoreSums, Seen
 from gancli.metrics.evaluator import Evaluator, check
 from gancli.metrics.follow import BestFollower
-from gancli.metrics.inception_score import split_score
+from gancli.metrics.measures.inception import inception_score
 from gancli.metrics.options import EvaluationOptions
 from gancli.metrics.protocol import Measured, Protocol
-from gancli.metrics.scoring import SCORERS
 from gancli.options import typed
 
 N = 130  # two blocks and a bit
@@ -70,8 +70,8 @@ def measured(digits, home):
     return evaluator, {each.figure: each for each in evaluator(sampler())}
 
 
-def test_every_metric_of_the_catalog_has_a_scorer_and_yields_its_figures(measured, home):
-    assert SCORERS.keys() == METRICS.keys() and len(METRICS) == 11
+def test_every_metric_of_the_catalog_yields_its_figures(measured, home):
+    assert len(METRICS) == 11
     assert {*IMAGES, "parzen", "modes"} == set(METRICS)
     evaluator, found = measured
     assert set(found) == {figure.name for name in IMAGES for figure in METRICS[name].figures}
@@ -153,6 +153,46 @@ def test_examples_that_are_not_finite_give_no_figure(digits, home):
     assert math.isnan(figure.value) and figure.as_dict()["value"] is None
 
 
+NEW = '''
+from gancli.metrics.measure import Figure, Measure, Score
+
+
+def score(real, fake, context):
+    made = fake["images"].images()
+    return Score({"reach": made.norm(dim=1).max().item() / real}, len(made), context.holdout and 1, {"unit": real})
+
+
+MEASURE = Measure(name="reach", figures=(Figure("reach", True, "farthest sample over farthest point"),), decides="reach",
+                  text="How far samples go.", paper="none", score=score, real=("images",), fake=("images",), least=7,
+                  digest=lambda real, context: real["images"].images().norm(dim=1).max().item(),
+                  refuses=lambda features: "wants no inception." if features == "inception" else "", likes_holdout=True)
+'''
+
+
+def test_a_new_measure_costs_one_file(home, tmp_path, monkeypatch):
+    """It is listed, refused, collected for and computed, and decides, by what its file says."""
+    (tmp_path / "reach.py").write_text(NEW)
+    monkeypatch.setattr(catalog, "__path__", [*catalog.__path__, str(tmp_path)])
+    found = {measure.name: measure for measure in catalog.find_measures()}
+    assert list(found) == sorted([*METRICS, "reach"])
+    monkeypatch.setitem(METRICS, "reach", found["reach"])
+    assert evaluation(metrics=["reach"]).on
+    spec = DataSpec((2,), 400)
+    for changes, message in (({"n": 6}, "reach needs at least 7 examples of each side, and n is 6"),
+                             ({"real": 6}, "of each side, and real is 6"),
+                             ({"features": "inception"}, "reach wants no inception")):
+        with pytest.raises(UserError, match=message):
+            check(options("reach", **changes), spec, tmp_path, latents=False)
+    check(options("reach"), spec, tmp_path, latents=False)
+    ring = load("ring", home, count=400)
+    evaluator = Evaluator(options("swd", "reach", n=400), ring, home)
+    draw = real_again(ring)
+    draw.order = evaluator.order
+    (_, reach) = evaluator(draw)
+    assert (reach.name, reach.value, reach.decides) == ("reach(400)", 1, True)
+    assert reach.protocol.details["unit"] == pytest.approx(ring.examples(torch.arange(400), 0).norm(dim=1).max().item())
+
+
 PLAIN = DataSpec((3, 16, 16), 50)
 
 
@@ -220,10 +260,11 @@ def test_streamed_inception_score_is_that_of_the_parts():
     sums = ScoreSums(150, 4)
     for part in parts:
         sums.add(part)
-    logs = whole.features.logits.double().log_softmax(1)
     bounds = [-(-150 * split // 4) for split in range(5)]
-    scores = torch.stack([split_score(logs[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)])
-    assert sums.score() == pytest.approx((scores.mean().item(), scores.std(correction=0).item()))
+    scores = torch.tensor([isc_features_to_metric(whole.features.logits[a:b], splits=1)["inception_score_mean"]
+                           for a, b in zip(bounds, bounds[1:], strict=False)])
+    found = inception_score(sums.counts, sums.entropies, sums.marginals)
+    assert found == pytest.approx((scores.mean().item(), scores.std(correction=0).item()), rel=1e-5)
 
 
 # Options and the best figure
@@ -238,7 +279,7 @@ def evaluation(**changes) -> EvaluationOptions:
 def test_options():
     assert evaluation().on and not evaluation(kimg=None).on
     for changes, message in (({"metrics": ["fdi"]}, "did you mean fid"), ({"metrics": ["swd", "swd"]}, "twice"),
-                             ({"metrics": ["ms_ssim"]}, "begin with one of swd, fid"), ({"n": 1}, "at least 2"),
+                             ({"metrics": ["ms_ssim"]}, "begin with one of classes, fid, is"), ({"n": 1}, "at least 2"),
                              ({"kimg": None, "patience": 3}, "there are none"), ({"patience": 0}, "at least 1")):
         with pytest.raises(UsageError, match=message):
             evaluation(**changes)

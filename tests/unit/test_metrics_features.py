@@ -8,9 +8,11 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from gancli.metrics.inception_score import inception_score, inception_score_of_probabilities
+from gancli.features.extractors import Features
+from gancli.metrics.collectors import ScoreSums, Seen
 from gancli.metrics.measures.distances import centered, row_pieces
-from gancli.metrics.measures.frechet import Moments, frechet_distance, moments_of
+from gancli.metrics.measures.frechet import Moments, frechet_distance
+from gancli.metrics.measures.inception import inception_score
 from gancli.metrics.measures.kernel import cubic_kernel, kernel_distance, squared_discrepancy
 from gancli.metrics.measures.manifold import compare_manifolds
 
@@ -20,6 +22,14 @@ def features(n, size, seed, mean=0.5, spread=1.0):
     random = torch.Generator().manual_seed(seed)
     mixing = torch.randn(size, size, generator=torch.Generator().manual_seed(99)) / size**0.5
     return (spread * torch.randn(n, size, generator=random) @ mixing + mean).relu()
+
+
+def moments_of(features):
+    """Return the moments of features that arrive in batches."""
+    moments = Moments.empty(features.shape[1])
+    for part in features.split(50):
+        moments.update(part)
+    return moments
 
 
 def reference_fid(real, generated):
@@ -90,21 +100,28 @@ def test_kernel_distance_is_unbiased_and_seeded():
     assert kernel_distance(a, b, 5, 50, 3) == kernel_distance(a, b, 5, 50, 3) != kernel_distance(a, b, 5, 50, 4)
 
 
-@pytest.mark.parametrize(("n", "splits"), [(500, 10), (103, 7), (20, 1)])
+def score_of(logits, splits):
+    """Return the inception score of logits [N, K] that arrive in batches, in consecutive splits."""
+    sums = ScoreSums(len(logits), splits)
+    for start in range(0, len(logits), 64):
+        part = logits[start:start + 64]
+        sums.add(Seen(start, part, Features(part, part)))
+    return inception_score(sums.counts, sums.entropies, sums.marginals)
+
+
+@pytest.mark.parametrize(("n", "splits"), [(500, 10), (105, 7), (20, 1)])
 def test_inception_score_equals_torch_fidelity(n, splits):
     logits = 4 * torch.randn(n, 10, generator=torch.Generator().manual_seed(n))
     theirs = isc_features_to_metric(logits, splits=splits, rng_seed=5)
-    for mine in (inception_score(logits, splits, 5), inception_score_of_probabilities(logits.softmax(1), splits, 5)):
-        assert mine.mean == pytest.approx(theirs["inception_score_mean"], rel=1e-5)
-        assert mine.std == pytest.approx(theirs["inception_score_std"], rel=1e-4, abs=1e-9)
+    mine = score_of(logits[torch.from_numpy(np.random.RandomState(5).permutation(n))], splits)  # their order
+    assert mine.mean == pytest.approx(theirs["inception_score_mean"], rel=1e-5)
+    assert mine.std == pytest.approx(theirs["inception_score_std"], rel=1e-4, abs=1e-9)
 
 
 def test_inception_score_between_one_and_the_classes():
-    sure = torch.eye(5).repeat(20, 1)
-    assert inception_score_of_probabilities(sure, 1, 0).mean == pytest.approx(5)
-    assert inception_score_of_probabilities(sure[:1].expand(50, 5), 5, 0) == (1, 0)
-    with pytest.raises(ValueError, match="as many samples"):
-        inception_score(sure[:3], 4, 0)
+    sure = torch.eye(5).log().repeat(20, 1)  # a probability of 1 for one class and 0 for the others
+    assert score_of(sure, 1).mean == pytest.approx(5)
+    assert score_of(sure[:1].expand(50, 5), 5) == (1, 0)
 
 
 @pytest.mark.parametrize(("n", "m", "size", "k"), [(300, 250, 32, 5), (120, 200, 128, 3), (60, 60, 16, 1)])

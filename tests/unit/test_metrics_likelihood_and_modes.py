@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.neighbors import KernelDensity
 
-from gancli.metrics.measures.modes import class_coverage, divergence, stacked_classes, toy_coverage
+from gancli.metrics.measures.modes import class_coverage, divergence, toy_coverage
 from gancli.metrics.measures.nearest import Neighbors, memorization
 from gancli.metrics.measures.parzen import BANDWIDTHS, log_likelihoods, parzen_likelihood, unit_pixels
 
@@ -86,11 +86,6 @@ def test_class_coverage_by_hand():
     assert found.kl == pytest.approx(0.75 * math.log(0.75 / 0.25) + 0.25 * math.log(0.25 / 0.25))
     assert divergence(torch.tensor([1, 1]), torch.tensor([5.0, 5.0])) == pytest.approx(0)
     assert divergence(torch.tensor([1, 1]), torch.tensor([1, 0])) == math.inf
-
-
-def test_stacked_classes_read_the_first_channel_as_hundreds():
-    logits = torch.nn.functional.one_hot(torch.tensor([[3, 0, 7], [0, 0, 4]]), 10).float()
-    assert stacked_classes(logits).tolist() == [307, 4]
 
 
 def test_neighbors_of_a_stream_equal_those_of_the_whole():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ import torch
 from gancli.errors import UserError
 from gancli.runs import directory
 from gancli.runs.checkpoint import CheckpointFolder
-from gancli.runs.directory import claim_run, create_run, provenance
+from gancli.runs.directory import is_run, provenance, run_name
 from gancli.runs.find import find_checkpoint, find_run, list_runs
 from gancli.runs.status import Status, read_status, write_status
 
@@ -154,31 +155,18 @@ def test_status_ends_with_a_reason_and_is_valid_json(tmp_path):
     assert read_status(tmp_path / "nowhere") is None
 
 
-def test_new_runs_never_share_a_directory(tmp_path, monkeypatch):
-    tokens = iter(["aaaaaa", "aaaaaa", "bbbbbb"])
-    monkeypatch.setattr(directory.secrets, "token_hex", lambda size: next(tokens))
-    monkeypatch.setattr(directory, "datetime", type("Clock", (), {"now": staticmethod(lambda zone: FixedTime())}))
-    first, second = create_run(tmp_path, "dcgan", "my (odd)=data/~x"), create_run(tmp_path, "dcgan", "my (odd)=data/~x")
-    assert first.name == "20260101T000000Z-aaaaaa-dcgan-my_odd_data_x"
-    assert second.name == "20260101T000000Z-bbbbbb-dcgan-my_odd_data_x"
+def test_a_new_run_has_a_name_of_its_own_without_signs_that_hydra_reads():
+    names = {run_name("dcgan", "my (odd)=data/~x") for _ in range(20)}
+    assert len(names) == 20 and all(re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}-dcgan-my_odd_data_x", name) for name in names)
+    assert run_name("...", "=").endswith("-unnamed-unnamed")
 
 
-class FixedTime:
-    """A clock that stands still."""
-
-    def strftime(self, pattern: str) -> str:
-        return "20260101T000000Z"
-
-
-def test_a_directory_that_holds_a_run_is_not_taken(outputs, tmp_path):
-    with pytest.raises(UserError, match=f"holds another run: continue it with resume={FIRST}"):
-        claim_run(outputs / "train" / FIRST)
-    assert claim_run(tmp_path / "new" / "run").is_dir()
-    assert claim_run(tmp_path / "new" / "run").is_dir()
-    (tmp_path / "file").write_text("")
-    for make in (lambda: claim_run(tmp_path / "file" / "run"), lambda: create_run(tmp_path / "file", "gan", "digits")):
-        with pytest.raises(UserError, match="file"):
-            make()
+def test_any_part_of_a_record_marks_a_run(tmp_path):
+    assert not is_run(tmp_path) and not is_run(tmp_path / "none")
+    for number, name in enumerate(directory.RECORDS):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / name).touch()
+        assert is_run(tmp_path / str(number))
 
 
 def test_provenance_names_code_versions_and_data():

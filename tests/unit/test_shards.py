@@ -47,6 +47,18 @@ def test_the_ranks_draws_are_the_rows_of_one_draw(ranks):
     assert torch.equal(torch.cat(on_each(ranks, lambda: shards.rand_like(whole[:n]))), whole)
 
 
+def test_batches_of_examples_are_shared_and_a_rank_that_is_alone_has_all():
+    def mine():
+        with shards.alone():
+            whole = list(shards.shares(10, 4)), shards.leads()
+        return list(shards.shares(10, 4)), shards.leads(), whole
+
+    everything = [(0, 4), (4, 8), (8, 10)]
+    assert on_each(1, mine) == [(everything, True, (everything, True))]
+    assert on_each(2, mine) == [([(0, 4), (8, 10)], True, (everything, True)), ([(4, 8)], False, (everything, True))]
+    assert on_each(4, lambda: list(shards.shares(10, 4)))[3] == []
+
+
 def test_dropout_masks_are_the_rows_of_one_mask():
     whole = torch.randn(8, 64)
     torch.manual_seed(7)

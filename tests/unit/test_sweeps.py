@@ -20,7 +20,7 @@ from gancli.runs.find import find_run, list_runs
 from gancli.runs.locks import try_lock
 from gancli.runs.status import Status, write_status
 from gancli.runs.sweeps import SweepRecord, find_sweep, read_sweep, write_sweep
-from gancli.sweeps import machine
+from gancli.sweeps import launchers, machine
 from gancli.sweeps.launchers import at_once, cost, launcher_overrides
 from gancli.sweeps.launching import ResumingLauncher, Session
 from gancli.sweeps.matching import QUIET_S, changeable, differences, standing
@@ -209,7 +209,7 @@ def test_what_a_machine_holds(monkeypatch):
     assert [machine.gpu_names(text) for text in ("", "0,2", " 1 , GPU-a", "-1", "0,-1,2")] == [
         [], ["0", "2"], ["1", "GPU-a"], [], ["0"]]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
-    assert machine.gpus() == ["2", "3"] and machine.cores() >= 1
+    assert machine.gpus() == ["2", "3"]
     assert machine.jobs_at_once(4, 2, 0) == 4
     assert [machine.jobs_at_once(0, 8, free) for free in (None, 100 << 30, 5 << 30, 0)] == [8, 8, 2, 1]
 
@@ -229,8 +229,8 @@ def test_which_gpus_a_job_sees(cfg, expected, monkeypatch, tmp_path):
 
 
 def test_defaults_of_launchers(monkeypatch):
-    monkeypatch.setattr(machine, "cores", lambda: 4)
-    monkeypatch.setattr(machine, "free_bytes", lambda: 100 << 30)
+    monkeypatch.setattr(launchers, "cores", lambda: 4)
+    monkeypatch.setattr(launchers, "free_bytes", lambda: 100 << 30)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
     for given, jobs, defaults in (
             (["hydra/launcher=joblib"], 3, ["hydra.launcher.n_jobs=3"]),

@@ -32,8 +32,7 @@ class Checkpointing:
         A failure of the disk ends the run at a later tick.
         """
         follower = None if evaluation is None else evaluation.follower
-        header = deepcopy({**self.fixed,
-                           "progress": {"images": progress.images, "rounds": progress.rounds, "turns": progress.turns},
+        header = deepcopy({**self.fixed, "progress": progress.as_dict(),
                            "extra": {"data_fingerprint": self.fingerprint, "training_s": training_s,
                                      "best": None if follower is None else follower.state}})
         is_best = follower is not None and follower.best is not None and follower.best["images"] == progress.images

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from gancli.diagnosis.detectors import diagnose, not_finite
-from gancli.diagnosis.examination import Examination
 from gancli.diagnosis.finding import Finding
 from gancli.diagnosis.history import History, read_history
 from gancli.diagnosis.setting import Setting
 from gancli.engine.averages import Average
 from gancli.engine.players import NonFinite
-from gancli.engine.recording.gallery import evaluating
+from gancli.game.examination import Examination
+from gancli.game.looking import evaluating
 from gancli.game.model import Model, Progress
 from gancli.runs.files import STATS
 

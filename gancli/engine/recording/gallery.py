@@ -1,6 +1,5 @@
 """The pictures of a run: the same latents and data at every visit, as PNG grids and at last as an animation."""
 
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,8 @@ import torch
 from PIL import Image
 
 from gancli.engine.averages import Average
+from gancli.game.abilities import able
+from gancli.game.looking import evaluating
 from gancli.game.model import Fixed, Model
 from gancli.monitor.grids import image_grid, preview_zoom, quick_png, save_gif, scatter
 from gancli.runs.checkpoint import kimg_name
@@ -33,11 +34,11 @@ class Gallery:
         self.last: Path = self.folder
 
     def _fixed(self, model: Model, data, seed: int) -> Fixed:
-        classes = min(len(data.spec.classes), LARGEST_CLASSES) if model.needs_labels else 0
+        classes = min(len(data.spec.classes), LARGEST_CLASSES) if model.needs.labels else 0
         n = classes * COLUMNS if classes else EXAMPLES if data.spec.is_image else POINTS
         device = next(model.parameters()).device
         z = None
-        if hasattr(model, "draw_latents"):
+        if able(model, "sample"):
             generator = torch.Generator().manual_seed(mix(seed, GALLERY_STREAM))
             z = model.draw_latents(n, generator).to(device)
         labels = torch.arange(n, device=device) // COLUMNS if classes else None
@@ -74,15 +75,3 @@ class Gallery:
         target = self.folder / f"{stem}progress.gif"
         save_gif(target, (np.asarray(Image.open(path).convert("RGB")) for path in chosen), fps=8)
         return target
-
-
-@contextmanager
-def evaluating(model: Model):
-    """Switch a model to evaluation and each of its modules back to what it was."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -110,15 +110,14 @@ class KeepingRecord(Record):
             checkpointing=Checkpointing(self.plan, data, self.standing, self.writer),
             cost=Cost(self.device, progress.images, seconds_before), phases=phases,
             telling=self.telling, standing=self.standing, screen=screen,
-            discriminators=getattr(model, "discriminators", ("discriminator",)))  # on merging: model.discriminators
+            discriminators=model.discriminators)
         if not progress.images:
             self._sitting.pictures(progress)
 
     def _what_is_trained(self, players: dict[str, Player], data: Data, progress: Progress) -> Iterator[str]:
         for name, player in players.items():
             count = sum(parameter.numel() for parameter in player.parameters)
-            optimizer = getattr(player, "optimizer_name", self.plan.optimizer.name)  # on merging: player.optimizer_name
-            yield f"{name.capitalize()}: {count:,} parameters, {optimizer}, lr {player.base_lr:g}"
+            yield f"{name.capitalize()}: {count:,} parameters, {player.optimizer_name}, lr {player.base_lr:g}"
         passes = progress.total / data.spec.count
         yield (f"Length: {progress.total / 1000:g} kimg ({passes:.1f} passes over the data), batch "
                f"{self.plan.trainer.batch_size}")

@@ -25,5 +25,4 @@ class Phases:
 
 def phase_of(progress: Progress) -> str:
     """Return the name of the phase played last; "" for the game, which needs no mention."""
-    name = getattr(progress, "phase", "")  # on merging: progress.phase
-    return "" if name == GAME else name
+    return "" if progress.phase == GAME else progress.phase

@@ -70,14 +70,6 @@ class Moments:
         return cls(int(state["count"]), state["mean"], state["scatter"])
 
 
-def moments_of(features: Tensor, rows: int = 4096) -> Moments:
-    """Return the moments of features [N, D], taken in `rows` at a time."""
-    moments = Moments.empty(features.shape[1], features.device)
-    for part in features.split(rows):
-        moments.update(part)
-    return moments
-
-
 def frechet_distance(real: Moments, generated: Moments) -> float:
     """Return |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)) (Heusel 2017, eq. 6), never below 0.
 

@@ -57,12 +57,3 @@ def divergence(counts: Tensor, weights: Tensor) -> float:
         return float("inf")
     q, p = counts.double() / counts.sum(), weights.double() / weights.sum()
     return torch.where(q > 0, q * (q.log() - p.log()), 0).sum().item()
-
-
-def stacked_classes(logits: Tensor) -> Tensor:
-    """Return the three-digit class [N] of stacked digits from a digit classifier's logits [N, 3, 10] of the channels.
-
-    The first channel is the hundreds (the order of the data set stacked_digits).
-    """
-    digits = logits.argmax(2)
-    return 100 * digits[:, 0] + 10 * digits[:, 1] + digits[:, 2]

@@ -6,7 +6,6 @@ each level tells how alike the sets are at one scale, from coarse shapes to pixe
 Legend: N images, C channels, H height, W width, L descriptors, D numbers in one, K directions, P coordinates.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -38,16 +37,8 @@ class ImageDistance(NamedTuple):
 
 
 def patches_per_image(images: int, budget: int) -> int:
-    """Return how many patches to draw of each of so many images, at least 1, to get about `budget` in all.
-
-    Of more images than the budget, some are enough (`thinned`).
-    """
+    """Return how many patches to draw of each of so many images, at least 1, to get about `budget` in all."""
     return max(1, round(budget / images))
-
-
-def thinned(images: Tensor, budget: int) -> Tensor:
-    """Return every k-th of the images so that at most `budget` are left, as a view."""
-    return images[::math.ceil(len(images) / budget)]
 
 
 def draw_patches(images: Tensor, per_image: int, seed: int) -> list[Tensor]:
@@ -91,16 +82,6 @@ def image_distance(reference: list[LevelReference], patches: list[Tensor]) -> Im
         cost = transport_cost(real.projections, ordered_projections(scaled, real.directions), order=1)
         values.append(1000 * cost.mean().item())
     return ImageDistance(sum(values) / len(values), values)
-
-
-def sliced_images(real: Tensor, generated: Tensor, budget: int, directions: int, seed: int) -> ImageDistance:
-    """Return the distance of images [N, C, H, W] and [M, C, H, W] in [-1, 1] that both fit into memory.
-
-    Two halves of one data set are not at 0: the patches of a finite set differ.
-    """
-    drawn = [draw_patches(images, patches_per_image(len(images), budget), mix(seed, number))
-             for number, images in enumerate((thinned(real, budget), thinned(generated, budget)))]
-    return image_distance(reference_of(drawn[0], directions, seed), drawn[1])
 
 
 def sliced_points(real: Tensor, generated: Tensor, directions: int, seed: int, order: int = 2) -> float:

@@ -1,0 +1,46 @@
+"""What this process may use of its machine: cores and memory, as far as a container's limits let it; imports no torch."""
+
+import os
+from pathlib import Path
+
+MEMINFO = Path("/proc/meminfo")
+LIMITS = Path("/sys/fs/cgroup")  # of a container, as cgroup v2 shows them inside it
+
+
+def cores() -> int:
+    """Return how many cores this process may use: its affinity mask, and a container's quota."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = (LIMITS / "cpu.max").read_text().split()
+        return max(1, min(count, int(quota) // int(period)))
+    except (OSError, ValueError):  # no cgroup v2, or "max"
+        return count
+
+
+def free_bytes() -> int | None:
+    """Return how much memory programs can still take, of the machine and of a container's limit.
+
+    None where the system does not say (not Linux).
+    """
+    try:
+        free = _numbers(MEMINFO.read_text())["MemAvailable:"] * 1024
+    except (OSError, KeyError, ValueError):
+        return None
+    try:
+        limit, taken = (int((LIMITS / f"memory.{name}").read_text()) for name in ("max", "current"))
+        return max(0, min(free, limit - taken + _reclaimable()))
+    except (OSError, ValueError):  # no cgroup v2, or "max"
+        return free
+
+
+def _reclaimable() -> int:
+    """Return the bytes of files that were read and not since: they count as taken, and make room where it is wanted."""
+    try:
+        return _numbers((LIMITS / "memory.stat").read_text())["inactive_file"]
+    except (OSError, KeyError, ValueError):
+        return 0
+
+
+def _numbers(text: str) -> dict[str, int]:
+    """Return the lines `name number [unit]` of a file of the kernel's."""
+    return {words[0]: int(words[1]) for words in map(str.split, text.splitlines()) if len(words) > 1}

@@ -1,0 +1,53 @@
+"""What a measure may look at beside what was collected for it."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gancli.data.dataset import Data
+from gancli.features.extractors import Extractor
+from gancli.metrics.collectors import Collector
+from gancli.monitor.grids import Picture
+from gancli.seeds import mix
+
+Pool = dict[str, Collector]  # by kind
+
+
+class Examples(Protocol):
+    """What is judged; gancli.game.sampler.Sampler is one."""
+
+    batch_size: int
+    limit: int | None  # examples there are; None: endless
+
+    def __call__(self, start: int, stop: int) -> Tensor:
+        """Return examples start to stop: images in [-1, 1], or points."""
+
+    def labels(self, start: int, stop: int) -> Tensor | None:
+        """Return their classes where the model takes labels."""
+
+
+@dataclass
+class Context:
+    """The data, the extractor and the sampler of one evaluation."""
+
+    n: int  # generated examples
+    seed: int  # of random choices
+    data: Data
+    domain: int  # of the data that is compared with
+    order: Tensor  # rows of the real examples compared with, shuffled
+    extractor: Extractor | None
+    holdout: Data | None  # real examples that the model was not trained on
+    sampler: Examples | None = None
+    pictures: dict[str, Picture] = field(default_factory=dict)  # what measures draw
+
+    def real(self, start: int, stop: int) -> Tensor:
+        """Return real examples by their position in the order."""
+        return self.data.examples(self.order[start:stop], self.domain)
+
+    def held_out(self, count: int) -> Tensor:
+        """Return up to so many held-out examples, at random."""
+        random = torch.Generator().manual_seed(mix(self.seed, 1))
+        rows = torch.randperm(self.holdout.counts[self.domain], generator=random)[:count]
+        return self.holdout.examples(rows, self.domain)
