@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from gancli.errors import UserError
 from gancli.runs.config import flat
 from gancli.runs.directory import is_run
+from gancli.runs.files import CONFIG
 from gancli.runs.find import find_run
 from gancli.runs.status import read_status
 
@@ -35,7 +36,7 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
     status = read_status(directory)
     if status is not None and status.status == "running" and status.host == socket.gethostname():
         raise UserError(f"The run {directory.name} is running (process {status.pid}): stop it first.")
-    stored = _completed(OmegaConf.to_container(OmegaConf.load(directory / "config.yaml")), asked)
+    stored = _completed(OmegaConf.to_container(OmegaConf.load(directory / CONFIG)), asked)
     keys = list(asked) if overrides is None else [_key(override) for override in overrides]
     values, differences = deepcopy(stored), []
     flat_asked, flat_stored = flat(asked), flat(stored)
@@ -65,7 +66,7 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
 
 def holds_run(directory: Path) -> bool:
     """Whether a directory holds a run that got as far as recording its settings."""
-    return is_run(directory) and (directory / "config.yaml").exists()
+    return is_run(directory) and (directory / CONFIG).exists()
 
 
 def _completed(stored: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
 from gancli.engine.recording.evaluation import Evaluation
 from gancli.engine.recording.following import FollowingRecord
-from gancli.engine.recording.record import Record
+from gancli.engine.recording.keeping import KeepingRecord
 from gancli.engine.rounds import Game
 from gancli.engine.state import collect, restore
 from gancli.engine.stopping import StopRequest
@@ -41,7 +41,7 @@ def play(plan: Plan) -> Outcome:
     precision = pick_precision(plan.trainer.precision, device)
     keep_freed_memory()
     start_quickly()
-    with Record(plan, device, precision) if shards.rank() == 0 else FollowingRecord(plan) as record:
+    with KeepingRecord(plan, device, precision) if shards.rank() == 0 else FollowingRecord(plan) as record:
         with first_goes_first():
             data = load_data(plan.dataset, plan.data_dir, device, plan.seed, record.loading)
         check_same(data.fingerprint, "other data")
@@ -57,7 +57,7 @@ def play(plan: Plan) -> Outcome:
         share_weights(model)
         average = Average(model, plan.trainer.ema_kimg) if plan.trainer.ema_kimg else None
         players = {name: Player(name, model, plan.optimizer, plan.trainer, precision) for name in model.players}
-        progress, best = Progress(total=plan.total_images), None
+        progress, best, seconds_before = Progress(total=plan.total_images), None, 0.0
         if plan.checkpoint is not None:
             checkpoint = read(plan.checkpoint)
             if checkpoint.extra["data_fingerprint"] != data.fingerprint:
@@ -65,12 +65,12 @@ def play(plan: Plan) -> Outcome:
                                 "dataset.path= of the same images.")
             restore(checkpoint.tensors, model, average, players)
             progress = Progress(total=plan.total_images, **checkpoint.progress)
-            record.seconds_before = checkpoint.extra["training_s"]
+            seconds_before = checkpoint.extra["training_s"]
             best = checkpoint.extra.get("best")  # checkpoints of before there was evaluation have none
         game = Game(model, average, players, plan.trainer, plan.seed)
         evaluation = Evaluation(plan, model, average, data, best, record.working) if plan.evaluation.on else None
         with shards.alone():
-            record.start(model, average, players, data, progress)
+            record.start(model, average, players, data, progress, seconds_before)
 
         # Rounds
         scalars, stops, why = Scalars(), Stops(), None

@@ -19,6 +19,7 @@ from gancli.game.examination import Examination
 from gancli.game.model import Progress
 from gancli.registry import load_plugins
 from gancli.runs.checkpoint import CheckpointFolder
+from gancli.runs.files import CONFIG, STATS
 from gancli.runs.find import OUTPUTS, find_run
 from gancli.runs.status import read_status
 
@@ -48,8 +49,8 @@ def diagnose_run(text: str, data_dir: str | Path | None = None, device: str = "a
     try:
         setting = Setting.of(config)
     except (KeyError, TypeError, AttributeError):
-        raise UserError(f"{run / 'config.yaml'} is not that of a training run: give a run of gan train.") from None
-    ticks = read_history(run / "stats.jsonl")
+        raise UserError(f"{run / CONFIG} is not that of a training run: give a run of gan train.") from None
+    ticks = read_history(run / STATS)
     seen = [f"{len(ticks)} ticks of figures" if ticks else "no figures: the run recorded none"]
     looks = sum(any(tag.startswith(SIGNAL) for tag in figures) for _, figures in ticks)
     if looks:
@@ -95,6 +96,6 @@ def _with_the_end(findings: list[Finding], run: Path, history: History, setting:
 
 def _config(run: Path) -> dict[str, Any]:
     try:
-        return OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
+        return OmegaConf.to_container(OmegaConf.load(run / CONFIG))
     except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError):
-        raise UserError(f"{run} has no readable config.yaml: give a run of gan train.") from None
+        raise UserError(f"{run} has no readable {CONFIG}: give a run of gan train.") from None

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from gancli import __version__
 from gancli.errors import UserError
 from gancli.runs.atomic import remove_leftovers, write_atomic
+from gancli.runs.files import BEST, CHECKPOINTS
 from gancli.runs.header import FORMAT, ITEM_BYTES, MAX_HEADER_BYTES, METADATA_KEY, Header, read_header, verify
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class CheckpointFolder:
     """The checkpoints of one run: `<run>/checkpoints/kimg-*.safetensors` and the text file `best` with a name."""
 
     def __init__(self, run_dir: Path | str) -> None:
-        self.path = Path(run_dir) / "checkpoints"
+        self.path = Path(run_dir) / CHECKPOINTS
 
     def save(self, images: int, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> Path:
         """Write the checkpoint of `images` images shown (see `write`) and return its path."""
@@ -168,7 +169,7 @@ class CheckpointFolder:
     def best(self) -> Path | None:
         """Return the checkpoint that was marked as best, if it is still there."""
         try:
-            name = (self.path / "best").read_text().strip()
+            name = (self.path / BEST).read_text().strip()
         except OSError:
             return None
         path = self.path / Path(name).name
@@ -178,9 +179,9 @@ class CheckpointFolder:
         """Mark a checkpoint of this folder, by its path or name, as best; `prune` keeps it."""
         path = self.path / Path(name).name
         try:
-            write_atomic(self.path / "best", lambda file: file.write(path.name.encode()))
+            write_atomic(self.path / BEST, lambda file: file.write(path.name.encode()))
         except OSError as error:
-            raise _failed(self.path / "best", error, 0) from None
+            raise _failed(self.path / BEST, error, 0) from None
 
     def prune(self, keep: int) -> list[Path]:
         """Remove all but the newest `keep` checkpoints and the best one; return what was removed."""

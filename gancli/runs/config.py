@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from gancli.runs.files import CONFIG
+
 LARGEST_BYTES = 1 << 20
 DEEPEST, MOST_KEYS = 20, 5000  # of nested keys: YAML's aliases can make a small file huge
 
@@ -13,7 +15,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten time
 
 def read_config(run_dir: Path) -> dict[str, Any]:
     """Return what config.yaml holds; {} where it is absent or broken, since a list must not fail on one run."""
-    path = run_dir / "config.yaml"
+    path = run_dir / CONFIG
     try:
         if path.stat().st_size > LARGEST_BYTES:
             return {}

@@ -9,6 +9,7 @@ from gancli.errors import UserError
 from gancli.runs.checkpoint import SUFFIX, CheckpointFolder, images_of
 from gancli.runs.config import at, read_config
 from gancli.runs.directory import is_run
+from gancli.runs.files import CHECKPOINTS
 from gancli.runs.status import Status, read_status
 from gancli.runs.sweeps import FILE as SWEEP_FILE
 from gancli.runs.sweeps import job_folders, sweep_of
@@ -161,7 +162,7 @@ def _have(folder: CheckpointFolder) -> str:
 
 def _run_at(path: Path) -> Path:
     """Return the run whose directory, or folder of checkpoints, is at `path`."""
-    if path.name == "checkpoints" and any(path.glob(f"*{SUFFIX}")):
+    if path.name == CHECKPOINTS and any(path.glob(f"*{SUFFIX}")):
         return path.parent
     if is_run(path):
         return path

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gancli.runs.atomic import write_json
+from gancli.runs.files import STATUS
 
 STATUSES = ("running", "finished", "failed", "stopped")
-FILE = "status.json"
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,13 @@ def write_status(run_dir: Path | str, status: Status) -> None:
     figures = {name: value if value is not None and math.isfinite(value) else None
                for name, value in status.figures.items()}
     objective = status.objective if status.objective is not None and math.isfinite(status.objective) else None
-    write_json(Path(run_dir) / FILE, asdict(replace(status, figures=figures, objective=objective)))
+    write_json(Path(run_dir) / STATUS, asdict(replace(status, figures=figures, objective=objective)))
 
 
 def read_status(run_dir: Path | str) -> Status | None:
     """Read status.json; None where it is absent or no status; `killed` where its process is gone from this host."""
     try:
-        values = json.loads((Path(run_dir) / FILE).read_text())
+        values = json.loads((Path(run_dir) / STATUS).read_text())
         known = {item.name for item in fields(Status)}
         status = Status(**{key: value for key, value in values.items() if key in known})
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):

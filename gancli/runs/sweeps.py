@@ -9,7 +9,7 @@ from gancli import __version__
 from gancli.errors import UserError
 from gancli.runs.atomic import write_json
 from gancli.runs.directory import is_run
-from gancli.runs.status import FILE as STATUS_FILE
+from gancli.runs.files import STATUS
 from gancli.runs.status import now
 
 FILE = "sweep.json"
@@ -66,7 +66,7 @@ def job_folders(folder: Path) -> list[Path]:
     record = read_sweep(folder)
     if record is not None:
         return [folder / name for name in record.jobs]
-    recorded = {path.parent for path in folder.glob(f"*/{STATUS_FILE}")} | {path for path in folder.glob("*") if is_run(path)}
+    recorded = {path.parent for path in folder.glob(f"*/{STATUS}")} | {path for path in folder.glob("*") if is_run(path)}
     return sorted(recorded, key=_natural)
 
 

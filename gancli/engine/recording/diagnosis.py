@@ -12,6 +12,7 @@ from gancli.engine.players import NonFinite
 from gancli.game.examination import Examination
 from gancli.game.looking import evaluating
 from gancli.game.model import Model, Progress
+from gancli.runs.files import STATS
 
 PREFIX = "diagnosis/"
 JUDGE_EVERY = 5  # ticks of figures, and whenever samples were looked at: a tick may last milliseconds
@@ -24,7 +25,7 @@ class Diagnosis:
     def __init__(self, run_dir: Path, config: dict[str, Any], model: Model, average: Average | None, data: Any,
                  seed: int) -> None:
         self.setting = Setting.of(config)
-        self.history = History(read_history(run_dir / "stats.jsonl"))
+        self.history = History(read_history(run_dir / STATS))
         self.model, self.shown = model, average.model if average is not None else model
         self.examination = Examination(model, data, seed)
         self.signals: dict[str, float] = {}

@@ -12,6 +12,7 @@ from gancli.game.looking import evaluating
 from gancli.game.model import Fixed, Model
 from gancli.monitor.grids import image_grid, preview_zoom, quick_png, save_gif, scatter
 from gancli.runs.checkpoint import kimg_name
+from gancli.runs.files import SAMPLES
 from gancli.seeds import mix
 
 GALLERY_STREAM = 1 << 34
@@ -25,7 +26,7 @@ class Gallery:
     """Hangs pictures in <run>/samples."""
 
     def __init__(self, run_dir: Path, model: Model, average: Average | None, data, seed: int) -> None:
-        self.folder = run_dir / "samples"
+        self.folder = run_dir / SAMPLES
         self.folder.mkdir(exist_ok=True)
         self.model = average.model if average is not None else model
         self.points = None if data.spec.is_image else data.first(min(POINTS, data.spec.count)).real
