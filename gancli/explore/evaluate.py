@@ -113,7 +113,8 @@ def evaluate(values: Mapping[str, Any]) -> Report:
     keep_freed_memory()
     screen = _Progress()
     try:
-        data, holdout = (None if some is None else load_data(some, data_dir, loaded.device, options.seed, screen.decoding)
+        seed = loaded.config["seed"] if "seed" in loaded.config else options.seed  # the run's chose what is labeled
+        data, holdout = (None if some is None else load_data(some, data_dir, loaded.device, seed, screen.decoding)
                          for some in (dataset, held_out))
         notes = list(data.notes) + _other_data(loaded, data, options)
         evaluator, evaluated, files = None, [], []
@@ -152,6 +153,8 @@ def _dataset(loaded: Loaded, options: EvaluateOptions) -> dict[str, Any]:
         if value is not None and key not in dataset:
             raise UserError(f"dataset.{key}={value} means nothing to dataset={dataset['name']}: leave it out.")
         dataset |= {} if value is None else {key: value}
+    if "labeled" in dataset and options.dataset.split is not None:
+        dataset["labeled"] = None  # the labels that the run knew were those of its own split
     return dataset
 
 
@@ -165,7 +168,7 @@ def _held_out(dataset: Mapping[str, Any], source: Any, data_dir: Path) -> dict[s
         return dict(dataset) | {"data_seed": dataset["data_seed"] + 1} if hasattr(source, "draw") else None
     if dataset["split"] != "train":
         return None
-    other = dict(dataset) | {"split": "test", "limit": None}
+    other = dict(dataset) | {"split": "test", "limit": None} | ({"labeled": None} if "labeled" in dataset else {})
     try:
         open_source(other, data_dir).inspect()
     except UserError:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gancli.data.spec import Batch, DataSpec
+from gancli.data.spec import Batch
 from gancli.engine.options import OptimizerOptions
 from gancli.engine.plan import Plan
 from gancli.game.build import build_model
@@ -34,7 +34,7 @@ def estimate(plan: Plan) -> Estimate:
     """Build the plan's model on the meta device, play a turn of each player as one rank does, and count."""
     with torch.device("meta"):
         model = build_model(plan.model, Objective(plan.loss), plan.spec).train()
-        batch = _batch(plan.spec, plan.trainer.batch_size // (plan.trainer.accumulate * plan.ranks))
+        batch = Batch.blank(plan.spec, plan.trainer.batch_size // (plan.trainer.accumulate * plan.ranks))
         shares = plan.trainer.reuse_generated and plan.trainer.accumulate == 1
         activations = {player: _saved_bytes(model, player, batch, shares) for player in model.players}
     parameters = {player: sum(p.numel() for m in modules for p in m.parameters())
@@ -49,11 +49,6 @@ def estimate(plan: Plan) -> Estimate:
 
 def _states(options: OptimizerOptions) -> int:
     return STATES[options.name] + (options.name in ("rmsprop", "sgd") and options.momentum > 0)
-
-
-def _batch(spec: DataSpec, n: int) -> Batch:
-    domains = tuple(torch.zeros(n, *spec.shape) for _ in spec.domains)
-    return Batch(domains, torch.zeros(n, dtype=torch.int64) if spec.classes else None)
 
 
 def _saved_bytes(model: Model, player: str, batch: Batch, shares: bool) -> int:
