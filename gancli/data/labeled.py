@@ -31,7 +31,7 @@ def partly_labeled(spec: DataSpec, options: Any) -> DataSpec:
     if not spec.classes:
         raise UserError(f"dataset.labeled={n} chooses examples whose labels training knows, and dataset={options.name} has "
                         "no labels as it is set: leave it out, or give data with labels (dataset=folder with a sub-folder "
-                        "a class will do).")
+                        "a class, dataset=celeba with dataset.attribute=Smiling).")
     if n > spec.count:
         raise UserError(f"dataset.labeled={n} is more than the {spec.count:,} examples there are: give "
                         f"dataset.labeled={spec.count} or less, or null for all.")
@@ -83,7 +83,7 @@ def told(rows: Tensor, labels: Tensor, spec: DataSpec, seed: int) -> tuple[str, 
         each = f"{least:,} of each class"
     elif most - least == 1 and len(spec.classes) > 1:
         more = [name for name, count in zip(spec.classes, counts, strict=True) if count == most]
-        each = f"{least:,} of each class and, as that does not divide, one more of {_some(more, 20)}, drawn by the seed"
+        each = f"{least:,} of each class and, as that does not divide, one more of {_some(more, 20)}"
     else:
         each = "as equal as the classes allow: " + _some([f"{name} {count:,}" for name, count
                                                           in zip(spec.classes, counts, strict=True)], 20)
