@@ -116,6 +116,12 @@ def test_ranks_share_the_labeled_examples(tmp_path, parts):
             assert torch.equal(piece.labeled.labels, of.labeled.labels[half]) and torch.equal(piece.real, of.real[half])
 
 
+def test_data_that_stay_on_the_host_give_the_same_batches(tmp_path):
+    device, host = digits(tmp_path, 20, flip=True), digits(tmp_path, 20, flip=True)
+    host.on_device = False
+    assert torch.equal(host.batch(30, 16).labeled.real, device.batch(30, 16).labeled.real)
+
+
 def test_labeled_examples_are_mirrored_as_others_are(tmp_path):
     data = digits(tmp_path, 10, flip=True)
     shown = torch.unique(data.batch(0, 200).labeled.real.flatten(1), dim=0)
