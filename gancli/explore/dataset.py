@@ -28,6 +28,8 @@ def run_dataset(loaded: Loaded, place: DatasetPlace) -> dict[str, Any]:
         if value is not None and key not in dataset:
             raise UserError(f"dataset.{key}={value} means nothing to dataset={dataset['name']}: leave it out.")
         dataset |= {} if value is None else {key: value}
+    if "labeled" in dataset and place.split is not None:
+        dataset["labeled"] = None  # the labels that the run knew were those of its own split
     return dataset
 
 
@@ -44,7 +46,7 @@ def held_out(dataset: Mapping[str, Any], source: Any, data_dir: Path) -> dict[st
         return dict(dataset) | {"data_seed": dataset["data_seed"] + 1} if hasattr(source, "draw") else None
     if dataset["split"] != "train":
         return None
-    other = dict(dataset) | {"split": "test", "limit": None}
+    other = dict(dataset) | {"split": "test", "limit": None} | ({"labeled": None} if "labeled" in dataset else {})
     try:
         open_source(other, data_dir).inspect()
     except UserError:

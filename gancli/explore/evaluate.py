@@ -26,8 +26,8 @@ from gancli.monitor.grids import save_png
 from gancli.options import typed
 from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder, kimg_name
-from gancli.runs.files import CHECKPOINTS, EVALUATION
-from gancli.runs.find import OUTPUTS, find_run
+from gancli.runs.files import EVALUATION
+from gancli.runs.find import find_run
 
 ALL = "@all"
 
@@ -94,7 +94,8 @@ def evaluate(values: Mapping[str, Any]) -> Report:
     keep_freed_memory()
     evaluated, files = [], []
     with Stages() as stages:
-        data, holdout = (None if some is None else load_data(some, data_dir, loaded.device, options.seed, stages.decoding)
+        seed = loaded.config["seed"] if "seed" in loaded.config else options.seed  # the run's chose what is labeled
+        data, holdout = (None if some is None else load_data(some, data_dir, loaded.device, seed, stages.decoding)
                          for some in sets)
         sampler = _sampler(loaded, options, data)
         evaluator = Evaluator(options, data, data_dir, options.seed, domain=sampler.domain or 0, holdout=holdout,
@@ -104,12 +105,28 @@ def evaluate(values: Mapping[str, Any]) -> Report:
                 loaded = load(checkpoint, options.device, options.weights)
                 sampler = _sampler(loaded, options, data)
             evaluated.append(Evaluated(loaded.path, loaded.kimg, evaluator(sampler)))
-            files += _save_pictures(evaluator, path, kind, loaded if len(checkpoints) > 1 else None)
-    finally:
-        screen.close()
-    report = path if kind == ".json" else path / EVALUATION
-    _write(report, evaluated, describe_device(loaded.device))
-    return Report(evaluated, [report, *files], notes + evaluator.notes)
+            files += _save_pictures(evaluator, target, f"-{kimg_name(loaded.images)}" if several else "")
+    report = target.path if target.kind == ".json" else target.path / EVALUATION
+    _save_report(report, evaluated, describe_device(loaded.device))
+    return Report(evaluated, [report, *files], [*data.notes, *other_data(loaded, options.dataset, data), *evaluator.notes])
+
+
+def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the options of the data and, where a metric reads them, of held out examples; all metrics can be computed."""
+    dataset = run_dataset(loaded, options.dataset)
+    source = open_source(dataset, data_dir)
+    wanted = any(METRICS[name].needs_holdout or METRICS[name].likes_holdout for name in options.metrics)
+    other = held_out(dataset, source, data_dir) if wanted else None
+    spec = source.inspect()
+    check_shape(loaded, spec)
+    check(options, spec, data_dir, latents=able(loaded.model, "sample"), mixture=hasattr(source, "centers"),
+          holdout=other is not None)
+    _check_domain(loaded, options.domain)
+    return dataset, other
+
+
+def _sampler(loaded: Loaded, options: EvaluateOptions, data: Data) -> Sampler:
+    return Sampler(loaded.model, options.seed, options.batch_size, data, options.domain)
 
 
 def _checkpoints(ckpt: str) -> list[str]:
@@ -134,23 +151,7 @@ def _check_domain(loaded: Loaded, domain: str | None) -> None:
         raise UserError(f"{error}") from None
 
 
-def _other_data(loaded: Loaded, data: Data, options: EvaluateOptions) -> list[str]:
-    """Return a sentence if the data are not those of the run."""
-    known = loaded.data_fingerprint
-    if options.dataset.split is None and known is not None and known != data.fingerprint:
-        return ["The data are not those that the run was trained on (another checksum): the figures compare with these."]
-    return []
-
-
-def _default(loaded: Loaded, several: bool) -> Path:
-    """Return outputs/evaluate/<run>-<kimg>, with a number behind it if that exists."""
-    parent = loaded.path.absolute().parent
-    run = parent.parent.name if parent.name == CHECKPOINTS else loaded.path.stem
-    stem = f"{run}-all" if several else f"{run}-{kimg_name(loaded.images)}"
-    return default_target(Path(OUTPUTS) / "evaluate", stem, "")
-
-
-def _save_pictures(evaluator: Evaluator, path: Path, kind: str, one_of: Loaded | None) -> list[Path]:
+def _save_pictures(evaluator: Evaluator, target: Target, suffix: str) -> list[Path]:
     """Write what measures have drawn; return the files."""
     path = target.path
     folder, stem = (path.parent, f"{path.stem}-") if target.kind == ".json" else (path, "")

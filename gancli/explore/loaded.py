@@ -203,7 +203,7 @@ def _rebuild(checkpoint: Checkpoint) -> Model:
             raise UserError(f"The checkpoint {path} has no {key} in its config: it is not one of a gancli run.")
     try:
         spec = DataSpec.from_dict(checkpoint.spec)
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise UserError(f"The checkpoint {path} does not say which data it was trained on.") from None
     loss = typed(LossOptions, config["loss"], "loss")
     options = model_options(adapt(config["model"], loss)[0])

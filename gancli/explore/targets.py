@@ -8,6 +8,7 @@ from typing import NamedTuple
 from gancli.errors import UsageError, UserError
 from gancli.explore.loaded import Loaded
 from gancli.runs.checkpoint import kimg_name
+from gancli.runs.files import CHECKPOINTS
 from gancli.runs.find import OUTPUTS
 
 FOLDER = "folder"
@@ -57,7 +58,7 @@ def default_target(command: str, stem: str, ending: str) -> Target:
 def run_stem(loaded: Loaded) -> str | None:
     """Return what names a checkpoint's run among others, <run> or <sweep>-<job>; None for a file outside of a run."""
     parent = loaded.path.absolute().parent
-    if parent.name != "checkpoints":
+    if parent.name != CHECKPOINTS:
         return None
     run = parent.parent
     return f"{run.parent.name}-{run.name}" if run.parent.parent.name == "sweep" else run.name

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gancli.data.spec import Batch, DataSpec
+from gancli.data.spec import Batch
 from gancli.engine.averages import judging
 from gancli.engine.options import OptimizerOptions
 from gancli.engine.plan import Plan
@@ -44,7 +44,7 @@ def estimate(plan: Plan, model: Model, stretches: list[Stretch]) -> Estimate:
     activations: dict[str, int] = {}
     with torch.device("meta"):
         for stretch in stretches:
-            batch = _batch(plan.spec, stretch.batch_size // (plan.trainer.accumulate * plan.ranks))
+            batch = Batch.blank(plan.spec, stretch.batch_size // (plan.trainer.accumulate * plan.ranks))
             progress = Progress(total=plan.total_images, images=stretch.begin, phase=stretch.phase.name)
             for player in dict.fromkeys(turn.player for turn in stretch.phase.turns if not turn.part):
                 kept = _saved_bytes(model, player, batch, progress, shares_work(plan.trainer))
@@ -65,11 +65,6 @@ def estimate(plan: Plan, model: Model, stretches: list[Stretch]) -> Estimate:
 def _states(options: OptimizerOptions, scheme: str) -> int:
     past = scheme in ("past_extragradient", "optimistic")
     return STATES[options.name] + (options.name in ("rmsprop", "sgd") and options.momentum > 0) + past
-
-
-def _batch(spec: DataSpec, n: int) -> Batch:
-    domains = tuple(torch.zeros(n, *spec.shape) for _ in spec.domains)
-    return Batch(domains, torch.zeros(n, dtype=torch.int64) if spec.classes else None)
 
 
 def _saved_bytes(model: Model, player: str, batch: Batch, progress: Progress, shares: bool) -> int:

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from data_composing import CONF, dataset_values
+import torch
+from data_composing import CONF, dataset_values, load
 from omegaconf import OmegaConf
 from small_runs import config_of, save_run
 
@@ -59,6 +60,22 @@ def test_all_checkpoints_of_a_run_are_measured_by_one_protocol(here):
     assert [path.name for path in again.files] == ["figures.json"]
     raw = again.evaluated[0].measured[0]
     assert raw.name == "swd(100/400)" and raw.value != first["figures"][0]["value"]
+
+
+def test_the_labeled_examples_are_those_of_the_run_and_of_its_split_alone(tmp_path, monkeypatch):
+    dataset = dataset_values("digits", size=8, holdout=0.1, labeled=300)  # more than split=test has
+    monkeypatch.setattr("small_runs.config_of", lambda *arguments, **changes: config_of(*arguments, **changes) | {
+        "dataset": dataset, "seed": 7})
+    save_run(tmp_path / "outputs/train/20260103T000000Z-cccccc-gan-digits", "gan", spec=DataSpec((1, 8, 8), 1797))
+    monkeypatch.chdir(tmp_path)
+    loaded, original = [], module.load_data
+    monkeypatch.setattr(module, "load_data", lambda *values: loaded.append(original(*values)) or loaded[-1])
+    report = evaluate(values(ckpt="digits", metrics=["swd", "nearest"], data_dir=str(tmp_path), out="one.json"))
+    trained, held_out = loaded
+    assert torch.equal(trained.labeled_rows, load("digits", tmp_path, seed=7, size=8, holdout=0.1, labeled=300).labeled_rows)
+    assert held_out.split == "test" and held_out.labeled_rows is None and "drawn by seed=7" in report.notes[0]
+    evaluate(values(ckpt="digits", metrics=["swd"], data_dir=str(tmp_path), dataset={"split": "test"}, out="two.json"))
+    assert loaded[-1].split == "test" and loaded[-1].labeled_rows is None
 
 
 @pytest.mark.parametrize(("changes", "message"), [
