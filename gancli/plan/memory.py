@@ -47,7 +47,8 @@ def estimate(plan: Plan, model: Model, stretches: list[Stretch]) -> Estimate:
             batch = Batch.blank(plan.spec, stretch.batch_size // (plan.trainer.accumulate * plan.ranks))
             progress = Progress(total=plan.total_images, images=stretch.begin, phase=stretch.phase.name)
             for player in dict.fromkeys(turn.player for turn in stretch.phase.turns if not turn.part):
-                kept = _saved_bytes(model, player, batch, progress, shares_work(plan.trainer))
+                shares = shares_work(plan.trainer) and any(turn.shared for turn in stretch.phase.turns)
+                kept = _saved_bytes(model, player, batch, progress, shares)
                 activations[player] = max(activations.get(player, 0), kept)
     parameters = {player: sum(p.numel() for p in dict.fromkeys(p for m in modules for p in m.parameters()))
                   for player, modules in model.players.items()}

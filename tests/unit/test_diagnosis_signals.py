@@ -100,7 +100,7 @@ def test_points_and_models_without_abilities():
     data = SimpleNamespace(spec=spec, first=lambda n: Batch((torch.randn(n, 2),)))
     assert "missed" in Examination(model, data, 0).look(model, model, Progress(total=1))
     mute = nn.Linear(2, 2)
-    mute.players, mute.needs_labels = {"discriminator": [mute]}, False
+    mute.players, mute.discriminators = {"discriminator": [mute]}, ("discriminator",)
     assert Examination(mute, data, 0).look(mute, mute, Progress(total=1)) == {}
 
 
