@@ -44,10 +44,11 @@ def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, m
     from gancli.sweeps.sweeping import continued_sweep, sweep
 
     overrides, multirun = _mode(overrides, multirun)
-    continued = continued_sweep(config_name, overrides) if resumes_sweeps and cfg is None and info is None else None
+    continued = None
+    if resumes_sweeps and cfg is None and info is None:
+        continued = continued_sweep(config_name, overrides, config_dir)
     if continued is not None:
-        (overrides, stored_dir), multirun = continued, True
-        config_dir = config_dir or stored_dir
+        overrides, multirun = continued, True
     _check_flags(multirun, cfg, info, resolve, package)
     _check_marks(config_name, overrides, config_dir)
     overrides = quote_paths(overrides, multirun)

@@ -5,7 +5,6 @@ whose `__metadata__` holds, under the key `gancli`, one JSON text with the field
 bytes follow.  JSON and raw numbers are all it can hold, so reading one never runs code.
 """
 
-import json
 import math
 import mmap
 import struct
@@ -16,6 +15,20 @@ from typing import Any
 
 from gancli import __version__
 from gancli.errors import UserError
+from gancli.runs.config import refuse_code
+from gancli.runs.records import (
+    TEXT,
+    WHOLE,
+    Damaged,
+    Kind,
+    checked,
+    is_number,
+    is_text,
+    is_whole,
+    mapping_of,
+    or_null,
+    parse_json,
+)
 
 FORMAT = 1  # raised when an older gancli could not read a new checkpoint
 METADATA_KEY = "gancli"
@@ -122,9 +135,9 @@ def _header_length(path: Path, start: bytes, size: int) -> int:
 
 def _parse(path: Path, text: bytes | str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise UserError(f"{path} is not a checkpoint of gancli: its header is no JSON.") from None
+        value = parse_json(text)
+    except Damaged as error:
+        raise UserError(f"{path} is not a checkpoint of gancli: of its header, {error}.") from None
     if not isinstance(value, dict):
         raise UserError(f"{path} is not a checkpoint of gancli: its header is no JSON object.")
     return value
@@ -168,23 +181,31 @@ def _header(path: Path, fields: dict[str, Any], table: dict[str, Tensor]) -> Hea
     parts = [fields.get(key) for key in ("config", "spec", "progress", "extra", "crc32")]
     if all(isinstance(part, dict) for part in parts):
         config, spec, progress, extra, crc32 = parts
-        images = progress.get("images")
-        if isinstance(images, int) and images >= 0 and crc32.keys() == table.keys():
-            _refuse_code(path, config)
+        if crc32.keys() == table.keys():
+            _check_fields(path, config, progress, extra)
             return Header(fields["format"], fields["gancli"], config, spec, progress, extra, crc32, table)
     raise UserError(f"{path} is not a checkpoint of gancli: its header lacks fields or has wrong ones.")
 
 
-def _refuse_code(path: Path, value: Any) -> None:
-    """Refuse `${...}` and `_target_`: a saved config is resolved and names components, never code.
+def _check_fields(path: Path, config: dict[str, Any], progress: dict[str, Any], extra: dict[str, Any]) -> None:
+    """Refuse a config that asks for more than to be read, and counts that nothing can have counted to."""
+    try:
+        checked(progress, _PROGRESS, ("images",))
+        checked(extra, _EXTRA)
+    except Damaged as error:
+        raise UserError(f"{path} is not a checkpoint of gancli: its header is wrong, {error}.") from None
+    try:
+        refuse_code(config)
+    except (Damaged, RecursionError) as error:
+        raise UserError(f"{path} is refused: of its config, {error or 'nesting has no end'}.") from None
 
-    A stranger's could read this machine's environment with the one, and ask for code to be run with the other.
-    """
-    if isinstance(value, str) and "${" in value:
-        raise UserError(f"{path} is refused: its config holds the interpolation {value[:60]}, and a checkpoint's "
-                        "config must be resolved.")
-    if isinstance(value, dict) and "_target_" in value:
-        raise UserError(f"{path} is refused: its config holds _target_, which asks for code to be run.")
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for child in children:
-        _refuse_code(path, child)
+
+def _is_followed(state: Any) -> bool:
+    """Whether a value is what an evaluation knows of the best figure so far."""
+    return (isinstance(state, dict) and is_text(state.get("metric")) and is_whole(state.get("since"))
+            and is_whole(state.get("images")) and all(or_null(is_number)(state.get(key)) for key in ("value", "last")))
+
+
+_PROGRESS = {"images": WHOLE, "rounds": WHOLE, "turns": Kind("a count of turns by player", mapping_of(is_whole))}
+_EXTRA = {"training_s": Kind("a number of seconds", is_number), "data_fingerprint": TEXT,
+          "best": Kind("the best figure so far", or_null(_is_followed))}

@@ -1,22 +1,39 @@
 """status.json: whether a run runs, finished, failed or was stopped, with its figures (torch-free)."""
 
-import json
 import math
 import os
 import socket
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gancli.runs.atomic import write_json
 from gancli.runs.files import STATUS
+from gancli.runs.records import (
+    NUMBER,
+    NUMBERS,
+    TEXT,
+    TEXTS,
+    WHOLE,
+    Damaged,
+    Kind,
+    checked,
+    is_number,
+    is_text,
+    is_whole,
+    list_of,
+    or_null,
+    read_json,
+)
 
 STATUSES = ("running", "finished", "failed", "stopped")
+DAMAGED = "damaged"  # what `read_status` reports of a file that is no status
+LARGEST_PID = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Status:
-    """What status.json holds; `read_status` may also report the status `killed`, which nobody writes."""
+    """What status.json holds; `read_status` may also report `killed` and `damaged`, which nobody writes."""
 
     status: str  # one of STATUSES
     why: str = ""  # why it failed or stopped, one sentence
@@ -64,26 +81,44 @@ def write_status(run_dir: Path | str, status: Status) -> None:
 
 
 def read_status(run_dir: Path | str) -> Status | None:
-    """Read status.json; None where it is absent or no status; `killed` where its process is gone from this host."""
+    """Read status.json; None where there is none, `damaged` with the reason where it is no status or unreadable.
+
+    A run is `killed` where it was running and its process is gone from this host.
+    """
     try:
-        values = json.loads((Path(run_dir) / STATUS).read_text())
-        known = {item.name for item in fields(Status)}
-        status = Status(**{key: value for key, value in values.items() if key in known})
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        status = Status(**checked(read_json(Path(run_dir) / STATUS), _KINDS, ("status",)))
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    if not _is_sound(status):
-        return None
+    except OSError as error:
+        return Status(DAMAGED, f"{STATUS} cannot be read: {error.strerror}")
+    except Damaged as error:
+        return Status(DAMAGED, f"{STATUS} is damaged: {error}")
     if status.status == "running" and status.host == socket.gethostname() and not _alive(status):
         return replace(status, status="killed", why=f"process {status.pid} is gone")
     return status
 
 
-def _is_sound(status: Status) -> bool:
-    """Whether the fields that lists read have their types; a run directory may come from a stranger."""
-    kinds = ((status.status, str), (status.why, str), (status.images, int), (status.figures, dict), (status.started, str),
-             (status.best, (dict, type(None))), (status.alarms, list), (status.overrides, list), (status.pid, int))
-    return (all(isinstance(value, kind) for value, kind in kinds) and all(isinstance(alarm, dict) for alarm in status.alarms)
-            and all(isinstance(override, str) for override in status.overrides))
+def _is_best(value: dict) -> bool:
+    """Whether a value is the state of the figure that `best` follows."""
+    return isinstance(value, dict) and (not value or is_text(value.get("metric")) and is_whole(value.get("images"))
+                                        and or_null(is_number)(value.get("value")))
+
+
+_KINDS = {
+    "status": Kind(f"one of {', '.join(STATUSES)}", lambda value: value in STATUSES),
+    "why": TEXT,
+    "images": WHOLE,
+    "figures": NUMBERS,
+    "best": Kind("the best figure's metric, value and images", or_null(_is_best)),
+    "alarms": Kind("a list of alarms", list_of(lambda value: isinstance(value, dict))),
+    "objective": NUMBER,
+    "overrides": TEXTS,
+    "started": TEXT,
+    "ended": Kind("a text or null", or_null(is_text)),
+    "pid": Kind("the number of a process", lambda value: is_whole(value) and value <= LARGEST_PID),
+    "host": TEXT,
+    "process_started": Kind("a whole number or null", lambda value: value is None or value == -1 or is_whole(value)),
+}
 
 
 def _alive(status: Status) -> bool:

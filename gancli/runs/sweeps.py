@@ -1,8 +1,7 @@
 """sweep.json: the command of a sweep and which job lies in which folder of it (torch-free)."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gancli import __version__
@@ -10,6 +9,20 @@ from gancli.errors import UserError
 from gancli.runs.atomic import write_json
 from gancli.runs.directory import is_run
 from gancli.runs.files import STATUS
+from gancli.runs.records import (
+    TEXT,
+    TEXTS,
+    Damaged,
+    Kind,
+    checked,
+    is_name,
+    is_place,
+    is_text,
+    list_of,
+    mapping_of,
+    or_null,
+    read_json,
+)
 from gancli.runs.status import now
 
 FILE = "sweep.json"
@@ -54,11 +67,32 @@ def write_sweep(folder: Path, record: SweepRecord) -> None:
 def read_sweep(folder: Path) -> SweepRecord | None:
     """Read sweep.json; None where there is none or it is no record of a sweep."""
     try:
-        values = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        known = {item.name for item in fields(SweepRecord)}
-        return SweepRecord(**{key: value for key, value in values.items() if key in known})
-    except (OSError, ValueError, TypeError, AttributeError):
+        return SweepRecord(**checked(read_json(folder / FILE), _KINDS, ("config_name", "overrides")))
+    except (OSError, Damaged):
         return None
+
+
+_KINDS = {
+    "config_name": Kind("the name of a command", is_name),
+    "overrides": TEXTS,
+    "config_dir": Kind("a path or null", or_null(is_text)),
+    "jobs": Kind("a mapping of folders in the sweep's own to overrides", mapping_of(list_of(is_text), key=is_place)),
+    "started": TEXT,
+    "gancli": TEXT,
+}
+
+
+def job_folder(folder: Path, name: str) -> Path:
+    """Return the folder of a sweep's job.
+
+    Raises:
+        UserError: it would lie outside of the sweep's folder, by its name or by a link.
+    """
+    path = folder / name
+    if not is_place(name) or not path.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"A job of {folder} would lie in {name!r}, outside of the sweep's folder: give hydra.sweep.subdir= "
+                        "names of folders in it.")
+    return path
 
 
 def job_folders(folder: Path) -> list[Path]:

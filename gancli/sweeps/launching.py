@@ -13,7 +13,7 @@ from typing import Any
 
 from gancli.config.paths import quote
 from gancli.runs.status import Status, read_status, write_status
-from gancli.runs.sweeps import SweepRecord, write_sweep
+from gancli.runs.sweeps import SweepRecord, job_folder, write_sweep
 from gancli.sweeps.matching import standing
 
 OWN_SUBDIR = "${hydra.job.num}"  # as conf/train.yaml has it
@@ -89,6 +89,7 @@ class ResumingLauncher:
         folder = self._configured_folder(overrides, number)
         if folder in record.jobs:  # a configured name that two jobs share
             folder = f"{folder}-{number}"
+        job_folder(self.session.folder, folder)
         record.jobs[folder] = overrides
         return folder
 

@@ -15,10 +15,12 @@ from gancli.config.calling import call_hydra
 from gancli.config.compose import Swept
 from gancli.config.paths import quote
 from gancli.errors import UsageError, UserError
+from gancli.runs.config import printable
 from gancli.runs.find import OUTPUTS
 from gancli.runs.locks import try_lock
 from gancli.runs.status import Status, read_status
-from gancli.runs.sweeps import FILE, SweepRecord, find_sweep, job_folders, key_of, read_sweep
+from gancli.runs.sweeps import FILE, SweepRecord, find_sweep, job_folder, job_folders, key_of, read_sweep
+from gancli.sweeps.allowed import stored_overrides
 from gancli.sweeps.jobs import APART
 from gancli.sweeps.matching import changeable, differences
 
@@ -76,10 +78,11 @@ def sweep(task: Callable[[Any], Any], config_name: str, overrides: list[str], fl
     return Sweep(folder, read_jobs(folder) if folder.is_dir() else {}, interrupted, metric, lower, kept)
 
 
-def continued_sweep(config_name: str, overrides: list[str]) -> tuple[list[str], Path | None] | None:
-    """Return the overrides, and the --config-dir, with which `resume=SWEEP` and more continue that sweep.
+def continued_sweep(config_name: str, overrides: list[str], config_dir: Path | None = None) -> list[str] | None:
+    """Return the overrides with which `resume=SWEEP` and more continue that sweep; None where they name no sweep.
 
-    None where the overrides name no sweep.  What is given beside resume= replaces what the sweep's command said.
+    What is given beside resume= replaces what the sweep's command said; what its record may say is told by
+    gancli.sweeps.allowed, and options of one's own (--config-dir) are given again.
     """
     given = [override for override in overrides if override.startswith("resume=")]
     if len(given) != 1:
@@ -88,17 +91,24 @@ def continued_sweep(config_name: str, overrides: list[str]) -> tuple[list[str], 
     folder = find_sweep(os.path.expanduser(text), OUTPUTS)
     if folder is None:
         return None
+    from gancli.config.compose import compose
+
     record = read_sweep(folder)
     if record is None or record.config_name != config_name:
         raise UserError(f"{folder / FILE} is not the record of a sweep of gan {config_name}.")
     more = [override for override in overrides if override not in given]
     if any(key_of(override) == "hydra.sweep.dir" for override in more):
         raise UsageError("resume= continues a sweep where it lies: leave hydra.sweep.dir= out.")
+    if record.config_dir is not None and config_dir is None:
+        raise UserError(f"The sweep {folder.name} was started with a folder of options: give --config-dir again (the record "
+                        f"says {printable(record.config_dir)}), if you trust what lies there.")
+    for name in record.jobs:
+        job_folder(folder, name)
     new = {key_of(override) for override in more}
-    stored = [override for override in record.overrides if key_of(override) not in new and not (
-        "hydra/launcher" in new and key_of(override).startswith("hydra.launcher."))]  # those were another launcher's
-    config_dir = Path(record.config_dir) if record.config_dir is not None else None
-    return [*stored, *more, f"hydra.sweep.dir={folder.absolute()}"], config_dir
+    stored = stored_overrides(folder, record, lambda key: key in new or (
+        "hydra/launcher" in new and key.startswith("hydra.launcher.")),  # those were another launcher's
+        {str(key) for key in compose(config_name, [])})
+    return [*stored, *more, f"hydra.sweep.dir={folder.absolute()}"]
 
 
 def sweep_name(now: datetime | None = None) -> str:

@@ -148,18 +148,25 @@ def test_a_run_of_which_nothing_is_left_is_still_a_row(tmp_path):
     for name in ("config.yaml", "status.json", "provenance.json"):
         (tmp_path / "broken" / name).write_text("[&a [*a")
     run = read_run(tmp_path / "broken")
-    assert (run.status.status, run.config, run.curves, run.grids, run.provenance) == ("unknown", {}, {}, {}, {})
+    assert (run.status.status, run.config, run.curves, run.grids, run.provenance) == ("damaged", {}, {}, {}, {})
     (tmp_path / "broken" / "status.json").write_text('{"status": "finished", "images": "many", "alarms": [1]}')
-    assert read_run(tmp_path / "broken").status.status == "unknown"
+    assert "images is not a whole number" in read_run(tmp_path / "broken").status.why
     assert make_table([run]).column("model").cells == ["?"]
 
 
-def test_a_config_that_grows_without_end_is_cut(tmp_path):
+def test_a_config_that_grows_without_end_is_refused(tmp_path):
     (tmp_path / "config.yaml").write_text("a: &a {x: 1, y: 2}\n" + "".join(
         f"{b}: &{b} {{{', '.join(f'k{i}: *{a}' for i in range(9))}}}\n" for a, b in zip("abcdefgh", "bcdefghi")))
-    assert len(flat(read_config(tmp_path))) == MOST_KEYS
-    (tmp_path / "config.yaml").write_text("a: &a\n  b: *a\n  c: 1\n")
-    assert len(flat(read_config(tmp_path))) == DEEPEST
+    assert read_config(tmp_path) == {}
+    (tmp_path / "config.yaml").write_text("a: " + "[" * 100_000)  # libyaml's own reader overflows the stack
+    assert read_config(tmp_path) == {}
+
+
+def test_a_config_that_is_large_is_cut():
+    wide, deep = {str(i): i for i in range(MOST_KEYS + 1)}, {}
+    for _ in range(DEEPEST + 9):
+        deep = {"b": deep, "c": 1}
+    assert len(flat(wide)) == MOST_KEYS and len(flat({"a": deep})) == DEEPEST
 
 
 TAGS = [f"metrics/{FID}", "loss/generator", "loss/discriminator", "D(x)", "D(G(z))/discriminator_turn", "lr/generator"]

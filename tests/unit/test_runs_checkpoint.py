@@ -21,7 +21,7 @@ from gancli.runs import header as head
 from gancli.runs.checkpoint import CheckpointFolder, images_of, kimg_name, read, write
 
 HEADER = {"config": {"model": {"name": "dcgan"}, "lr": 2e-4}, "spec": {"shape": [1, 8, 8]},
-          "progress": {"images": 12345}, "extra": {"note": "π", "best": 0.1 + 0.2}}
+          "progress": {"images": 12345}, "extra": {"note": "π", "score": 0.1 + 0.2}}
 
 
 def some_tensors() -> dict[str, torch.Tensor]:
@@ -148,7 +148,7 @@ REFUSALS = {
     "text": "no safetensors file", "truncated data": "truncated", "truncated header": "truncated",
     "truncated length": "truncated", "appended": "damaged", "flipped bit": "checksum",
     "endless header": "no safetensors file", "newer format": "install the newer gancli", "no version": "no version",
-    "no config": "lacks fields", "config is a list": "lacks fields", "images are text": "lacks fields",
+    "no config": "lacks fields", "config is a list": "lacks fields", "images are text": "images is not a whole number",
     "interpolation": "interpolation", "target": "holds _target_",
     "deep json": "no JSON", "bad table": "table of tensors",
     "overlapping": "table of tensors",

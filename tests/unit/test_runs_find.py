@@ -60,7 +60,8 @@ def test_a_broken_record_does_not_hide_the_other_runs(outputs):
     (outputs / "train" / FIRST / "config.yaml").write_text("{broken: [")
     (outputs / "train" / FIRST / "status.json").write_text("[1, 2]")
     broken = {run.id: run for run in list_runs(outputs)}[FIRST]
-    assert (broken.status, broken.model, broken.loss) == ("unknown", "?", "?")
+    assert (broken.status, broken.model, broken.loss) == ("damaged", "?", "?")
+    assert broken.why == "status.json is damaged: it is no JSON object"
     assert len(list_runs(outputs)) == 3
     assert list_runs(outputs / "nowhere") == []
 

@@ -142,9 +142,8 @@ def test_sweeps_by_name(sweep, monkeypatch):
     for text in (str(sweep), sweep.name, "abcdef"):
         assert find_sweep(text, "outputs").name == sweep.name
     assert find_sweep("fed", "outputs") is None
-    found, config_dir = continued_sweep("train", ["resume=abcdef", "hydra/launcher=basic", "trainer.kimg=3"])
-    assert config_dir is None and found == ["seed=0,1,2,3", "loss=hinge", "hydra/launcher=basic", "trainer.kimg=3",
-                                            f"hydra.sweep.dir={sweep}"]
+    found = continued_sweep("train", ["resume=abcdef", "hydra/launcher=basic", "trainer.kimg=3"])
+    assert found == ["seed=0,1,2,3", "loss=hinge", "hydra/launcher=basic", "trainer.kimg=3", f"hydra.sweep.dir={sweep}"]
     assert continued_sweep("train", ["resume=elsewhere"]) is None and continued_sweep("train", ["seed=1"]) is None
     with pytest.raises(UserError, match="of gan sample"):
         continued_sweep("sample", ["resume=abcdef"])
