@@ -5,10 +5,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from gancli.errors import UserError
-from gancli.runs.config import flat
+from gancli.runs.config import flat, load_config
 from gancli.runs.directory import is_run
 from gancli.runs.files import CONFIG
 from gancli.runs.find import find_run
@@ -18,7 +16,6 @@ FREE = ("trainer.kimg", "trainer.epochs", "trainer.record_kimg", "trainer.sample
         "trainer.keep", "device", "devices", "data_dir", "dataset.store")
 LENGTH = ("trainer.kimg", "trainer.epochs")
 MOST_DIFFERENCES = 8
-RENAMED = {"weights": "features_weights"}  # keys of `evaluation` as runs until checkpoint format 1 have them
 
 
 def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | None) -> tuple[Path, dict[str, Any]]:
@@ -36,7 +33,7 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
     status = read_status(directory)
     if status is not None and status.status == "running" and status.host == socket.gethostname():
         raise UserError(f"The run {directory.name} is running (process {status.pid}): stop it first.")
-    stored = _completed(OmegaConf.to_container(OmegaConf.load(directory / CONFIG)), asked)
+    stored = _completed(load_config(directory), asked)
     keys = list(asked) if overrides is None else [_key(override) for override in overrides]
     values, differences = deepcopy(stored), []
     flat_asked, flat_stored = flat(asked), flat(stored)
@@ -70,13 +67,9 @@ def holds_run(directory: Path) -> bool:
 
 
 def _completed(stored: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """Return a run's settings with those that its version did not have yet, at the top and in `trainer`, as they are here.
-
-    Keys that have another name now get it.
-    """
+    """Return a run's settings with those that its version did not have yet, at the top and in `trainer`, as they are here."""
     completed = {**asked, **stored}
     completed["trainer"] = {**asked["trainer"], **stored["trainer"]}
-    completed["evaluation"] = {RENAMED.get(key, key): value for key, value in completed["evaluation"].items()}
     return completed
 
 

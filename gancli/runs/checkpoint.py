@@ -21,7 +21,8 @@ from gancli import __version__
 from gancli.errors import UserError
 from gancli.runs.atomic import remove_leftovers, write_atomic
 from gancli.runs.files import BEST, CHECKPOINTS
-from gancli.runs.header import FORMAT, ITEM_BYTES, MAX_HEADER_BYTES, METADATA_KEY, Header, read_header, verify
+from gancli.runs.formats import FORMAT
+from gancli.runs.header import ITEM_BYTES, MAX_HEADER_BYTES, METADATA_KEY, Header, read_header, verify
 
 if TYPE_CHECKING:
     import torch

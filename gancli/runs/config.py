@@ -8,6 +8,7 @@ import yaml
 
 from gancli.errors import UserError
 from gancli.runs.files import CONFIG
+from gancli.runs.formats import converted
 from gancli.runs.records import LARGEST_NUMBER, Damaged, read_text
 
 LARGEST_BYTES = 1 << 20
@@ -54,7 +55,7 @@ def stored_config(run_dir: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise Damaged("it is no mapping of settings")
     _check_values(config)
-    return config
+    return converted(config)
 
 
 def refuse_code(value: Any) -> None:
