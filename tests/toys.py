@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import torch
 from omegaconf import OmegaConf, open_dict
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from gancli.config.compose import compose
+from gancli.data.options import DatasetOptions
+from gancli.data.source import Block, Source
+from gancli.data.spec import DataSpec
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.training import play
 from gancli.game.model import Model, Needs
@@ -22,7 +26,8 @@ from gancli.networks.frozen import Frozen
 from gancli.options import Recipe
 from gancli.plan.run import plan_run
 from gancli.ranks import shards
-from gancli.registry import Component, models
+from gancli.ranks.agreeing import made_by_first
+from gancli.registry import Component, datasets, models
 
 ANY = Needs(kinds=("points", "images"), min_side=1)
 ROUND = 8  # real images of a batch
@@ -180,8 +185,11 @@ class FrozenFeatures(Pair):
         loss, scalars = super().player_loss(player, batch, progress)
         if player == "generator":
             fake = self.generate(self.latents_for(batch.real))
-            loss = loss + mse_loss(self.features(fake).mean(0), self.features(batch.real).mean(0))
+            loss = loss + mse_loss(self._mean(fake), self._mean(batch.real))
         return loss, scalars
+
+    def _mean(self, x):
+        return shards.stacked(self.features(x).mean(0)).mean(0)  # of the whole batch, not of this rank's slice
 
 
 class Noise(Augmentation):
@@ -236,7 +244,45 @@ class Statistics(Pair):
         nn.utils.parametrizations.spectral_norm(self.discriminator[1])
 
 
-TOYS = {"pair": (Pair, POINTS), "no_discriminator": (NoDiscriminator, (*POINTS, "loss=none")),
+class Words(Model):
+    """A model of tokens, learned by likelihood alone: each position's tokens from the one before."""
+
+    needs, discriminators, losses = Needs(kinds=("tokens",)), (), ()
+
+    def __init__(self, options, spec, objective):
+        super().__init__(spec, objective)
+        self.table = nn.Embedding(len(spec.vocabulary), len(spec.vocabulary))
+        self.players = {"generator": [self.table]}
+
+    def player_loss(self, player, batch, progress):
+        tokens = batch.real  # [N, T] int64
+        return cross_entropy(self.table(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten()), {}
+
+    def showcase(self, fixed):
+        raise AssertionError("tokens are no picture")
+
+
+@dataclass
+class LetterOptions(DatasetOptions):
+    store: str = "memory"
+    flip: bool = False
+    labeled: int | None = None
+
+
+class Letters(Source):
+    """Sequences in which a letter follows the one before it in the alphabet."""
+
+    rows = (np.arange(64)[:, None] + np.arange(6)) % 5
+
+    def look(self):
+        return DataSpec(self.rows.shape[1:], len(self.rows), kind="tokens", vocabulary=tuple("abcde"))
+
+    def blocks(self):
+        yield Block(0, self.rows, None)
+
+
+TOYS = {"words": (Words, (*POINTS, "loss=none")),
+        "pair": (Pair, POINTS), "no_discriminator": (NoDiscriminator, (*POINTS, "loss=none")),
         "two_critics": (TwoCritics, (*POINTS, "loss=wgan")), "shared_encoder": (SharedEncoder, POINTS),
         "pretraining": (Pretraining, POINTS), "growth": (Growth, POINTS), "lazy_penalty": (LazyPenalty, POINTS),
         "some_labels": (SomeLabels, (*POINTS, "dataset.labeled=16")), "frozen_features": (FrozenFeatures, POINTS),
@@ -251,6 +297,9 @@ def registered():
     return {name: Component(name, toy, ToyOptions) for name, (toy, _) in TOYS.items()}
 
 
+LETTERS = {"letters": Component("letters", Letters, LetterOptions)}
+
+
 def plan(toy: str, run_dir: Path, *overrides: str) -> Plan:
     """Return the plan of a run of a toy, which must be registered; one that is there already is continued."""
     given = [*TOYS[toy][1], *SETTINGS, *overrides]
@@ -258,6 +307,8 @@ def plan(toy: str, run_dir: Path, *overrides: str) -> Plan:
     with open_dict(cfg):
         cfg.model = OmegaConf.create({"name": toy, "recipe": {}})
         cfg.optimizer.players = {}
+        if toy == "words":
+            cfg.dataset = OmegaConf.create({"name": "letters"})
     cfg["resume" if run_dir.exists() else "run_dir"] = str(run_dir)
     return plan_run(cfg, given)
 
@@ -265,10 +316,11 @@ def plan(toy: str, run_dir: Path, *overrides: str) -> Plan:
 def play_all(plan_of_all: Plan) -> Outcome:
     """Play every toy as one rank, beside the run directory of the plan."""
     models._components.update(registered())
+    datasets._components.update(LETTERS)
     outcome = None
     for toy in TOYS:
-        mine = deepcopy(plan_of_all)
-        made = plan(toy, plan_of_all.run_dir.parent / toy, "trainer.kimg=0.16")
-        made.ranks = mine.ranks
+        images = 20 * ROUND * (5 if toy == "two_critics" else 1)
+        made = made_by_first(lambda: plan(toy, plan_of_all.run_dir.parent / toy, f"trainer.kimg={images / 1000}"))  # noqa: B023
+        made.ranks = plan_of_all.ranks
         outcome = play(made)
     return outcome

@@ -4,12 +4,13 @@ import json
 
 import pytest
 import torch
-from toys import ROUND, SETTINGS, TOYS, plan, registered
+from toys import LETTERS, ROUND, TOYS, ToyOptions, plan, registered
 
+from gancli.data.spec import DataSpec
 from gancli.engine.averages import Average
 from gancli.engine.training import train
 from gancli.errors import UserError
-from gancli.registry import models
+from gancli.registry import datasets, models
 from gancli.runs.checkpoint import CheckpointFolder, read
 
 ROUNDS = 20
@@ -18,6 +19,7 @@ ROUNDS = 20
 @pytest.fixture(autouse=True)
 def _toys(monkeypatch):
     monkeypatch.setattr(models, "_components", models._components | registered())
+    monkeypatch.setattr(datasets, "_components", datasets._components | LETTERS)
 
 
 class StopAfter:
@@ -50,7 +52,7 @@ def run(toy, folder, rounds=ROUNDS, *overrides):
 
 @pytest.mark.parametrize("toy", TOYS)
 def test_stopped_three_times_and_made_longer_it_ends_as_if_it_had_never_stopped(toy, tmp_path, monkeypatch):
-    assert len(TOYS) == 12
+    assert len(TOYS) == 13
     whole, _ = run(toy, tmp_path / "whole", 2 * ROUNDS)
     for length, stop in ((ROUNDS, 3), (ROUNDS, 7), (2 * ROUNDS, 9), (2 * ROUNDS, 0)):
         monkeypatch.setattr(StopAfter, "rounds", stop)
@@ -174,5 +176,10 @@ def test_a_reference_batch_is_kept(tmp_path):
     assert torch.equal(tensors["model/reference"], tensors["ema/reference"])
 
 
-def test_settings_are_those_of_the_toys():
-    assert f"trainer.batch_size={ROUND}" in SETTINGS
+def test_tokens_are_learned_and_never_shown_as_pictures(tmp_path):
+    _, lines = run("words", tmp_path / "run")
+    assert lines[-1]["loss/generator"] < lines[0]["loss/generator"]
+    assert not list((tmp_path / "run/samples").iterdir())
+    with pytest.raises(UserError, match="needs tokens and this data set holds images"):
+        registered()["words"].build.check_data(ToyOptions("words"), DataSpec((1, 8, 8), 9))
+

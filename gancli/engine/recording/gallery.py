@@ -31,6 +31,7 @@ class Gallery:
         self.model = average.model if average is not None else model
         self.points = None if data.spec.is_image else data.first(min(POINTS, data.spec.count)).real
         self.fixed = self._fixed(model, data, seed)
+        self.tokens = data.spec.kind == "tokens"
         self.last: Path = self.folder
 
     def _fixed(self, model: Model, data, seed: int) -> Fixed:
@@ -47,7 +48,9 @@ class Gallery:
 
     @torch.no_grad()
     def hang(self, images: int) -> dict[str, bytes]:
-        """Make, save and return the pictures after so many images, PNG files' bytes by name."""
+        """Make, save and return the pictures after so many images, PNG files' bytes by name; tokens are no picture."""
+        if self.tokens:
+            return {}
         with evaluating(self.model):
             shown = self.model.showcase(self.fixed)
         pictures = {}
