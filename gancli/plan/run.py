@@ -24,7 +24,7 @@ from gancli.metrics.options import EvaluationOptions
 from gancli.options import typed
 from gancli.ranks.shards import launched
 from gancli.registry import load_plugins, models
-from gancli.runs.checkpoint import CheckpointFolder
+from gancli.runs.checkpoint import CheckpointFolder, images_of
 from gancli.runs.directory import is_run, run_name
 
 RUNS = Path("outputs/train")
@@ -73,6 +73,7 @@ def plan_run(cfg: DictConfig, overrides: list[str], job_dir: Path | None = None)
     plan.run_dir = directory or RUNS.absolute() / run_name(plan.config["model"]["name"], plan.config["dataset"]["name"])
     _check_writable(plan.run_dir)
     plan.checkpoint = CheckpointFolder(plan.run_dir).latest()
+    _check_length(plan)
     if plan.checkpoint is None and is_run(plan.run_dir):
         plan.notices.append("This run has no checkpoint yet: it starts from the beginning.")
     return plan
@@ -150,6 +151,14 @@ def _fill_length(config: dict[str, Any]) -> None:
         trainer["kimg"] = next((recipe["kimg"] for recipe in recipes if recipe.get("kimg")), None)
         if trainer["kimg"] is None:
             raise UsageError("The length of the run is open: give trainer.kimg= or trainer.epochs=.")
+
+
+def _check_length(plan: Plan) -> None:
+    """Refuse to continue a run that has been trained for longer than it is to last; its last round may overshoot."""
+    done = 0 if plan.checkpoint is None else images_of(plan.checkpoint)
+    if done - plan.trainer.batch_size * plan.trainer.discriminator_turns >= plan.total_images:
+        raise UserError(f"The run {plan.run_dir.name} has been trained for {done / 1000:g} kimg, which is longer than "
+                        f"{plan.total_images / 1000:g} kimg: give a longer trainer.kimg= or trainer.epochs=.")
 
 
 def _check_writable(directory: Path) -> None:

@@ -85,14 +85,17 @@ def read_status(run_dir: Path | str) -> Status | None:
 
     A run is `killed` where it was running and its process is gone from this host.
     """
+    values: dict = {}
     try:
-        status = Status(**checked(read_json(Path(run_dir) / FILE), _KINDS, ("status",)))
+        values = read_json(Path(run_dir) / FILE)
+        status = Status(**checked(values, _KINDS, ("status",)))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         return Status(DAMAGED, f"{FILE} cannot be read: {error.strerror}")
     except Damaged as error:
-        return Status(DAMAGED, f"{FILE} is damaged: {error}")
+        sound = {name: values[name] for name, kind in _KINDS.items() if name in values and kind.holds(values[name])}
+        return replace(Status(DAMAGED), **{**sound, "status": DAMAGED, "why": f"{FILE} is damaged: {error}"})
     if status.status == "running" and status.host == socket.gethostname() and not _alive(status):
         return replace(status, status="killed", why=f"process {status.pid} is gone")
     return status

@@ -6,12 +6,13 @@ from typing import Any
 from gancli.diagnosis.detectors import diagnose, not_finite
 from gancli.diagnosis.examination import Examination
 from gancli.diagnosis.finding import Finding
-from gancli.diagnosis.history import History, read_history
+from gancli.diagnosis.history import History
 from gancli.diagnosis.setting import Setting
 from gancli.engine.averages import Average
 from gancli.engine.players import NonFinite
 from gancli.engine.recording.gallery import evaluating
 from gancli.game.model import Model, Progress
+from gancli.runs.stats import read_history
 
 PREFIX = "diagnosis/"
 JUDGE_EVERY = 5  # ticks of figures, and whenever samples were looked at: a tick may last milliseconds

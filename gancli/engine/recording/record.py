@@ -27,10 +27,13 @@ from gancli.game.model import Model, Progress
 from gancli.monitor.board import Board, tag_of
 from gancli.monitor.screen import Screen, summary
 from gancli.ranks.shards import LostRank
-from gancli.runs.atomic import write_json
+from gancli.runs.atomic import write_json, write_text
 from gancli.runs.checkpoint import CheckpointFolder
 from gancli.runs.config import flat
 from gancli.runs.directory import provenance
+from gancli.runs.provenance import write_provenance
+from gancli.runs.stats import FILE as STATS
+from gancli.runs.stats import keep_until
 from gancli.runs.status import Status, read_status, write_status
 
 log = logging.getLogger("gancli")
@@ -61,8 +64,8 @@ class Record:
         try:
             self.dir.mkdir(parents=True, exist_ok=True)
             write_status(self.dir, self.status)
-            OmegaConf.save(OmegaConf.create(self.plan.config), self.dir / "config.yaml")
-            OmegaConf.save(OmegaConf.create(self.plan.overrides), self.dir / "overrides.yaml")
+            write_text(self.dir / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(self.plan.config)))
+            write_text(self.dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(self.plan.overrides)))
         except OSError as error:
             raise UserError(f"{self.dir} cannot be written: {error.strerror}. Give another run_dir=.") from None
         self.log_file = logging.FileHandler(self.dir / "log.txt", encoding="utf-8")
@@ -110,10 +113,7 @@ class Record:
         self.say(f"Data: {self.plan.dataset['name']}, {spec.describe()}")
         for note in data.notes:
             self.say(note)
-        path = self.dir / "provenance.json"
-        earlier = json.loads(path.read_text()) if path.exists() else None  # of the sitting before this one
-        now = provenance(describe_device(self.device), self.plan.seed, data.fingerprint)
-        write_json(path, now if earlier is None else {**now, "continues": earlier})
+        write_provenance(self.dir, provenance(describe_device(self.device), self.plan.seed, data.fingerprint))
 
     def start(self, model: Model, average: Average | None, players: dict[str, Player], data, progress: Progress) -> None:
         """Open the board and the screen; training begins."""
@@ -126,6 +126,7 @@ class Record:
         self.say(f"Length: {progress.total / 1000:g} kimg ({passes:.1f} passes over the data), batch "
                  f"{self.plan.trainer.batch_size}")
         self.gallery = Gallery(self.dir, model, average, data, self.plan.seed)
+        keep_until(self.dir / STATS, progress.images)  # what came after the checkpoint comes again
         self.board = Board(self.dir, progress.images)
         self.diagnosis = Diagnosis(self.dir, self.plan.config, model, average, data, self.plan.seed)
         if progress.images:
