@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gancli.cli.table import printable
+from gancli.monitor.terminal import printable
 from gancli.runs.status import DAMAGED
 
 if TYPE_CHECKING:

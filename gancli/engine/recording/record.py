@@ -26,6 +26,7 @@ from gancli.errors import UserError
 from gancli.game.model import Model, Progress
 from gancli.monitor.board import Board, tag_of
 from gancli.monitor.screen import Screen, summary
+from gancli.monitor.terminal import tell
 from gancli.ranks.shards import LostRank
 from gancli.runs.atomic import write_json, write_text
 from gancli.runs.checkpoint import CheckpointFolder
@@ -86,7 +87,7 @@ class Record:
         if self.screen is not None:
             self.screen.say(text)
         else:
-            print(text, file=sys.stderr, flush=True)
+            tell(text)
 
     def loading(self, done: int, total: int) -> None:
         """Show how far decoding is."""
