@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from omegaconf import DictConfig
+from systems import MODELS, small
 
 from gancli.config.compose import compose
 from gancli.engine.plan import Outcome, Plan
@@ -12,14 +13,7 @@ from gancli.engine.training import train
 from gancli.plan.run import plan_run
 
 TINY = ("dataset.size=8", "trainer.batch_size=4", "device=cpu", "evaluation.kimg=null")  # with any model
-SMALL_NETWORKS = {  # the least that still has every part of the architecture
-    "gan": ("model.generator_units=16", "model.discriminator_units=8"),
-    "dcgan": ("model.width=4",),
-    "cgan": ("model.latent_units=8", "model.label_units=8", "model.joint_units=16", "model.maxout_units=8",
-             "model.label_maxout_units=4", "model.width=4"),
-    "bigan": ("model.units=16", "model.width=4"),
-    "cyclegan": ("model.width=4", "model.blocks=1", "model.pool_size=6"),
-}
+SMALL_NETWORKS = {name: small(name) for name in MODELS}
 
 
 def plan(run_dir: Path, *overrides: str) -> Plan:

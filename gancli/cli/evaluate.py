@@ -3,8 +3,7 @@
 import sys
 from typing import Any
 
-from gancli.cli import bridge
-from gancli.cli.options import Cfg, ConfigDir, Overrides, Package, Resolve
+from gancli.cli.thin import thin_command
 from gancli.sweeps.jobs import job
 
 EXAMPLES = (
@@ -16,7 +15,14 @@ EXAMPLES = (
 
 @job
 def task(cfg: Any) -> None:
-    """Print the figures and where their protocols are."""
+    """Measure trained generators.
+
+    The data are those that the run was trained on. Every figure's name says which extractor saw how many generated and
+    real images; figures of different names must not be compared.
+
+    ckpt= takes a checkpoint, a run directory, a run's id or a unique part of it, each with @kimg behind it, or @all.
+    `gan list metrics` and `gan list extractors` print the choices, `gan evaluate --cfg job` every key.
+    """
     from gancli.cli.table import print_table
     from gancli.explore.evaluate import evaluate
     from gancli.metrics.follow import BestFollower, better_word
@@ -37,19 +43,4 @@ def task(cfg: Any) -> None:
         print(path)
 
 
-def command(
-    overrides: Overrides = None,
-    cfg: Cfg = None,
-    resolve: Resolve = False,
-    package: Package = None,
-    config_dir: ConfigDir = None,
-) -> None:
-    """Measure trained generators.
-
-    The data are those that the run was trained on. Every figure's name says which extractor saw how many generated and
-    real images; figures of different names must not be compared.
-
-    ckpt= takes a checkpoint, a run directory, a run's id or a unique part of it, each with @kimg behind it, or @all.
-    `gan list metrics` and `gan list extractors` print the choices, `gan evaluate --cfg job` every key.
-    """
-    bridge.run(task, "evaluate", overrides or [], cfg=cfg, resolve=resolve, package=package, config_dir=config_dir)
+command = thin_command(task, "evaluate")

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from gancli.cli import bridge
-from gancli.cli.options import Cfg, ConfigDir, Overrides, Package, Resolve
+from gancli.cli.thin import thin_command
 from gancli.sweeps.jobs import job
 
 EXAMPLES = (
@@ -16,20 +15,6 @@ EXAMPLES = (
 
 @job
 def task(cfg: Any) -> None:
-    """Write the images and print where they are."""
-    from gancli.explore.commands import interpolate
-
-    for path in interpolate(cfg):
-        print(path)
-
-
-def command(
-    overrides: Overrides = None,
-    cfg: Cfg = None,
-    resolve: Resolve = False,
-    package: Package = None,
-    config_dir: ConfigDir = None,
-) -> None:
     """Walk through latent space from seed to seed.
 
     A grid, a GIF, an MP4 or one PNG a step, as the ending of out= says.
@@ -37,4 +22,10 @@ def command(
     ckpt= takes a checkpoint, a run directory, a run's id or a unique part of it, each with @kimg behind it.
     `gan interpolate --cfg job` prints every key.
     """
-    bridge.run(task, "interpolate", overrides or [], cfg=cfg, resolve=resolve, package=package, config_dir=config_dir)
+    from gancli.explore.interpolate import interpolate
+
+    for path in interpolate(cfg):
+        print(path)
+
+
+command = thin_command(task, "interpolate")

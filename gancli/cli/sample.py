@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from gancli.cli import bridge
-from gancli.cli.options import Cfg, ConfigDir, Overrides, Package, Resolve
+from gancli.cli.thin import thin_command
 from gancli.sweeps.jobs import job
 
 EXAMPLES = (
@@ -15,20 +14,6 @@ EXAMPLES = (
 
 @job
 def task(cfg: Any) -> None:
-    """Write the images and print where they are."""
-    from gancli.explore.commands import sample
-
-    for path in sample(cfg):
-        print(path)
-
-
-def command(
-    overrides: Overrides = None,
-    cfg: Cfg = None,
-    resolve: Resolve = False,
-    package: Package = None,
-    config_dir: ConfigDir = None,
-) -> None:
     """Draw images from a trained generator.
 
     A grid, one PNG an image (out= is a folder) or an npz, as the ending of out= says.
@@ -36,4 +21,10 @@ def command(
     ckpt= takes a checkpoint, a run directory, a run's id or a unique part of it, each with @kimg behind it.
     `gan sample --cfg job` prints every key.
     """
-    bridge.run(task, "sample", overrides or [], cfg=cfg, resolve=resolve, package=package, config_dir=config_dir)
+    from gancli.explore.sample import sample
+
+    for path in sample(cfg):
+        print(path)
+
+
+command = thin_command(task, "sample")

@@ -13,6 +13,7 @@ from gancli.errors import UserError
 from gancli.metrics.catalog import FIGURES
 from gancli.runs.checkpoint import images_of
 from gancli.runs.config import flat, read_config
+from gancli.runs.files import SAMPLES, STATS
 from gancli.runs.find import find_runs, run_id
 from gancli.runs.provenance import read_provenance
 from gancli.runs.stats import read_ticks
@@ -94,7 +95,7 @@ def read_runs(texts: Iterable[str], root: Path | str) -> list[Run]:
 def read_run(path: Path, short: str = "") -> Run:
     """Read one run's folder; whatever is missing, cut or broken there is left out."""
     return Run(run_id(path), path, short or run_id(path), flat(read_config(path)), read_status(path) or Status("unknown"),
-               read_provenance(path), read_curves(path / "stats.jsonl"), _grids(path / "samples"))
+               read_provenance(path), read_curves(path / STATS), _grids(path / SAMPLES))
 
 
 def read_curves(path: Path) -> dict[str, Curve]:

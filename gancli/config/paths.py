@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 NAMES = ("ckpt", "resume")  # these may also be the id of a run, with @kimg behind it
-FILES = ("weights", "features", "evaluation.weights", "evaluation.features")  # these may also be other words
+FILES = ("features", "evaluation.features",  # these may also be other words
+         "features_weights", "evaluation.features_weights")
 PATHS = ("out", "run_dir", "data_dir", "dataset.path", "hydra.sweep.dir")
 
 _OVERRIDE = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)

@@ -9,8 +9,9 @@ from typing import Any
 
 from gancli.errors import UserError
 from gancli.runs.checkpoint import CheckpointFolder
-from gancli.runs.config import FILE, flat, load_config, stored_config
+from gancli.runs.config import flat, load_config, stored_config
 from gancli.runs.directory import is_run
+from gancli.runs.files import CONFIG
 from gancli.runs.find import find_run
 from gancli.runs.header import read_header
 from gancli.runs.records import Damaged
@@ -69,7 +70,7 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
 
 def holds_run(directory: Path) -> bool:
     """Whether a directory holds a run that got as far as recording its settings."""
-    return is_run(directory) and (os.path.lexists(directory / FILE) or bool(CheckpointFolder(directory).list()))
+    return is_run(directory) and (os.path.lexists(directory / CONFIG) or bool(CheckpointFolder(directory).list()))
 
 
 def stored_settings(directory: Path) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def stored_settings(directory: Path) -> dict[str, Any]:
                 config = read_header(path).config
             except UserError:
                 continue
-            log.warning("%s cannot be read (%s): the settings are those in %s.", directory / FILE, error, path.name)
+            log.warning("%s cannot be read (%s): the settings are those in %s.", directory / CONFIG, error, path.name)
             return config
     return load_config(directory)
 
@@ -95,7 +96,7 @@ def _completed(stored: dict[str, Any], asked: dict[str, Any], directory: Path) -
     """Return a run's settings with those that its version did not have yet, at the top, in `trainer` and in `evaluation`."""
     for group, values in asked.items():
         if isinstance(values, dict) and not isinstance(stored.get(group, {}), dict):
-            raise UserError(f"{directory / FILE} is damaged: {group} is no mapping of settings.")
+            raise UserError(f"{directory / CONFIG} is damaged: {group} is no mapping of settings.")
     grown = {group: {**asked[group], **stored.get(group, {})} for group in GROWN}
     return {**asked, **stored, **grown}
 

@@ -1,6 +1,6 @@
 """From options to batches on the training device: `open_source`, `load_data`, `Data`.
 
-Legend: N batch, C channels, H height, W width, P coordinates, D examples of a domain.
+Legend: N batch, C channels, H height, W width, P coordinates, T tokens, A attributes, D examples of a domain, L labeled ones.
 """
 
 import os
@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gancli.data.labeled import choose, partly_labeled, told
 from gancli.data.listing import exists
-from gancli.data.options import PointOptions
-from gancli.data.order import Order
+from gancli.data.order import LABELED, Order
 from gancli.data.source import Source
 from gancli.data.spec import Batch, DataSpec
 from gancli.data.store import Decoded, Progress, decode
@@ -59,11 +59,9 @@ def load_data(values: Mapping[str, Any], data_dir: str | os.PathLike | None, dev
     source = open_source(values, data_dir)
     source.prepare()
     spec = source.inspect()
-    toy = isinstance(source.options, PointOptions)
-    decoded = decode(source, spec, "memory" if toy else source.options.store, progress or (lambda done, total: None))
-    spec = replace(spec, count=max(len(examples) for examples in decoded.examples))
-    flip = not toy and source.options.flip
-    data = Data(spec, decoded, torch.device(device), seed, flip, tuple(source.notes))
+    decoded = decode(source, spec, getattr(source.options, "store", "memory"), progress or (lambda done, total: None))
+    spec = partly_labeled(replace(spec, count=max(len(examples) for examples in decoded.examples)), source.options)
+    data = Data(spec, decoded, torch.device(device), seed, getattr(source.options, "flip", False), tuple(source.notes))
     if hasattr(source, "centers"):
         data.mixture = source.centers(), source.stds(), source.weights()
     data.split = getattr(source.options, "split", "all")
@@ -81,7 +79,8 @@ class Data:
     """A decoded data set and the endless, stateless order in which it is shown.
 
     `spec.count` counts what could be decoded; `fingerprint` is a checksum over every decoded byte; `notes` are
-    sentences for the run's log; `skipped` names broken files.
+    sentences for the run's log; `skipped` names broken files.  `labeled_rows` [L] are those of the first domain's
+    examples whose labels batches may tell, None where that is all of them; `labels` and `first` tell every label.
     """
 
     def __init__(self, spec: DataSpec, decoded: Decoded, device: torch.device, seed: int, flip: bool = False,
@@ -90,30 +89,41 @@ class Data:
         self.fingerprint = decoded.digest
         self.skipped = tuple(decoded.skipped)
         self.store_path = decoded.path
+        self.labeled_rows: Tensor | None = None
         self.notes = (*notes, *skipped_note(decoded.skipped))
         self.device = device
         self.split = "all"  # which part of the data set this is
         self.mixture: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # a toy's centers, deviations, weights
-        self._examples = [torch.from_numpy(examples) for examples in decoded.examples]  # [D, H, W, C] or [D, P]
+        flip = flip and spec.is_image
+        self._examples = [torch.from_numpy(examples) for examples in decoded.examples]  # [D, H, W, C], [D, P] or [D, T]
         self.on_device = device.type == "cpu" or fits(self._examples, device)
         if self.on_device:
             self._examples = [examples.to(device) for examples in self._examples]
         self._labels = None if decoded.labels is None else torch.from_numpy(decoded.labels).to(device)
+        self._attributes = None if decoded.attributes is None else torch.from_numpy(decoded.attributes).to(device)
         domains = [0] if spec.paired else range(len(self._examples))
         orders = [Order(len(self._examples[domain]), seed, domain, device, flip) for domain in domains]
         self._orders = orders * len(self._examples) if spec.paired else orders
+        if spec.labeled:
+            labels = torch.from_numpy(decoded.labels)
+            self.labeled_rows = choose(labels, spec.labeled, len(spec.classes), seed)
+            self.notes += told(self.labeled_rows, labels, spec, seed)
+            self._labeled_order = Order(spec.labeled, seed, LABELED, device, flip, among=self.labeled_rows)
 
     def batch(self, images: int, n: int, parts: int = 1) -> Batch:
         """Return this rank's share of the `n` examples that follow after `images` shown: its slice of each of `parts`.
 
-        Paired domains share order and flips.
+        Paired domains share order and flips.  Where only some labels are known, as many labeled examples come beside
+        these, in an order of their own.
         """
-        taken = [[None if drawn is None else shards.mine(drawn, parts) for drawn in order.take(images, n)]
-                 for order in self._orders]
+        taken = [_mine(order.take(images, n), parts) for order in self._orders]
         domains = tuple(self._assembled(examples, *rows)
                         for examples, rows in zip(self._examples, taken, strict=True))
-        labels = None if self._labels is None else self._labels.index_select(0, taken[0][1])
-        return Batch(domains, labels)
+        if self.labeled_rows is None:
+            return self._with_labels(domains, taken[0][1])
+        rows = _mine(self._labeled_order.take(images, n), parts)
+        labeled = self._with_labels((self._assembled(self._examples[0], *rows),), rows[1])
+        return replace(self._with_labels(domains, taken[0][1]), labels=None, labeled=labeled)
 
     def first(self, n: int) -> Batch:
         """Return `n` fixed examples, never mirrored: one of each class in turn where there are labels."""
@@ -124,7 +134,7 @@ class Data:
         rows = [some[torch.arange(n) % len(some)] for some in rows]
         domains = tuple(self._assembled(examples, some, some.to(self.device), None)
                         for examples, some in zip(self._examples, rows, strict=True))
-        return Batch(domains, None if self._labels is None else self._labels[rows[0].to(self.device)])
+        return self._with_labels(domains, rows[0].to(self.device))
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -139,8 +149,17 @@ class Data:
         """Return the classes [N] int64 of the first domain's examples at `rows` [N] (on the CPU), on the device."""
         return None if self._labels is None else self._labels.index_select(0, rows.to(self.device))
 
+    def attributes(self, rows: Tensor) -> Tensor | None:
+        """Return the attributes [N, A] of the first domain's examples at `rows` [N] (on the CPU), on the device."""
+        return self._with_labels((), rows.to(self.device)).attributes
+
+    def _with_labels(self, domains: tuple[Tensor, ...], rows: Tensor) -> Batch:
+        """Return the examples as a batch with the labels and attributes that the first domain has at `rows`."""
+        return Batch(domains, None if self._labels is None else self._labels.index_select(0, rows),
+                     None if self._attributes is None else self._attributes.index_select(0, rows).float())
+
     def _assembled(self, examples: Tensor, host_rows: Tensor, rows: Tensor, flips: Tensor | None) -> Tensor:
-        """Return the rows as float32 [N, C, H, W] in [-1, 1] (channels last in memory) or [N, P]."""
+        """Return the rows as float32 [N, C, H, W] in [-1, 1] (channels last in memory) or [N, P], or as int64 [N, T]."""
         if self.on_device:
             chosen = examples.index_select(0, rows)
         else:  # pinned memory comes from torch's caching allocator, which waits for copies still under way
@@ -149,10 +168,15 @@ class Data:
             torch.index_select(examples, 0, host_rows, out=chosen)
             chosen = chosen.to(self.device, non_blocking=True)
         if not self.spec.is_image:
-            return chosen
+            return chosen.long() if self.spec.kind == "tokens" else chosen
         if flips is not None:
             chosen = mirrored(chosen, flips)
         return normalized(chosen)
+
+
+def _mine(drawn: tuple[Tensor | None, ...], parts: int) -> list[Tensor | None]:
+    """Return this rank's slice of the rows and flips that an order gives."""
+    return [None if whole is None else shards.mine(whole, parts) for whole in drawn]
 
 
 def normalized(pixels: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Sources whose examples are image files: listed, sampled for their size, decoded into blocks.
 
-Legend: N examples, H height, W width, C channels.
+Legend: N examples, H height, W width, C channels, A attributes.
 """
 
 from abc import abstractmethod
@@ -27,6 +27,7 @@ class Group:
     domain: int  # of the first entry in a row
     rows: list[tuple[Entry, ...]]
     labels: np.ndarray | None = None  # int64 [N]
+    attributes: np.ndarray | None = None  # {0, 1} [N, A]
 
 
 class FileSource(Source):
@@ -36,6 +37,7 @@ class FileSource(Source):
     options: ImageOptions
     broken = "fail"  # or "skip"
     classes: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
     domains: tuple[str, ...] = ("real",)
     paired = False
 
@@ -59,7 +61,8 @@ class FileSource(Source):
         for group in self.everything:
             rows = self.select([row[0].key for row in group.rows])
             labels = None if group.labels is None else group.labels[rows]
-            kept.append(replace(group, rows=[group.rows[row] for row in rows], labels=labels))
+            attributes = None if group.attributes is None else group.attributes[rows]
+            kept.append(replace(group, rows=[group.rows[row] for row in rows], labels=labels, attributes=attributes))
         return kept
 
     @cached_property
@@ -84,9 +87,10 @@ class FileSource(Source):
         channels = self.options.channels or self.seen_channels()
         height, width = self.options.size or self.missing_size()
         self.note_enlarged(height, width)
-        return DataSpec((channels, height, width), max(self.counts()), self.classes, self.domains, self.paired)
+        return DataSpec((channels, height, width), max(self.counts()), self.classes, self.domains, self.paired,
+                        attributes=self.attributes)
 
-    def inspect(self) -> DataSpec:
+    def look(self) -> DataSpec:
         return self.spec
 
     def counts(self) -> tuple[int, ...]:
@@ -127,17 +131,18 @@ class FileSource(Source):
                 for entry in row]
 
     def blocks(self) -> Iterator[Block]:
-        frame = Frame.of(self.options, self.inspect().shape)
+        frame = Frame.of(self.options, self.look().shape)
         self.skipped = []
         for group in self.groups:
             start = 0
             for results in decode_many(group.rows, lambda row: self.decode(row, frame)):
                 kept = [at for at, result in enumerate(results) if not self.is_broken(group.rows[start + at], result)]
                 if kept:
-                    labels = None if group.labels is None else group.labels[start:start + len(results)][kept]
+                    labels, attributes = (None if whole is None else whole[start:start + len(results)][kept]
+                                          for whole in (group.labels, group.attributes))
                     images = [np.stack(column) for column in zip(*(results[at] for at in kept), strict=True)]
                     for offset, examples in enumerate(images):
-                        yield Block(group.domain + offset, examples, labels)
+                        yield Block(group.domain + offset, examples, labels, attributes)
                 start += len(results)
 
     def is_broken(self, row: tuple[Entry, ...], result: object) -> bool:

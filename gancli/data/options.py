@@ -1,6 +1,6 @@
 """Options that data sets share (group `dataset`; free of torch); each source adds its own beside its class."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, ClassVar
 
@@ -34,6 +34,17 @@ class PointOptions(DatasetOptions):
 
 
 @dataclass
+class ModeOptions(PointOptions):
+    """A toy density of modes, which are its labels."""
+
+    labeled: int | None = field(default=None, kw_only=True)  # as ImageOptions'
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("dataset.labeled", self.labeled, 1)
+
+
+@dataclass
 class ImageOptions(DatasetOptions):
     """Images of any source on their way to one size and number of channels."""
 
@@ -45,6 +56,7 @@ class ImageOptions(DatasetOptions):
     split: str  # which part: one of SPLITS
     limit: int | None  # take only so many examples, evenly spread over the set
     store: str  # one of STORES: where the decoded images are kept on the host
+    labeled: int | None = field(default=None, kw_only=True)  # labels that training knows; the default is that of old runs
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "test")
 
@@ -55,6 +67,7 @@ class ImageOptions(DatasetOptions):
         check_choice("dataset.store", self.store, STORES)
         check_range("dataset.channels", self.channels, 1, 4)
         check_range("dataset.limit", self.limit, 1)
+        check_range("dataset.labeled", self.labeled, 1)
         try:
             ImageColor.getrgb(self.background)
         except ValueError:

@@ -5,6 +5,9 @@ from torch import Tensor
 
 from gancli.seeds import mix
 
+LABELED = 2  # the number of the few labeled examples' own order, after those of two domains
+AT_ONCE = 4096  # positions drawn at once where few examples go round, that a batch does not cost a draw for every pass
+
 
 class Order:
     """The endless order of one domain: a new permutation, and new coin flips, every epoch.
@@ -13,8 +16,12 @@ class Order:
     batch may straddle them, and players may come back to it), and taking a batch only slices them.
     """
 
-    def __init__(self, count: int, seed: int, domain: int, device: torch.device, flips: bool) -> None:
-        self.count = count
+    def __init__(self, count: int, seed: int, domain: int, device: torch.device, flips: bool,
+                 among: Tensor | None = None) -> None:
+        """Order the rows below `count`, or those of `among` [count]; then an epoch here is as many passes as AT_ONCE holds."""
+        self._among = among
+        self._passes = 1 if among is None else max(1, AT_ONCE // count)
+        self.count = count * self._passes
         self._seed, self._domain = seed, domain
         self._device = device
         self._flips = flips
@@ -36,9 +43,14 @@ class Order:
     def _drawn(self, epoch: int) -> tuple[Tensor, Tensor, Tensor | None]:
         if epoch not in self._epochs:
             generator = torch.Generator().manual_seed(mix(self._seed, epoch, self._domain))
-            rows = torch.randperm(self.count, generator=generator)
+            rows = torch.randperm(self.count, generator=generator) if self._among is None else self._rounds(generator)
             flips = torch.rand(self.count, generator=generator) < 0.5 if self._flips else None
             while len(self._epochs) > 1:
                 del self._epochs[next(iter(self._epochs))]
             self._epochs[epoch] = (rows, rows.to(self._device), None if flips is None else flips.to(self._device))
         return self._epochs[epoch]
+
+    def _rounds(self, generator: torch.Generator) -> Tensor:
+        """Return the rows of some passes over `among`, each a permutation of its own."""
+        permutations = [torch.randperm(len(self._among), generator=generator) for _ in range(self._passes)]
+        return self._among[torch.cat(permutations)]

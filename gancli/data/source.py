@@ -1,6 +1,6 @@
 """What a data set is to the store: a spec, cheap to find out, and blocks of decoded examples.
 
-Legend: N examples, H height, W width, C channels, P coordinates.
+Legend: N examples, H height, W width, C channels, P coordinates, T tokens, A attributes.
 """
 
 from abc import ABC, abstractmethod
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gancli.data.geometry import fill_for, fit_array, set_channels
+from gancli.data.labeled import partly_labeled
 from gancli.data.options import MIN_SIDE, DatasetOptions, ImageOptions
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
@@ -24,8 +25,9 @@ class Block:
     """Some examples of one domain, in order."""
 
     domain: int
-    examples: np.ndarray  # uint8 [N, H, W, C] or float32 [N, P]
+    examples: np.ndarray  # uint8 [N, H, W, C], float32 [N, P] or token ids [N, T] (int64 or uint16)
     labels: np.ndarray | None = None  # int64 [N], of the first domain only
+    attributes: np.ndarray | None = None  # bool or {0, 1} [N, A], of the first domain only
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Source(ABC):
     """One data set.
 
     Built as `cls(options, data_dir)`; building and `inspect` create nothing, anywhere, and end in a UserError
-    when the data are missing, empty or unreadable.
+    when the data are missing, empty or unreadable.  Subclasses give `look` and `blocks`.
     """
 
     slow = False  # decoding takes long enough for the store to be kept on disk
@@ -58,13 +60,17 @@ class Source(ABC):
         self.notes: list[str] = []  # sentences for the user's log, filled by `inspect` and `blocks`
         self.skipped: list[str] = []  # "file (reason)", filled by `blocks`
 
-    @abstractmethod
     def inspect(self) -> DataSpec:
+        """Return the spec with what the options say of its labels; a UserError where they ask for what is not there."""
+        return partly_labeled(self.look(), self.options)
+
+    @abstractmethod
+    def look(self) -> DataSpec:
         """Return the spec from a look at the data (lists files, opens a few); `count` may include broken files."""
 
     def counts(self) -> tuple[int, ...]:
         """Return the number of examples of each domain, broken files included."""
-        return (self.inspect().count,)
+        return (self.look().count,)
 
     def prepare(self) -> None:  # noqa: B027 - most sources have nothing to fetch
         """Download what is missing."""
@@ -105,10 +111,11 @@ class Native:
     width: int
     channels: int
     classes: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
 
 
 class ArraySource(Source):
-    """Images that come as one array; subclasses give `native` and `arrays`."""
+    """Images that come as one array; subclasses give `native` and `arrays`, and `attributes` where `native` names some."""
 
     options: ImageOptions
 
@@ -120,31 +127,39 @@ class ArraySource(Source):
     def arrays(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Return uint8 [N, h, w, c] and labels [N] or None."""
 
-    def inspect(self) -> DataSpec:
+    def attributes(self) -> np.ndarray | None:
+        """Return the binary labels [N, A] of all examples, or None."""
+        return None
+
+    def look(self) -> DataSpec:
         native = self.native()
         height, width = self.options.size or (native.height, native.width)
         if min(native.height, native.width) < MIN_SIDE and self.options.size is None:
             raise UserError(f"The images of dataset={self.options.name} are {native.height}x{native.width}, too small: "
                             f"give dataset.size={MIN_SIDE} or more to enlarge them.")
         count = len(self.kept(native.count))
-        return DataSpec((self.options.channels or native.channels, height, width), count, native.classes)
+        return DataSpec((self.options.channels or native.channels, height, width), count, native.classes,
+                        attributes=native.attributes)
 
     def kept(self, count: int) -> np.ndarray:
         """Return the rows that the options keep; examples without names are known by their numbers."""
         return self.select([str(number) for number in range(count)])
 
     def blocks(self) -> Iterator[Block]:
-        channels, height, width = self.inspect().shape
+        channels, height, width = self.look().shape
         images, labels = self.arrays()
+        attributes = self.attributes()
         rows = self.kept(len(images))
         rgb, fit = self.options.rgb, self.options.fit
         for start in range(0, len(rows), BLOCK):
             part = rows[start:start + BLOCK]
             block = set_channels(images[part], channels, rgb)
             block = fit_array(block, (height, width), fit, fill_for(rgb, channels))
-            yield Block(0, block, None if labels is None else labels[part].astype(np.int64))
+            yield Block(0, block, None if labels is None else labels[part].astype(np.int64),
+                        None if attributes is None else attributes[part])
 
 
 def stored(options: Any) -> dict[str, Any]:
-    """Return the options that the decoded examples depend on."""
-    return {key: value for key, value in vars(options).items() if key not in ("flip", "store", "path")}
+    """Return the options that the decoded examples depend on; attributes where there are some, as once there were none."""
+    return {key: value for key, value in vars(options).items()
+            if key not in ("flip", "store", "path", "labeled") and (key != "attributes" or value is not None)}

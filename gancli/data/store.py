@@ -1,9 +1,9 @@
 """The decoded examples of a data set, in memory or in one memory-mapped file that the next start uses again.
 
-File: the domains' examples, the labels, a JSON footer, the footer's length (8 bytes) and a magic number.
+File: the domains' examples, the labels, the attributes, a JSON footer, the footer's length (8 bytes), a magic number.
 It is written under a temporary name and renamed, so that a kill leaves either the old file or the new one.
 
-Legend: N examples, H height, W width, C channels, P coordinates.
+Legend: N examples, H height, W width, C channels, P coordinates, T tokens, A attributes.
 """
 
 import json
@@ -29,6 +29,8 @@ MEMORY_SHARE = 0.5  # of the free memory that store=auto fills before it turns t
 UNKNOWN_FREE = 2 << 30  # taken for the free memory where the system does not say
 STALE_S = 3600  # a temporary file untouched for so long belongs to a run that was killed
 
+DTYPES = {"images": "uint8", "points": "float32", "tokens": "int32"}  # int32: what every device can index, in half the bytes
+
 Progress = Callable[[int, int], None]
 
 
@@ -36,11 +38,12 @@ Progress = Callable[[int, int], None]
 class Decoded:
     """A whole data set, decoded."""
 
-    examples: list[np.ndarray]  # one uint8 [N, H, W, C] or float32 [N, P] per domain
+    examples: list[np.ndarray]  # one uint8 [N, H, W, C], float32 [N, P] or int32 [N, T] per domain
     labels: np.ndarray | None  # int64 [N]
     digest: str  # over every byte above
     skipped: list[str] = field(default_factory=list)  # broken files, "name (reason)"
     path: Path | None = None  # of the memory-mapped file
+    attributes: np.ndarray | None = None  # uint8 [N, A] in {0, 1}
 
 
 def decode(source: Source, spec: DataSpec, store: str, progress: Progress) -> Decoded:
@@ -52,7 +55,7 @@ def decode(source: Source, spec: DataSpec, store: str, progress: Progress) -> De
     Raises:
         UserError: nothing could be decoded, a file is broken and dataset.broken=fail, or the disk is full.
     """
-    needed = sum(source.counts()) * int(np.prod(spec.shape)) * (1 if spec.is_image else 4)
+    needed = sum(source.counts()) * int(np.prod(spec.shape)) * np.dtype(DTYPES[spec.kind]).itemsize
     if store == "memory" or (store == "auto" and not source.slow and needed < _most_in_memory()):
         return in_memory(source, spec, progress)
     path = store_path(source)
@@ -75,28 +78,33 @@ def decode(source: Source, spec: DataSpec, store: str, progress: Progress) -> De
 
 
 class Tally:
-    """Counts, labels and checksum of the blocks that pass by, wherever they are put."""
+    """Counts, labels, attributes and checksum of the blocks that pass by, wherever they are put."""
 
     def __init__(self, source: Source, spec: DataSpec, progress: Progress) -> None:
         self.planned = source.counts()
         self.rows = [0] * len(self.planned)
         self.labels: list[np.ndarray] = []
+        self.attributes: list[np.ndarray] = []
         self._hashes = [blake2b(digest_size=16) for _ in self.planned]
         self._progress = progress
-        self._is_image = spec.is_image
+        self._vocabulary = len(spec.vocabulary) if spec.kind == "tokens" else None
         self.row_shape = (*spec.shape[1:], spec.shape[0]) if spec.is_image else tuple(spec.shape)
-        self.dtype = np.dtype(np.uint8 if spec.is_image else np.float32)
+        self.dtype = np.dtype(DTYPES[spec.kind])
 
     def pieces(self, source: Source):
         """Yield (domain, first row, contiguous examples) for each block of `source`."""
         done = 0
         for block in source.blocks():
+            if self._vocabulary is not None:
+                check_tokens(block.examples, self._vocabulary)
             examples = np.ascontiguousarray(block.examples, dtype=self.dtype)
             yield block.domain, self.rows[block.domain], examples
             self._hashes[block.domain].update(examples)
             self.rows[block.domain] += len(examples)
             if block.labels is not None and block.domain == 0:
                 self.labels.append(np.asarray(block.labels, dtype=np.int64))
+            if block.attributes is not None and block.domain == 0:
+                self.attributes.append(np.asarray(block.attributes, dtype=np.uint8))
             done += len(examples)
             self._progress(done, sum(self.planned))
         if min(self.rows) == 0:
@@ -106,16 +114,30 @@ class Tally:
         """Return the labels [N] of the first domain."""
         return np.concatenate(self.labels) if self.labels else None
 
+    def all_attributes(self) -> np.ndarray | None:
+        """Return the attributes [N, A] of the first domain."""
+        return np.concatenate(self.attributes) if self.attributes else None
+
     def digest(self) -> str:
-        """Return the checksum over shapes, examples and labels."""
-        return combined([shard.hexdigest() for shard in self._hashes], self.rows, self.row_shape, self.all_labels())
+        """Return the checksum over shapes, examples, labels and attributes."""
+        return combined([shard.hexdigest() for shard in self._hashes], self.rows, self.row_shape, self.all_labels(),
+                        self.all_attributes())
 
 
-def combined(digests: list[str], rows: list[int], row_shape: tuple[int, ...], labels: np.ndarray | None) -> str:
-    """Return one checksum of the domains' checksums, their shapes and the labels."""
+def check_tokens(tokens: np.ndarray, vocabulary: int) -> None:
+    """Refuse ids that the vocabulary does not have."""
+    if tokens.size and not 0 <= tokens.min() <= tokens.max() < vocabulary:
+        raise UserError(f"The data hold token ids from {tokens.min()} to {tokens.max()} and the vocabulary has "
+                        f"{vocabulary} symbols, 0 to {vocabulary - 1}: make the data again with the vocabulary they have.")
+
+
+def combined(digests: list[str], rows: list[int], row_shape: tuple[int, ...], labels: np.ndarray | None,
+             attributes: np.ndarray | None) -> str:
+    """Return one checksum of the domains' checksums, their shapes, the labels and the attributes."""
     whole = blake2b(json.dumps([digests, rows, row_shape]).encode(), digest_size=16)
-    if labels is not None:
-        whole.update(np.ascontiguousarray(labels))
+    for values in (labels, attributes):
+        if values is not None:
+            whole.update(np.ascontiguousarray(values))
     return whole.hexdigest()
 
 
@@ -126,7 +148,7 @@ def in_memory(source: Source, spec: DataSpec, progress: Progress) -> Decoded:
     for domain, row, examples in tally.pieces(source):
         arrays[domain][row:row + len(examples)] = examples
     arrays = [array[:rows] for array, rows in zip(arrays, tally.rows, strict=True)]
-    return Decoded(arrays, tally.all_labels(), tally.digest(), list(source.skipped))
+    return Decoded(arrays, tally.all_labels(), tally.digest(), list(source.skipped), attributes=tally.all_attributes())
 
 
 def written(source: Source, spec: DataSpec, path: Path, key: str, progress: Progress) -> Decoded:
@@ -142,12 +164,14 @@ def written(source: Source, spec: DataSpec, path: Path, key: str, progress: Prog
             for domain, row, examples in tally.pieces(source):
                 file.seek(starts[domain] + row * row_bytes)
                 file.write(examples)
-            labels = tally.all_labels()
+            labels, attributes = tally.all_labels(), tally.all_attributes()
             file.seek(starts[-1])
-            file.write(b"" if labels is None else np.ascontiguousarray(labels))
+            for values in (labels, attributes):
+                file.write(b"" if values is None else np.ascontiguousarray(values))
             footer = json.dumps({
                 "key": key, "starts": starts[:-1], "rows": tally.rows, "row_shape": tally.row_shape,
                 "dtype": tally.dtype.name, "labels_start": starts[-1], "labels": 0 if labels is None else len(labels),
+                "attributes": 0 if attributes is None else attributes.shape[1],
                 "digest": tally.digest(), "skipped": source.skipped,
             }).encode()
             file.write(footer + struct.pack("<Q", len(footer)) + MAGIC)
@@ -169,7 +193,8 @@ def read_file(path: Path, key: str) -> tuple[Decoded | None, str]:
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         return None, "is damaged"
     digests = [blake2b(array, digest_size=16).hexdigest() for array in decoded.examples]
-    if combined(digests, footer["rows"], tuple(footer["row_shape"]), decoded.labels) != footer["digest"]:
+    whole = combined(digests, footer["rows"], tuple(footer["row_shape"]), decoded.labels, decoded.attributes)
+    if whole != footer["digest"]:
         return None, "is damaged (its checksum is wrong)"
     return decoded, ""
 
@@ -194,10 +219,13 @@ def mapped(path: Path, footer: dict) -> Decoded:
     dtype, shape = np.dtype(footer["dtype"]), tuple(footer["row_shape"])
     examples = [np.memmap(path, dtype, "c", start, (rows, *shape))
                 for start, rows in zip(footer["starts"], footer["rows"], strict=True)]
-    labels = None
+    labels = attributes = None
     if footer["labels"]:
         labels = np.array(np.memmap(path, np.int64, "r", footer["labels_start"], (footer["labels"],)))
-    return Decoded(examples, labels, footer["digest"], list(footer["skipped"]), path)
+    if "attributes" in footer and footer["attributes"]:  # files of before have none
+        start = footer["labels_start"] + 8 * footer["labels"]
+        attributes = np.array(np.memmap(path, np.uint8, "r", start, (footer["rows"][0], footer["attributes"])))
+    return Decoded(examples, labels, footer["digest"], list(footer["skipped"]), path, attributes)
 
 
 def store_path(source: Source) -> Path:
@@ -210,10 +238,16 @@ def store_path(source: Source) -> Path:
 def store_key(source: Source, spec: DataSpec) -> str:
     """Return a hash of the options, the spec and the stamps of the files: equal keys, equal decoded bytes."""
     whole = blake2b(digest_size=16)
-    whole.update(json.dumps([1, stored(source.options), spec.as_dict()], sort_keys=True, default=str).encode())
+    whole.update(json.dumps([1, stored(source.options), kept_of(spec)], sort_keys=True, default=str).encode())
     for stamp in source.stamps():
         whole.update(json.dumps(asdict(stamp)).encode())
     return whole.hexdigest()
+
+
+def kept_of(spec: DataSpec) -> dict:
+    """Return what the decoded bytes depend on; fields that specs once had not, where they say something."""
+    once = {"kind": "points" if len(spec.shape) == 1 else "images", "vocabulary": [], "attributes": []}
+    return {key: value for key, value in spec.as_dict().items() if key != "labeled" and once.get(key) != value}
 
 
 def remove_stale(folder: Path) -> None:

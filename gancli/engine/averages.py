@@ -3,7 +3,8 @@
 import copy
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gancli.game.model import Model, Progress
 
@@ -11,36 +12,37 @@ RAMP_UP = 0.05  # the half-life is at most this fraction of the images shown so 
 
 
 class Average:
-    """A copy of the model in which all networks but the discriminator's follow slowly.
+    """A copy of the model in which all networks but those that only discriminate follow slowly.
 
-    Floating buffers (batch statistics) follow like the weights; the discriminator is shared, not copied, so
-    switch the copy between training and evaluation only for as long as it is looked at.
+    Batch statistics follow like the weights; all other buffers are the model's own, copied after every round.  What only
+    discriminates, and the objective, is shared and not copied, so switch the copy between training and evaluation only
+    for as long as it is looked at.
     """
 
     def __init__(self, model: Model, half_life_kimg: float) -> None:
-        shared = {id(m): m for name, ms in model.players.items() if name == "discriminator" for m in ms}
-        shared[id(model.objective)] = model.objective
+        judges = judging(model)
+        shared = {id(module): module for module in (*judges, model.objective)}
         self.model = copy.deepcopy(model, shared)
         self.half_life_images = 1000 * half_life_kimg
-        still = {id(t) for m in model.players.get("discriminator", []) for t in (*m.parameters(), *m.buffers())}
+        still = {id(t) for module in (*judges, model.objective) for t in (*module.parameters(), *module.buffers())}
         pairs = [(name, mine, theirs) for (name, mine), theirs in
-                 zip(self._tensors(self.model), dict(self._tensors(model)).values(), strict=True) if id(theirs) not in still]
+                 zip(_tensors(self.model), dict(_tensors(model)).values(), strict=True)
+                 if id(theirs) not in still and mine is not theirs]
         self.names = [name for name, _, _ in pairs]
         self.mine = [mine for _, mine, _ in pairs]
         self.theirs = [theirs for _, _, theirs in pairs]
-        self.floating = [i for i, tensor in enumerate(self.mine) if tensor.is_floating_point()]
-
-    @staticmethod
-    def _tensors(model: Model) -> list[tuple[str, Tensor]]:
-        return [*model.named_parameters(), *model.named_buffers()]
+        moving = {name for name, _ in model.named_parameters()} | _statistics(model)
+        follows = [name in moving and tensor.is_floating_point() for name, tensor in zip(self.names, self.mine, strict=True)]
+        self.following = [i for i, follow in enumerate(follows) if follow]
+        self.copied = [i for i, follow in enumerate(follows) if not follow]
 
     @torch.no_grad()
     def update(self, images: int, progress: Progress) -> None:
         """Move towards the model's weights after a round that showed so many images."""
         half_life = max(min(self.half_life_images, progress.images * RAMP_UP), 1e-8)
-        mine, theirs = [self.mine[i] for i in self.floating], [self.theirs[i] for i in self.floating]
+        mine, theirs = [self.mine[i] for i in self.following], [self.theirs[i] for i in self.following]
         torch._foreach_lerp_(mine, theirs, 1 - 0.5 ** (images / half_life))
-        for i in set(range(len(self.mine))) - set(self.floating):
+        for i in self.copied:
             self.mine[i].copy_(self.theirs[i])
 
     def tensors(self) -> dict[str, Tensor]:
@@ -52,3 +54,21 @@ class Average:
         """Restore what `tensors` returned."""
         for name, mine in zip(self.names, self.mine, strict=True):
             mine.copy_(tensors[name])
+
+
+def judging(model: Model) -> list[nn.Module]:
+    """Return the networks that only discriminate: no other player has a part of them."""
+    others = {id(t) for player, networks in model.players.items() if player not in model.discriminators
+              for network in networks for t in (*network.parameters(), *network.buffers())}
+    judges = [network for player in model.discriminators for network in model.players[player]]
+    return [judge for judge in judges if not any(id(t) in others for t in (*judge.parameters(), *judge.buffers()))]
+
+
+def _tensors(model: Model) -> list[tuple[str, Tensor]]:
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+def _statistics(model: Model) -> set[str]:
+    """Return the names of batch statistics."""
+    return {f"{name}.{key}" if name else key for name, module in model.named_modules() if isinstance(module, _BatchNorm)
+            for key in ("running_mean", "running_var")}

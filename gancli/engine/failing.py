@@ -2,6 +2,7 @@
 
 from gancli.engine.plan import Plan
 from gancli.errors import UserError
+from gancli.runs.files import LOG
 from gancli.runs.status import read_status, write_status
 
 
@@ -11,7 +12,7 @@ def tell_failure(plan: Plan, why: str, trace: str) -> None:
     if status is None:  # it failed before there was a record
         return
     write_status(plan.run_dir, status.end("failed", why))
-    with open(plan.run_dir / "log.txt", "a", encoding="utf-8") as file:
+    with open(plan.run_dir / LOG, "a", encoding="utf-8") as file:
         file.write(f"{why}\n{trace}")
 
 

@@ -1,16 +1,19 @@
-"""A player's turn: gradients of its own networks, one optimizer step, and the guard against non-finite numbers."""
+"""A player of the game: gradients of its own networks, optimizer steps, and the guard against non-finite numbers."""
 
 import inspect
 import math
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from gancli.data.spec import Batch
 from gancli.engine.options import OptimizerOptions, ScheduleOptions, TrainerOptions
 from gancli.errors import UserError
 from gancli.game.model import Model, Progress
+from gancli.game.phase import Phase
 from gancli.ranks import shards
 
 
@@ -30,9 +33,9 @@ def lr_factor(options: ScheduleOptions, progress: Progress) -> float:
     return factor * (1 - fallen if options.name == "linear" else 0.5 * (1 + math.cos(math.pi * fallen)))
 
 
-def build_optimizer(options: OptimizerOptions, player: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """Return the player's optimizer, fused where torch has a fused kernel for it."""
-    lr, decay = options.lr_of(player), options.weight_decay
+def build_optimizer(options: OptimizerOptions, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return the optimizer that a player's options name, fused where torch has a fused kernel for it."""
+    lr, decay = options.lr, options.weight_decay
     match options.name:
         case "adam":
             return torch.optim.Adam(parameters, lr, tuple(options.betas), options.eps, decay, fused=True)
@@ -69,59 +72,130 @@ class Player:
         self.name = name
         self.model = model
         self.trainer = trainer
-        self.schedule = optimizer.schedule
+        self.options = optimizer.of(name, name in model.discriminators)  # its own
         self.precision = precision
         self.parameters = list(dict.fromkeys(p for module in model.players[name] for p in module.parameters()))
         self.device = self.parameters[0].device
-        self.optimizer = build_optimizer(optimizer, name, self.parameters)
+        self.optimizer = build_optimizer(self.options, self.parameters)
         self._bare_step = inspect.unwrap(type(self.optimizer).step)  # the wrappers import torch's compiler: 2 s at the start
-        self.base_lr = optimizer.lr_of(name)
+        self.base_lr = self.options.lr  # of the phase that is played
+        self.correction = 1.0  # of rate and betas, for steps on a part of the loss alone
+        self.held: list[Tensor | None] = []  # the gradient that the next step takes, one a parameter
         self.tripped = torch.zeros((), device=self.device)  # 1 once a number was not finite (accelerators)
 
-    def loss(self, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the player's loss on a batch and its scalars, computed in the run's precision."""
+    @property
+    def optimizer_name(self) -> str:
+        """The name of its optimizer."""
+        return self.options.name
+
+    def enter(self, phase: Phase, begins: bool) -> None:
+        """Take a phase's rate, and a fresh optimizer where it begins so.
+
+        A part of the loss that has a step of its own in every k-th round makes k + 1 steps of k: rate and betas are
+        corrected by c = k / (k + 1), to lr c and beta^c (Karras 2020, appendix B).
+        """
+        self.base_lr = phase.lr.get(self.name, self.options.lr)
+        every = min((turn.every for turn in phase.turns if turn.player == self.name and turn.part), default=0)
+        self.correction = every / (every + 1) if every else 1.0
+        for group in self.optimizer.param_groups:
+            if "betas" in group:
+                group["betas"] = tuple(beta**self.correction for beta in self.options.betas)
+        if begins and phase.fresh_optimizers:
+            self.optimizer.state.clear()
+
+    def loss(self, batch: Batch, progress: Progress, part: str = "",
+             ahead: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the player's loss on a batch and its scalars, computed in the run's precision.
+
+        Args:
+            part: of the loss alone.
+            ahead: weights of other players, by their names in the model, in place of their own.
+        """
         with self.precisely():
-            return self.model.player_loss(self.name, batch, progress)
+            if part:
+                return self.model.part_loss(part, self.name, batch, progress)
+            if ahead is not None:
+                loss, scalars = functional_call(self.model, ahead, (self.name, batch, progress))
+            else:
+                loss, scalars = self.model.player_loss(self.name, batch, progress)
+            of_weights = self.model.objective.of_weights(self.name)
+        return (loss, scalars) if of_weights is None else (loss + of_weights, scalars)
 
     def precisely(self) -> AbstractContextManager:
         """Return a context in which networks compute in the run's precision."""
         return nullcontext() if self.precision == "fp32" else torch.autocast(self.device.type, torch.bfloat16)
 
     def turn(self, batch: Batch, progress: Progress) -> dict[str, Tensor]:
-        """Take one turn: backward, all-reduce, clip, optimizer step, constraint.  Returns scalars on the device."""
-        for parameter in self.model.parameters():
-            parameter.requires_grad_(False)
-        for parameter in self.parameters:
-            parameter.requires_grad_(True)
-            parameter.grad = None
+        """Take one turn, gradients and step; returns scalars on the device."""
+        scalars = self.gradients(batch, progress)
+        self.step(progress)
+        return scalars
+
+    def gradients(self, batch: Batch, progress: Progress, part: str = "",
+                  ahead: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Learn the gradient that the next step takes: backward, all-reduce, clip.  Returns scalars on the device.
+
+        Args:
+            part, ahead: as `loss` takes them.
+        """
+        self.ask_for_gradients()
         parts = self.trainer.accumulate
         totals: dict[str, Tensor] = {}
-        for part in batch.split(parts) if parts > 1 else (batch,):
-            loss, scalars = self.loss(part, progress)
+        for piece in batch.split(parts) if parts > 1 else (batch,):
+            loss, scalars = self.loss(piece, progress, part, ahead)
             (loss / parts if parts > 1 else loss).backward()
             for key, value in {"loss": loss.detach(), **scalars}.items():
                 totals[key] = totals[key] + value / parts if key in totals else value / parts
+        return self.hold(totals)
+
+    def ask_for_gradients(self) -> None:
+        """Let this player's weights, and no others, ask for gradients."""
+        self.model.requires_grad_(False)
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+            parameter.grad = None
+
+    def hold(self, scalars: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Average the parameters' gradients over the ranks, guard and clip them, and keep them for the next step."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        totals["loss"] = average_over_ranks(gradients, totals["loss"])
+        scalars["loss"] = average_over_ranks(gradients, scalars["loss"])
         norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
-        totals["gradient_norm"] = norm
-        self._guard(totals)
+        scalars["gradient_norm"] = norm
+        self._guard(scalars)
         if self.trainer.clip_grad_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.trainer.clip_grad_norm, norm, foreach=True)
-        self._step(progress)
-        return totals
+        self.held = [parameter.grad for parameter in self.parameters]
+        return scalars
 
-    def lr(self, progress: Progress) -> float:
-        """Return the learning rate at this point of the run."""
-        return self.base_lr * lr_factor(self.schedule, progress)
+    def step(self, progress: Progress, counted: bool = True) -> None:
+        """Take the optimizer's step along the gradient that is held, then enforce constraints.
 
-    def _step(self, progress: Progress) -> None:
+        Args:
+            counted: whether it ends a turn; steps that only look ahead do not.
+        """
+        for parameter, gradient in zip(self.parameters, self.held, strict=True):
+            parameter.grad = gradient
         for group in self.optimizer.param_groups:
-            group["lr"] = self.lr(progress)
+            group["lr"] = self.lr(progress) * self.correction
         with torch.no_grad():
             self._bare_step(self.optimizer)
         self.model.after_step(self.name)
-        progress.turns[self.name] = progress.turns.get(self.name, 0) + 1
+        if counted:
+            progress.turns[self.name] = progress.turns.get(self.name, 0) + 1
+
+    @contextmanager
+    def weights_back(self) -> Iterator[None]:
+        """Put the weights back to what they were before the block."""
+        before = [parameter.detach().clone() for parameter in self.parameters]
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                torch._foreach_copy_(self.parameters, before)
+
+    def lr(self, progress: Progress) -> float:
+        """Return the learning rate at this point of the run."""
+        return self.base_lr * lr_factor(self.options.schedule, progress)
 
     def _guard(self, scalars: dict[str, Tensor]) -> None:
         """Let no step be taken on a loss or gradient that is not finite.

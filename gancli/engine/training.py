@@ -5,13 +5,13 @@ import torch
 from gancli.data.dataset import load_data
 from gancli.devices import keep_freed_memory, pick_device, pick_precision, start_quickly
 from gancli.engine.averages import Average
-from gancli.engine.game import Game
 from gancli.engine.owning import owning
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
 from gancli.engine.recording.evaluation import Evaluation
 from gancli.engine.recording.following import FollowingRecord
-from gancli.engine.recording.record import Record
+from gancli.engine.recording.keeping import KeepingRecord
+from gancli.engine.rounds import Game
 from gancli.engine.state import collect, restore
 from gancli.engine.stopping import StopRequest
 from gancli.engine.supervision import on_every_rank
@@ -42,7 +42,7 @@ def play(plan: Plan) -> Outcome:
     precision = pick_precision(plan.trainer.precision, device)
     keep_freed_memory()
     start_quickly()
-    with owning(plan), Record(plan, device, precision) if shards.rank() == 0 else FollowingRecord(plan) as record:
+    with owning(plan), KeepingRecord(plan, device, precision) if shards.rank() == 0 else FollowingRecord(plan) as record:
         with first_goes_first():
             data = load_data(plan.dataset, plan.data_dir, device, plan.seed, record.loading)
         check_same(data.fingerprint, "other data")
@@ -53,10 +53,12 @@ def play(plan: Plan) -> Outcome:
         model = build_model(plan.model, Objective(plan.loss), data.spec).to(device).train()
         if plan.trainer.sync_batch_norm:
             synchronise_batch_norm(model)
+        with shards.alone():  # the whole batch, on every rank
+            model.begin(data.batch(0, plan.trainer.batch_size))
         share_weights(model)
         average = Average(model, plan.trainer.ema_kimg) if plan.trainer.ema_kimg else None
         players = {name: Player(name, model, plan.optimizer, plan.trainer, precision) for name in model.players}
-        progress, best = Progress(total=plan.total_images), None
+        progress, best, seconds_before = Progress(total=plan.total_images), None, 0.0
         if plan.checkpoint is not None:
             checkpoint = read(plan.checkpoint)
             if checkpoint.extra["data_fingerprint"] != data.fingerprint:
@@ -64,12 +66,12 @@ def play(plan: Plan) -> Outcome:
                                 "dataset.path= of the same images.")
             restore(checkpoint.tensors, model, average, players)
             progress = Progress(total=plan.total_images, **checkpoint.progress)
-            record.seconds_before = checkpoint.extra["training_s"]
+            seconds_before = checkpoint.extra["training_s"]
             best = checkpoint.extra.get("best")  # checkpoints of before there was evaluation have none
         game = Game(model, average, players, plan.trainer, plan.seed)
         evaluation = Evaluation(plan, model, average, data, best, record.working) if plan.evaluation.on else None
         with shards.alone():
-            record.start(model, average, players, data, progress)
+            record.start(model, average, players, data, progress, seconds_before)
 
         # Rounds
         scalars, stops, why = Scalars(), Stops(), None
@@ -87,7 +89,8 @@ def play(plan: Plan) -> Outcome:
                     player.check(figures)
                     figures[f"{player.name}/lr"] = player.lr(progress)
                 if "pictures" in due:
-                    figures |= mean_figures(game.after_turn("generator", progress))
+                    for name in [name for name in players if name not in model.discriminators]:
+                        figures |= mean_figures(game.after_turn(name, progress))
                 improved = False
                 if "evaluation" in due:
                     share_weights(evaluation.model)  # batch norm's running statistics were each rank's own

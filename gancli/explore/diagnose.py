@@ -6,16 +6,17 @@ from typing import Any
 
 from gancli.data.dataset import data_folder, load_data
 from gancli.diagnosis.detectors import LATE_LOOKS, SIGNAL, diagnose, not_finite
-from gancli.diagnosis.examination import Examination
 from gancli.diagnosis.finding import Finding
 from gancli.diagnosis.history import Figures, History
 from gancli.diagnosis.setting import Setting
 from gancli.errors import UserError
 from gancli.explore.loaded import load
+from gancli.game.examination import Examination
 from gancli.game.model import Progress
 from gancli.registry import load_plugins
 from gancli.runs.checkpoint import CheckpointFolder
 from gancli.runs.config import load_config
+from gancli.runs.files import CONFIG, STATS
 from gancli.runs.find import OUTPUTS, find_run
 from gancli.runs.stats import read_history
 from gancli.runs.status import read_status
@@ -46,8 +47,8 @@ def diagnose_run(text: str, data_dir: str | Path | None = None, device: str = "a
     try:
         setting = Setting.of(config)
     except (KeyError, TypeError, AttributeError):
-        raise UserError(f"{run / 'config.yaml'} is not that of a training run: give a run of gan train.") from None
-    ticks = read_history(run / "stats.jsonl")
+        raise UserError(f"{run / CONFIG} is not that of a training run: give a run of gan train.") from None
+    ticks = read_history(run / STATS)
     seen = [f"{len(ticks)} ticks of figures" if ticks else "no figures: the run recorded none"]
     looks = sum(any(tag.startswith(SIGNAL) for tag in figures) for _, figures in ticks)
     if looks:

@@ -9,55 +9,45 @@ from gancli import __version__
 from gancli.data.dataset import Data, data_folder, load_data, open_source
 from gancli.devices import describe_device, keep_freed_memory
 from gancli.errors import UserError, check_choice, check_range
+from gancli.explore.dataset import DatasetPlace, check_shape, held_out, other_data, run_dataset
 from gancli.explore.loaded import Loaded, load
-from gancli.explore.targets import FOLDER, choose_target, default_target
+from gancli.explore.options import CommandOptions
+from gancli.explore.stages import Stages
+from gancli.explore.targets import Target, checkpoint_stem, choose_target, default_target, run_stem
+from gancli.explore.writing import writing
 from gancli.features.weights import check_features
+from gancli.game.abilities import able
 from gancli.game.sampler import Sampler
 from gancli.metrics.catalog import METRICS
 from gancli.metrics.evaluator import Evaluator, check
 from gancli.metrics.options import check_metrics
 from gancli.metrics.protocol import Measured
 from gancli.monitor.grids import save_png
-from gancli.monitor.screen import Screen
 from gancli.options import typed
 from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder, kimg_name
-from gancli.runs.find import OUTPUTS, find_run
+from gancli.runs.files import EVALUATION
+from gancli.runs.find import find_run
 
 ALL = "@all"
 
 
 @dataclass
-class DatasetPlace:
-    """What may differ from the run's own data options."""
+class EvaluateOptions(CommandOptions):
+    """What `gan evaluate` measures; the defaults stand in conf/evaluate.yaml."""
 
-    path: str | None
-    split: str | None
-
-
-@dataclass
-class EvaluateOptions:
-    """What `gan evaluate` measures, and where it puts the figures."""
-
-    ckpt: str | None  # a checkpoint or a run; required
     metrics: list[str]
     features: str
-    weights: str | None
+    features_weights: str | None
     n: int
     seed: int
     real: int | None
     domain: str | None
-    averaged: bool
-    out: str | None
-    overwrite: bool
-    device: str
-    batch_size: int
     data_dir: str | None
     dataset: DatasetPlace
 
     def __post_init__(self) -> None:
-        if self.ckpt is None:
-            raise ValueError("ckpt has no value: give ckpt=RUN (gan list runs shows the runs) or ckpt=FILE")
+        super().__post_init__()
         if not self.metrics:
             raise ValueError(f"metrics names no metric: give some of {', '.join(METRICS)}")
         check_metrics("metrics", self.metrics)
@@ -65,7 +55,6 @@ class EvaluateOptions:
         check_range("n", self.n, 2)
         check_range("real", self.real, 2)
         check_range("seed", self.seed, 0)
-        check_range("batch_size", self.batch_size, 1)
 
 
 @dataclass
@@ -93,43 +82,51 @@ def evaluate(values: Mapping[str, Any]) -> Report:
         UserError: anything that is wrong is found before anything is computed or written.
     """
     options = typed(EvaluateOptions, values, "")
-    target = choose_target(options.out, (".json",), options.overwrite)
+    chosen = choose_target(options.out, (".json",), options.overwrite)
     checkpoints = _checkpoints(options.ckpt)
-    weights = "ema" if options.averaged else "raw"
-    loaded = load(checkpoints[0], options.device, weights)
+    several = len(checkpoints) > 1
+    loaded = load(checkpoints[0], options.device, options.weights)
     data_dir = data_folder(options.data_dir)
-    dataset = _dataset(loaded, options)
-    source = open_source(dataset, data_dir)
-    held_out = _held_out(dataset, source, data_dir) if _wants_held_out(options.metrics) else None
-    spec = source.inspect()
-    if spec.shape != loaded.spec.shape:
-        raise UserError(f"The data are {spec.describe()}, and the model makes examples of shape {loaded.spec.shape}: "
-                        "give data_dir= or dataset.path= of the run's data.")
-    check(options, spec, data_dir, latents=hasattr(loaded.model, "generate"),
-          mixture=hasattr(source, "centers"), holdout=held_out is not None)
-    _check_domain(loaded, options.domain)
-    path, kind = target or (_default(loaded, len(checkpoints) > 1), FOLDER)
+    sets = _data_sets(loaded, options, data_dir)
+    stem = f"{run_stem(loaded)}-all" if several else checkpoint_stem(loaded)
+    target = chosen or default_target("evaluate", stem, "")
 
     keep_freed_memory()
-    screen = _Progress()
-    try:
-        data, holdout = (None if some is None else load_data(some, data_dir, loaded.device, options.seed, screen.decoding)
-                         for some in (dataset, held_out))
-        notes = list(data.notes) + _other_data(loaded, data, options)
-        evaluator, evaluated, files = None, [], []
+    evaluated, files = [], []
+    with Stages() as stages:
+        seed = loaded.config["seed"] if "seed" in loaded.config else options.seed  # the run's chose what is labeled
+        data, holdout = (None if some is None else load_data(some, data_dir, loaded.device, seed, stages.decoding)
+                         for some in sets)
+        sampler = _sampler(loaded, options, data)
+        evaluator = Evaluator(options, data, data_dir, options.seed, domain=sampler.domain or 0, holdout=holdout,
+                              told=stages.told)
         for number, checkpoint in enumerate(checkpoints):
-            loaded = loaded if number == 0 else load(checkpoint, options.device, weights)
-            sampler = Sampler(loaded.model, options.seed, options.batch_size, data, options.domain)
-            if evaluator is None:
-                evaluator = Evaluator(options, data, data_dir, options.seed, domain=sampler.domain or 0, holdout=holdout,
-                                      told=screen.told)
+            if number > 0:
+                loaded = load(checkpoint, options.device, options.weights)
+                sampler = _sampler(loaded, options, data)
             evaluated.append(Evaluated(loaded.path, loaded.kimg, evaluator(sampler)))
-            files += _save_pictures(evaluator, path, kind, loaded if len(checkpoints) > 1 else None)
-    finally:
-        screen.close()
-    report = path if kind == ".json" else path / "evaluation.json"
-    _write(report, evaluated, describe_device(loaded.device))
-    return Report(evaluated, [report, *files], notes + evaluator.notes)
+            files += _save_pictures(evaluator, target, f"-{kimg_name(loaded.images)}" if several else "")
+    report = target.path if target.kind == ".json" else target.path / EVALUATION
+    _save_report(report, evaluated, describe_device(loaded.device))
+    return Report(evaluated, [report, *files], [*data.notes, *other_data(loaded, options.dataset, data), *evaluator.notes])
+
+
+def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the options of the data and, where a metric reads them, of held out examples; all metrics can be computed."""
+    dataset = run_dataset(loaded, options.dataset)
+    source = open_source(dataset, data_dir)
+    wanted = any(METRICS[name].needs_holdout or METRICS[name].likes_holdout for name in options.metrics)
+    other = held_out(dataset, source, data_dir) if wanted else None
+    spec = source.inspect()
+    check_shape(loaded, spec)
+    check(options, spec, data_dir, latents=able(loaded.model, "sample"), mixture=hasattr(source, "centers"),
+          holdout=other is not None)
+    _check_domain(loaded, options.domain)
+    return dataset, other
+
+
+def _sampler(loaded: Loaded, options: EvaluateOptions, data: Data) -> Sampler:
+    return Sampler(loaded.model, options.seed, options.batch_size, data, options.domain)
 
 
 def _checkpoints(ckpt: str) -> list[str]:
@@ -143,40 +140,10 @@ def _checkpoints(ckpt: str) -> list[str]:
     return found
 
 
-def _dataset(loaded: Loaded, options: EvaluateOptions) -> dict[str, Any]:
-    """Return the data options of the run, with what the command changes."""
-    if "dataset" not in loaded.config:
-        raise UserError(f"The checkpoint {loaded.path} does not say which data it was trained on.")
-    dataset = dict(loaded.config["dataset"])
-    for key, value in vars(options.dataset).items():
-        if value is not None and key not in dataset:
-            raise UserError(f"dataset.{key}={value} means nothing to dataset={dataset['name']}: leave it out.")
-        dataset |= {} if value is None else {key: value}
-    return dataset
-
-
-def _wants_held_out(metrics: Sequence[str]) -> bool:
-    return any(METRICS[name].needs_holdout or METRICS[name].likes_holdout for name in metrics)
-
-
-def _held_out(dataset: Mapping[str, Any], source: Any, data_dir: Path) -> dict[str, Any] | None:
-    """Return the options of examples that the run was not trained on: the test split, or a toy's next draw."""
-    if "split" not in dataset:
-        return dict(dataset) | {"data_seed": dataset["data_seed"] + 1} if hasattr(source, "draw") else None
-    if dataset["split"] != "train":
-        return None
-    other = dict(dataset) | {"split": "test", "limit": None}
-    try:
-        open_source(other, data_dir).inspect()
-    except UserError:
-        return None
-    return other
-
-
 def _check_domain(loaded: Loaded, domain: str | None) -> None:
     if domain is None:
         return
-    if not hasattr(loaded.model, "translate"):
+    if not able(loaded.model, "translate"):
         raise UserError(f"domain={domain} is for models that translate, and model={loaded.name} does not: leave it out.")
     try:
         check_choice("domain", domain, loaded.spec.domains)
@@ -184,63 +151,21 @@ def _check_domain(loaded: Loaded, domain: str | None) -> None:
         raise UserError(f"{error}") from None
 
 
-def _other_data(loaded: Loaded, data: Data, options: EvaluateOptions) -> list[str]:
-    """Return a sentence if the data are not those of the run."""
-    known = loaded.data_fingerprint
-    if options.dataset.split is None and known is not None and known != data.fingerprint:
-        return ["The data are not those that the run was trained on (another checksum): the figures compare with these."]
-    return []
-
-
-def _default(loaded: Loaded, several: bool) -> Path:
-    """Return outputs/evaluate/<run>-<kimg>, with a number behind it if that exists."""
-    parent = loaded.path.absolute().parent
-    run = parent.parent.name if parent.name == "checkpoints" else loaded.path.stem
-    stem = f"{run}-all" if several else f"{run}-{kimg_name(loaded.images)}"
-    return default_target(Path(OUTPUTS) / "evaluate", stem, "")
-
-
-def _save_pictures(evaluator: Evaluator, path: Path, kind: str, one_of: Loaded | None) -> list[Path]:
+def _save_pictures(evaluator: Evaluator, target: Target, suffix: str) -> list[Path]:
     """Write what measures have drawn; return the files."""
-    suffix = "" if one_of is None else f"-{kimg_name(one_of.images)}"
-    folder, stem = (path.parent, f"{path.stem}-") if kind == ".json" else (path, "")
+    path = target.path
+    folder, stem = (path.parent, f"{path.stem}-") if target.kind == ".json" else (path, "")
     files = []
-    for name, picture in evaluator.pictures.items():
-        files.append(folder / f"{stem}{name}{suffix}.png")
-        save_png(files[-1], picture)
+    with writing(path):
+        for name, picture in evaluator.pictures.items():
+            files.append(folder / f"{stem}{name}{suffix}.png")
+            save_png(files[-1], picture)
     return files
 
 
-def _write(path: Path, evaluated: Sequence[Evaluated], device: str) -> None:
-    try:
+def _save_report(path: Path, evaluated: Sequence[Evaluated], device: str) -> None:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {"gancli": __version__, "device": device, "evaluations": [
             {"checkpoint": str(one.checkpoint), "kimg": one.kimg, "figures": [each.as_dict() for each in one.measured]}
             for one in evaluated]})
-    except OSError as error:
-        raise UserError(f"Writing {path} failed: {error.strerror or error}.") from None
-
-
-class _Progress:
-    """Shows one piece of work after the other."""
-
-    def __init__(self) -> None:
-        self.screen: Screen | None = None
-
-    def decoding(self, done: int, total: int) -> None:
-        """Show how far decoding is."""
-        self.told("decoding", done, total)
-
-    def told(self, label: str, done: int, total: int) -> None:
-        """Show how far the piece of work called `label` is."""
-        if self.screen is None or self.screen.label != label:
-            self.close()
-            self.screen = Screen(label, total, unit="images", scale=1)
-        if self.screen.live is not None or done < total:  # where there is no live line, ends are not worth one
-            self.screen.update(done)
-
-    def close(self) -> None:
-        """End the live line."""
-        if self.screen is not None:
-            self.screen.close()
-            self.screen = None

@@ -31,14 +31,22 @@ def class_indices(label: Any, model: Model, name: str) -> list[int] | None:
     """Return the classes that `label=` names, None for none; a UserError if the model takes no labels."""
     if label is None:
         return None
-    if not model.needs_labels:
-        able = [other for other in models.names() if getattr(models.get(other).build, "needs_labels", False)]
+    if not model.needs.labels:
+        able = [other for other in models.names() if models.get(other).build.needs.labels]
         raise UserError(f"label={label} needs a model that takes labels and this one is {name}; "
                         f"there is {', '.join(able)}." if able else f"model={name} takes no labels.")
     labels = label if isinstance(label, (list, tuple)) else [label]
     if not labels:
         raise UserError("label=[] names no class: leave it out for every class.")
     return [class_index(one, model.spec.classes) for one in labels]
+
+
+def spread_labels(label: Any, model: Model, name: str, n: int) -> Tensor | None:
+    """Return labels [N] of the classes that `label=` names, of every class for none; None where the model takes none."""
+    chosen = class_indices(label, model, name)
+    if chosen is None and model.needs.labels:
+        chosen = range(len(model.spec.classes))
+    return None if chosen is None else spread(n, chosen)
 
 
 def spread(n: int, classes: Sequence[int]) -> Tensor:

@@ -15,13 +15,13 @@ from gancli.errors import UserError, check_choice, near
 from gancli.explore.labels import blend, class_indices, spread
 from gancli.explore.options import WEIGHTS
 from gancli.explore.walks import walk
+from gancli.game.abilities import able, refusal
 from gancli.game.build import adapt, build_model, model_options
 from gancli.game.model import Model
 from gancli.game.sampler import Latents
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
 from gancli.options import typed
-from gancli.registry import models
 from gancli.runs.checkpoint import Checkpoint, read
 from gancli.runs.find import OUTPUTS, find_checkpoint
 
@@ -83,10 +83,9 @@ class Loaded:
         """Yield (latents, labels, images) of `sample` in batches, so that any n fits in memory."""
         if n < 1 or batch_size < 1:
             raise UserError(f"n and batch_size must be at least 1, not {n} and {batch_size}.")
-        self._require("draw_latents", "generate")
+        self._require("sample")
         given = self.labels_for(n, labels)
-        for start in range(0, n, batch_size):
-            stop = min(start + batch_size, n)
+        for start, stop in spans(n, batch_size):
             z = self._latents.take(start, stop, seed)
             part = None if given is None else given[start:stop]
             yield z, part, self._run(self.model.generate, z, part)
@@ -99,7 +98,7 @@ class Loaded:
             named = labels.tolist() if isinstance(labels, Tensor) else labels
             listed = class_indices(named, self.model, self.name)
             if listed is None:
-                return spread(n, range(len(self.spec.classes))) if self.model.needs_labels else None
+                return spread(n, range(len(self.spec.classes))) if self.model.needs.labels else None
             one = not isinstance(named, (list, tuple))
             indices = torch.tensor(listed * n if one else listed)
         if len(indices) != n:
@@ -108,13 +107,22 @@ class Loaded:
 
     def latents(self, n: int, seed: int = 0, start: int = 0) -> Tensor:
         """Return the latents [N, Z] of n images of `seed` from number `start` on, on the CPU."""
-        self._require("draw_latents")
+        self._require("sample")
         return self._latents.take(start, start + n, seed)
+
+    def latent_batches(self, n: int, seed: int = 0, batch_size: int = 64) -> Iterator[Tensor]:
+        """Yield the latents of `sample_batches` alone."""
+        for start, stop in spans(n, batch_size):
+            yield self.latents(stop - start, seed, start)
 
     def generate(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Tensor:
         """Return the images [N, C, H, W] of latents [N, Z]; labels may be weights [N, classes]."""
-        self._require("generate")
-        return self._batched(self.model.generate, batch_size, z, self.labels_for(len(z), labels))
+        return torch.cat(list(self.generate_batches(z, labels, batch_size)))
+
+    def generate_batches(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Iterator[Tensor]:
+        """Yield the images of `generate` in batches, so that any number of latents will do."""
+        self._require("sample")
+        yield from self._batches(self.model.generate, batch_size, z, self.labels_for(len(z), labels))
 
     def interpolate(self, seeds: Sequence[int], steps: int = 10, path: str = "spherical", loop: bool = False,
                     labels: Labels = None, batch_size: int = 64) -> Tensor:
@@ -126,7 +134,7 @@ class Loaded:
         """
         points = torch.cat([self.latents(1, seed) for seed in seeds])
         weights = None
-        if self.model.needs_labels:
+        if self.model.needs.labels:
             weights = self.labels_for(len(points), 0 if labels is None else labels)
             weights = weights if weights.is_floating_point() else blend(weights, len(self.spec.classes))
         elif labels is not None:
@@ -136,7 +144,7 @@ class Loaded:
     def walk(self, points: Tensor, weights: Tensor | None, steps: int, path: str,
              loop: bool) -> tuple[Tensor, Tensor | None]:
         """Return latents [M, Z] and label weights [M, classes] on the path through points and weights of K points."""
-        z = walk(points, steps, path, loop, uniform=getattr(self.model, "latent_range", None))
+        z = walk(points, steps, path, loop, prior=getattr(self.model, "prior", None))
         return z, None if weights is None else walk(weights, steps, "linear", loop)
 
     def encode(self, x: Tensor, batch_size: int = 64) -> Tensor:
@@ -156,29 +164,32 @@ class Loaded:
         self._require("translate")
         if domain not in self.spec.domains:
             raise UserError(f"There is no domain called {domain}; {near(domain, self.spec.domains)}")
-        return self._batched(lambda part: self.model.translate(part, domain), batch_size, x)
+        return torch.cat(list(self._batches(lambda part: self.model.translate(part, domain), batch_size, x)))
 
     def _ability(self, name: str, x: Tensor, batch_size: int) -> Tensor:
         self._require(name)
-        return self._batched(getattr(self.model, name), batch_size, x)
+        return torch.cat(list(self._batches(getattr(self.model, name), batch_size, x)))
 
-    def _require(self, *abilities: str) -> None:
-        for ability in abilities:
-            if not hasattr(self.model, ability):
-                able = [name for name in models.names() if hasattr(models.get(name).build, ability)]
-                verb = "sample" if ability in ("draw_latents", "generate") else ability
-                raise UserError(f"model={self.name} cannot {verb}; "
-                                + (f"{', '.join(able)} can." if able else "no model here can."))
+    def _require(self, ability: str) -> None:
+        if not able(self.model, ability):
+            raise UserError(refusal(self.name, ability))
 
-    def _batched(self, function: Callable[..., Tensor], batch_size: int, x: Tensor, *more: Tensor | None) -> Tensor:
+    def _batches(self, function: Callable[..., Tensor], batch_size: int, x: Tensor,
+                 *more: Tensor | None) -> Iterator[Tensor]:
         if not len(x):
             raise UserError("There is nothing to work on: the batch is empty.")
-        return torch.cat([self._run(function, *(None if part is None else part[start:start + batch_size]
-                                                for part in (x, *more))) for start in range(0, len(x), batch_size)])
+        for start, stop in spans(len(x), batch_size):
+            yield self._run(function, *(None if part is None else part[start:stop] for part in (x, *more)))
 
     @torch.inference_mode()
     def _run(self, function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
         return function(*(part.to(self.device) for part in inputs if part is not None)).float().cpu()
+
+
+def spans(n: int, batch_size: int) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last number (exclusive) of each batch of n examples."""
+    for start in range(0, n, batch_size):
+        yield start, min(start + batch_size, n)
 
 
 def _rebuild(checkpoint: Checkpoint) -> Model:
@@ -192,7 +203,7 @@ def _rebuild(checkpoint: Checkpoint) -> Model:
             raise UserError(f"The checkpoint {path} has no {key} in its config: it is not one of a gancli run.")
     try:
         spec = DataSpec.from_dict(checkpoint.spec)
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise UserError(f"The checkpoint {path} does not say which data it was trained on.") from None
     loss = typed(LossOptions, config["loss"], "loss")
     options = model_options(adapt(config["model"], loss)[0])

@@ -1,15 +1,28 @@
-"""Where a command's pictures go: the ending of `out=` decides the format, and nothing is overwritten unasked."""
+"""Where a command's results go: the ending of `out=` decides the format, and nothing is overwritten unasked."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from gancli.errors import UsageError, UserError
+from gancli.explore.loaded import Loaded
+from gancli.runs.checkpoint import kimg_name
+from gancli.runs.files import CHECKPOINTS
+from gancli.runs.find import OUTPUTS
 
 FOLDER = "folder"
 
 
-def choose_target(out: str | None, endings: tuple[str, ...], overwrite: bool) -> tuple[Path, str] | None:
-    """Return the path that `out=` names and its format: one of `endings`, or FOLDER; None for no `out=`.
+class Target(NamedTuple):
+    """A file or a folder that a command will write."""
+
+    path: Path
+    kind: str  # a file's ending, or FOLDER
+
+
+def choose_target(out: str | None, endings: tuple[str, ...], overwrite: bool) -> Target | None:
+    """Return what `out=` names, a file that ends in one of `endings` or a folder; None for no `out=`.
 
     Raises:
         UsageError: an ending that the command does not write.
@@ -27,21 +40,44 @@ def choose_target(out: str | None, endings: tuple[str, ...], overwrite: bool) ->
     if not overwrite and (path.is_file() or path.is_dir() and any(path.iterdir())):
         state = "is not empty" if kind == FOLDER else "exists"
         raise UserError(f"{path} {state}: give another out=, or overwrite=true.")
-    check_writable(path if path.is_dir() else path.parent)
-    return path, kind
+    _check_writable(path if path.is_dir() else path.parent)
+    return Target(path, kind)
 
 
-def default_target(folder: Path, stem: str, ending: str) -> Path:
-    """Return a path in `folder` that does not exist yet: `stem`, else `stem-2`, `stem-3`, ..."""
-    check_writable(folder)
+def default_target(command: str, stem: str, ending: str) -> Target:
+    """Return outputs/<command>/<stem><ending>, a folder for no ending, with a number behind the stem if that exists."""
+    folder = Path(OUTPUTS) / command
+    _check_writable(folder)
     path, number = folder / f"{stem}{ending}", 1
     while path.exists():
         number += 1
         path = folder / f"{stem}-{number}{ending}"
-    return path
+    return Target(path, ending or FOLDER)
 
 
-def check_writable(folder: Path) -> None:
+def run_stem(loaded: Loaded) -> str | None:
+    """Return what names a checkpoint's run among others, <run> or <sweep>-<job>; None for a file outside of a run."""
+    parent = loaded.path.absolute().parent
+    if parent.name != CHECKPOINTS:
+        return None
+    run = parent.parent
+    return f"{run.parent.name}-{run.name}" if run.parent.parent.name == "sweep" else run.name
+
+
+def checkpoint_stem(loaded: Loaded) -> str:
+    """Return what names a checkpoint among others: <run>-<kimg>, or the file's name without its ending."""
+    run = run_stem(loaded)
+    return loaded.path.stem if run is None else f"{run}-{kimg_name(loaded.images)}"
+
+
+def refuse_points(loaded: Loaded, target: Target, able: Sequence[str]) -> None:
+    """Raise a UserError if the model makes points and the target's kind, none of `able`, holds only pictures."""
+    if not loaded.spec.is_image and target.kind not in able:
+        raise UserError(f"This model makes points, of which {target.path} can hold no pictures: "
+                        f"end out= in {' or '.join(able)}.")
+
+
+def _check_writable(folder: Path) -> None:
     """Raise a UserError unless files can be made in `folder`, or in the nearest of its parents that exists."""
     folder = folder.absolute()
     while not folder.exists():

@@ -1,12 +1,13 @@
-"""Samples to disk in bounded memory: npz archives and folders of PNG files.
+"""Results to disk in bounded memory: npz archives and folders of PNG files.
 
-Legend: N images, C channels, H height, W width.
+Legend: N images, C channels, H height, W width, P coordinates of a point.
 """
 
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain, repeat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,67 +15,73 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gancli.errors import UserError
 from gancli.monitor.grids import Picture, save_png, to_pictures, to_uint8
 from gancli.runs.atomic import write_atomic
 
 OWN_NAME = re.compile(r"\d{6,}(-[\w.-]+)?\.png")
 
 
-def save_npz(path: Path, batches: Iterable[tuple[Tensor, Tensor | None, Tensor]], latents: Iterable[Tensor], n: int,
-             seed: int) -> None:
-    """Write images [N, H, W, C] uint8 (points [N, P] float32), z, seed and labels (where there are any).
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be made into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"Writing {path} failed: {error.strerror or error}.") from None
 
-    Args:
-        batches: (latents, labels, images) of all n, in order.
-        latents: the same latents again, in batches.
-    """
-    labels: list[Tensor] = []
 
-    def rows(batches: Iterable[tuple[Tensor, Tensor | None, Tensor]]) -> Iterator[NDArray]:
-        for _, part, x in batches:
-            if part is not None:
-                labels.append(part)
-            yield (to_uint8(x).permute(0, 2, 3, 1) if x.dim() == 4 else x).numpy()
+def as_rows(x: Tensor) -> NDArray:
+    """Return images [N, C, H, W] as an archive holds them, [N, H, W, C] uint8, and points [N, P] as they are."""
+    return (to_uint8(x).permute(0, 2, 3, 1) if x.dim() == 4 else x).numpy()
+
+
+def save_npz(path: Path, arrays: Mapping[str, NDArray | Iterable[NDArray]], n: int) -> None:
+    """Write an archive of whole arrays and of arrays of n rows that come in batches, of which only one is kept."""
 
     def fill(file: BinaryIO) -> None:
-        begin = list(islice(iterator, 1))
-        z, _, x = begin[0]
-        shape = (n, *x.shape[2:], x.shape[1]) if x.dim() == 4 else (n, *x.shape[1:])
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            _write_array(archive, "images" if x.dim() == 4 else "points", rows(chain(begin, iterator)), shape)
-            _write_array(archive, "z", (part.numpy() for part in latents), (n, *z.shape[1:]))
-            _write_array(archive, "seed", [np.asarray(seed)], ())
-            if labels:
-                _write_array(archive, "labels", (part.numpy() for part in labels), (n,))
+            for name, array in arrays.items():
+                whole = isinstance(array, np.ndarray)
+                _write_array(archive, name, iter([array] if whole else array), None if whole else n)
 
-    iterator = iter(batches)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, fill)
 
 
-def _write_array(archive: zipfile.ZipFile, name: str, parts: Iterable[NDArray], shape: tuple[int, ...]) -> None:
-    """Write the array that `parts` are rows of, as np.load reads it; its type is that of the first part."""
+def _write_array(archive: zipfile.ZipFile, name: str, parts: Iterator[NDArray], n: int | None) -> None:
+    """Write the n rows that `parts` hold, as np.load reads them; the first part decides on their type and shape.
+
+    Args:
+        n: None: the only part is the array.
+    """
+    first = next(parts)
+    shape = first.shape if n is None else (n, *first.shape[1:])
+    header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
     with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-        for index, part in enumerate(parts):
-            if index == 0:
-                header = {"descr": np.lib.format.dtype_to_descr(part.dtype), "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_2_0(file, header)
+        np.lib.format.write_array_header_2_0(file, header)
+        file.write(np.ascontiguousarray(first).tobytes())
+        del first
+        for part in parts:
             file.write(np.ascontiguousarray(part).tobytes())
 
 
-def save_folder(folder: Path, batches: Iterable[tuple[Tensor | None, Tensor | None, Tensor]], n: int,
-                classes: tuple[str, ...] = ()) -> None:
-    """Write one PNG an image, `000000.png` or `000000-<class>.png`; pictures of an earlier command are removed."""
+def save_folder(folder: Path, batches: Iterable[Tensor], n: int, names: Iterable[str] | None = None) -> None:
+    """Write one PNG an image, `000000.png` or `000000-<name>.png`; pictures of an earlier command are removed.
+
+    Args:
+        batches: images [N, C, H, W], n in all.
+        names: of the images in order, such as their classes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         if OWN_NAME.fullmatch(path.name):
             path.unlink()
-    digits, index = max(6, len(str(n - 1))), 0
-    for _, labels, x in batches:
-        for place, picture in enumerate(_exact(x)):
-            name = "" if labels is None else "-" + re.sub(r"[^\w.]+", "_", classes[int(labels[place])])
-            save_png(folder / f"{index:0{digits}d}{name}.png", picture)
-            index += 1
+    digits = max(6, len(str(n - 1)))
+    endings = repeat("") if names is None else ("-" + re.sub(r"[^\w.]+", "_", name) for name in names)
+    pictures = chain.from_iterable(map(_exact, batches))
+    for index, (picture, ending) in enumerate(zip(pictures, endings, strict=False)):
+        save_png(folder / f"{index:0{digits}d}{ending}.png", picture)
 
 
 def _exact(x: Tensor) -> Picture:

@@ -88,22 +88,22 @@ def find_weights(name: str, given: str | None, data_dir: Path) -> Path | None:
     """Return the file of an extractor's weights, None where it has yet to be fetched; nothing is fetched or read.
 
     Args:
-        given: `weights=`; else data_dir/weights/<the published file's name>.
+        given: `features_weights=`; else data_dir/weights/<the published file's name>.
 
     Raises:
         UserError: there is no such file, and none can be fetched.
     """
     weights = EXTRACTORS[name].weights
     if weights is None:
-        raise UserError(f"features={name} is trained here and takes no weights=: leave that out.")
+        raise UserError(f"features={name} is trained here and takes no features_weights=: leave that out.")
     path = data_dir / FOLDER / weights.file if given is None else Path(given).expanduser()
     if path.is_file():
         return path
     if given is not None:
-        raise UserError(f"There is no file {path}: weights= wants {weights.file} (from {weights.page}).")
+        raise UserError(f"There is no file {path}: features_weights= wants {weights.file} (from {weights.page}).")
     if not weights.url:
         raise UserError(f"features={name} needs {weights.file}, which is not in {path.parent}: get it from {weights.page}, "
-                        "then put it there or give weights=FILE.")
+                        "then put it there or give features_weights=FILE.")
     return None
 
 
@@ -138,7 +138,7 @@ def _fetched(name: str, weights: Weights, folder: Path) -> Path:
     except OSError as error:  # URLError and time-outs are OSErrors
         raise UserError(f"features={name} needs {weights.file}, which cannot be fetched "
                         f"({getattr(error, 'reason', None) or error}): get it from {weights.page}, then put it into {folder} "
-                        "or give weights=FILE. features=classifier needs no download.") from None
+                        "or give features_weights=FILE. features=classifier needs no download.") from None
     finally:
         temporary.unlink(missing_ok=True)
     return path

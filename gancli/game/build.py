@@ -50,7 +50,7 @@ def build_model(options: Any, objective: Objective, spec: DataSpec) -> Model:
     model = system(options, spec, objective)
     if objective.options.orthogonal_init:
         orthogonal_init(model)
-    judges = model.players["discriminator"]
+    judges = [network for player in model.discriminators for network in model.players[player]]
     if objective.options.spectral_norm:
         spectral_norm(judges)
     objective.one_pass = not any(mixes_halves(judge) for judge in judges)

@@ -1,6 +1,6 @@
-"""The contract between a published system and the engine: players, the loss each minimises, and abilities.
+"""The contract between a published system and the engine: players, the loss each minimizes, phases, and abilities.
 
-Abilities are methods that commands look for (`hasattr`); a model has those that its paper gives it:
+Abilities are methods that commands look for (gancli.game.abilities); a model has those that its paper gives it:
 
     draw_latents(n, generator) -> z          [n, ...] on the CPU, so that a seed means the same on every device
     generate(z, labels=None) -> x            [n, C, H, W] in [-1, 1] (or [n, P])
@@ -13,6 +13,7 @@ Legend: N batch, C channels, H height, W width, P coordinates, Z latent size.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import UserError
+from gancli.game.phase import Phase
 from gancli.losses.objective import Objective
 
 
@@ -28,29 +30,60 @@ from gancli.losses.objective import Objective
 class Progress:
     """Where a run stands; counted in real images shown, so that batch size and devices do not matter."""
 
-    total: int  # images of the whole run
-    images: int = 0  # real images shown to the first player so far
+    total: int  # images of the whole run; no phase may depend on it
+    images: int = 0  # real images shown so far
     rounds: int = 0
     turns: dict[str, int] = field(default_factory=dict)  # turns each player has finished
+    phase: str = ""  # the one played last; "" before the first round
+    phase_rounds: int = 0  # rounds of it
 
     @property
     def kimg(self) -> float:
         """Thousands of real images shown."""
         return self.images / 1000
 
+    def enter(self, phase: str) -> bool:
+        """Go on to a phase; returns whether it is another one than before."""
+        if phase == self.phase:
+            return False
+        self.phase, self.phase_rounds = phase, 0
+        return True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: everything but the length."""
+        return {"images": self.images, "rounds": self.rounds, "turns": dict(self.turns), "phase": self.phase,
+                "phase_rounds": self.phase_rounds}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a system asks of its data."""
+
+    kinds: tuple[str, ...] = ("images",)  # of examples: images, points, tokens
+    labels: bool = False  # every example has a label, which the players see
+    labeled: bool = False  # some labeled examples beside the others will do (dataset.labeled)
+    attributes: bool = False  # several binary labels an example
+    domains: int = 1
+    min_side: int = 8  # smallest height and width of images
+
 
 class Model(nn.Module, ABC):
-    """One published system: its networks, its players in order of play, and the loss that each player minimises.
+    """One published system: its networks, its players in order of play, and the loss that each player minimizes.
 
     Subclasses are built as `cls(options, spec, objective)`, create their networks, set `players`, and define
     `player_loss` and `showcase`.  They draw random numbers by gancli.ranks.shards from torch's global generators, which
     the engine seeds for every turn from (seed, images, turn), alike on every rank.
+
+    On a player's turn only its own networks ask for gradients, so that nothing needs to be detached or computed without
+    them; what `prepare` handed over is the exception.  Where an update differentiates through other players' steps
+    (trainer.unrolled, consensus), a detached tensor would hide what it looks for.
     """
 
-    needs_labels: ClassVar[bool] = False
-    needs_images: ClassVar[bool] = True  # False: points in the plane are welcome too
-    domains: ClassVar[int] = 1
-    min_side: ClassVar[int] = 8  # smallest height and width
+    discriminators: ClassVar[tuple[str, ...]] = ("discriminator",)  # which players discriminate: none, one or several
+    needs: ClassVar[Needs] = Needs()
+    losses: ClassVar[tuple[str, ...] | None] = None  # rules that make sense; None: all, (): it brings its own (loss=none)
+    small: ClassVar[Mapping[str, Any]] = {}  # options of the least networks that still have every part, for tests
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # options that make other networks of it, for tests
 
     players: dict[str, list[nn.Module]]
 
@@ -62,35 +95,68 @@ class Model(nn.Module, ABC):
     @classmethod
     def check_data(cls, options: Any, spec: DataSpec) -> None:
         """Raise a UserError if the system cannot be trained on such data."""
-        name = options.name
-        if cls.needs_labels and not spec.classes:
+        name, needs = options.name, cls.needs
+        if needs.labels and not spec.classes:
             raise UserError(f"model={name} needs labels and this data set has none: give one with labels "
                             "(a folder with one sub-folder a class will do), or use model=dcgan.")
-        if cls.needs_images and not spec.is_image:
-            raise UserError(f"model={name} needs images and this data set holds points: use model=gan.")
-        if len(spec.domains) < cls.domains:
-            raise UserError(f"model={name} translates between {cls.domains} domains and this data set has one: use "
+        if spec.kind not in needs.kinds:
+            other = "use model=gan." if spec.kind == "points" else f"give a data set of {' or '.join(needs.kinds)}."
+            raise UserError(f"model={name} needs {' or '.join(needs.kinds)} and this data set holds {spec.kind}: {other}")
+        if needs.attributes and not spec.attributes:
+            raise UserError(f"model={name} needs attributes and this data set has none: give one with "
+                            "dataset.attributes=[NAME,...], as celeba.")
+        if needs.labeled and not (spec.labeled or spec.classes):
+            raise UserError(f"model={name} needs some labels and this data set has none: give one with labels.")
+        if spec.labeled and not needs.labeled:
+            raise UserError(f"model={name} does not learn from labels of some examples: leave dataset.labeled= out.")
+        if len(spec.domains) < needs.domains:
+            raise UserError(f"model={name} translates between {needs.domains} domains and this data set has one: use "
                             "dataset=unpaired dataset.path=FOLDER (with a sub-folder a domain).")
-        if len(spec.domains) > cls.domains:
+        if len(spec.domains) > needs.domains:
             raise UserError(f"model={name} learns from one domain and this data set has {len(spec.domains)}: use "
                             "model=cyclegan, or dataset=folder.")
-        if spec.is_image and min(spec.shape[1:]) < cls.min_side:
-            raise UserError(f"model={name} needs images of at least {cls.min_side}x{cls.min_side} and these are "
-                            f"{spec.shape[1]}x{spec.shape[2]}: give dataset.size={cls.min_side} or more.")
+        if spec.is_image and min(spec.shape[1:]) < needs.min_side:
+            raise UserError(f"model={name} needs images of at least {needs.min_side}x{needs.min_side} and these are "
+                            f"{spec.shape[1]}x{spec.shape[2]}: give dataset.size={needs.min_side} or more.")
 
-    def prepare(self, batch: Batch) -> None:
-        """Make, and remember, what turns of several players on this very batch share (none unless a subclass does).
+    def begin(self, reference: Batch) -> None:
+        """Look at a batch of real data before the first round; a continued run's state is then put over what that set.
 
-        The engine calls it before the first of these turns if trainer.reuse_generated; all weights ask for gradients.
+        Args:
+            reference: the same whole batch on every rank; buffers that it fills have their shape from the start.
         """
+        self.objective.begin(self, reference)
+
+    def phase(self, progress: Progress, default: Phase) -> Phase:
+        """Return what is played from here on: a function of the images shown and the options, never of the run's length.
+
+        Args:
+            default: all players in their order, those that discriminate trainer.discriminator_turns times.
+        """
+        return default
+
+    def prepare(self, batch: Batch) -> Any:
+        """Return what turns of several players on this very batch share; they find it as `batch.prepared`.
+
+        The engine calls it before the first of these turns if trainer.reuse_generated, while all weights ask for gradients.
+        """
+        return None
 
     @abstractmethod
     def player_loss(self, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the scalar that `player` minimises on this turn and detached scalars to record."""
+        """Return the scalar that `player` minimizes on this turn and detached scalars to record."""
+
+    def part_loss(self, part: str, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return one part of a player's loss alone, and its scalars, for the turns of a phase that name it."""
+        raise ValueError(f"{type(self).__name__} has no part {part} of the {player}'s loss")
+
+    def forward(self, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return `player_loss`, so that torch.func.functional_call can ask for it with other weights."""
+        return self.player_loss(player, batch, progress)
 
     def after_step(self, player: str) -> None:
         """Enforce constraints after the player's optimizer step (weight clipping)."""
-        if player == "discriminator":
+        if player in self.discriminators:
             self.objective.constrain(self.players[player])
 
     @abstractmethod

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from gancli.data.spec import Batch, DataSpec
 from gancli.game.model import Fixed, Model, Progress, no_loss_for
+from gancli.game.prior import Prior
 from gancli.losses.objective import Objective
-from gancli.ranks import shards
+from gancli.losses.output import Output
 
 Inputs = tuple[Tensor, ...]
 
@@ -29,20 +30,19 @@ class PairModel(Model):
     encoder_plays: ClassVar[bool] = False  # the generator's player also makes the real inputs (BiGAN)
 
     def __init__(self, spec: DataSpec, objective: Objective, generator: nn.Module, discriminator: nn.Module,
-                 latent_size: int, latent_range: tuple[float, float]) -> None:
+                 prior: Prior) -> None:
         super().__init__(spec, objective)
         self.generator = generator
         self.discriminator = discriminator
-        self.latent_size, self.latent_range = latent_size, latent_range
+        self.prior = prior
         self.players = {"discriminator": [discriminator], "generator": [generator]}
-        self._prepared: tuple[Batch, tuple[Inputs, Inputs]] | None = None
 
     def pairs(self, batch: Batch) -> tuple[Inputs, Inputs]:
         """Return the real and the fake inputs of `judge`."""
         return (batch.real,), (self.generate(self.latents_for(batch.real)),)
 
-    def judge(self, x: Tensor) -> Tensor:
-        """Return the discriminator's logits, [N]."""
+    def judge(self, x: Tensor) -> Tensor | Output:
+        """Return the discriminator's logits [N], with its features where losses read them."""
         return self.discriminator(x)
 
     def generate(self, z: Tensor) -> Tensor:
@@ -50,33 +50,26 @@ class PairModel(Model):
         return self.generator(z)
 
     def draw_latents(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return n latents [n, Z], uniform in the latent range, on the CPU."""
-        low, high = self.latent_range
-        return low + (high - low) * torch.rand(n, self.latent_size, generator=generator)
+        """Return n latents [n, Z] of the prior, on the CPU."""
+        return self.prior.draw(n, generator)
 
     def latents_for(self, x: Tensor) -> Tensor:
         """Return one latent for each example of x, from the global generator of its device."""
-        low, high = self.latent_range
-        return low + (high - low) * shards.rand(len(x), self.latent_size, device=x.device)
+        return self.prior.like(x)
 
     def player_loss(self, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
+        real, fake = self.pairs(batch) if batch.prepared is None else batch.prepared
         if player == "discriminator":
-            with torch.no_grad():
-                real, fake = (tuple(x.detach() for x in inputs) for inputs in self._pairs(batch))
-            return self.objective.discriminator(self.judge, real, fake, progress.turns.get(player, 0))
-        if player == "generator":
-            real, fake = self._pairs(batch)
-            self._prepared = None  # its graph is used once
-            return self.objective.generator(self.judge, fake, real, encoder=self.encoder_plays)
-        raise no_loss_for(player, self)
+            if batch.prepared is not None:  # its graph is the generator's
+                real, fake = (tuple(x.detach() for x in inputs) for inputs in (real, fake))
+            judged = self.objective.discriminator(self.judge, real, fake, progress.turns.get(player, 0))
+        elif player == "generator":
+            judged = self.objective.generator(self.judge, fake, real, encoder=self.encoder_plays)
+        else:
+            raise no_loss_for(player, self)
+        return judged.loss, judged.scalars
 
-    def prepare(self, batch: Batch) -> None:
-        self._prepared = batch, self.pairs(batch)
-
-    def _pairs(self, batch: Batch) -> tuple[Inputs, Inputs]:
-        """Return what was prepared of this very batch, or pairs made now."""
-        if self._prepared is not None and self._prepared[0] is batch:
-            return self._prepared[1]
+    def prepare(self, batch: Batch) -> tuple[Inputs, Inputs]:
         return self.pairs(batch)
 
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:

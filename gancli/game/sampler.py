@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gancli.data.dataset import Data
 from gancli.errors import UserError
+from gancli.game.abilities import able
 from gancli.game.model import Model
 from gancli.seeds import mix
 
@@ -57,8 +58,8 @@ class Sampler:
             UserError: the model can neither sample nor translate, or there are no data to translate.
         """
         self.model, self.seed, self.batch_size, self.data = model, seed, batch_size, data
-        self.generates = hasattr(model, "draw_latents") and hasattr(model, "generate")
-        self.classes = len(model.spec.classes) if model.needs_labels else 0
+        self.generates = able(model, "sample")
+        self.classes = len(model.spec.classes) if model.needs.labels else 0
         self.domain: int | None = None  # into which images are translated
         self.limit: int | None = None  # examples there are; None: endless
         self.latents = Latents(model)
@@ -66,7 +67,7 @@ class Sampler:
             self._prepare_translation(domain)
 
     def _prepare_translation(self, domain: str | None) -> None:
-        if not hasattr(self.model, "translate"):
+        if not able(self.model, "translate"):
             raise UserError(f"{type(self.model).__name__} neither samples nor translates: its results cannot be judged.")
         if self.data is None:
             raise UserError(f"{type(self.model).__name__} translates images, and needs the data set for that.")

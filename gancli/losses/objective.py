@@ -1,72 +1,97 @@
-"""The objective that players share: an adversarial rule with its penalties and constraints."""
+"""The objective that players share: an adversarial rule with its penalties, constraints and augmentation."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gancli.gradients import halves_apart
 from gancli.losses.adversarial import rule_of
+from gancli.losses.augmentation import Augmentation
 from gancli.losses.options import LossOptions
-from gancli.losses.penalties import (
-    Inputs,
-    Judge,
-    clip_weights,
-    dragan_penalty,
-    gradient_penalty,
-    zero_centred_penalty,
-)
-
-Scalars = dict[str, Tensor]
+from gancli.losses.output import Inputs, Judge, Judged, Output, halves, logits_only, outputs_of
+from gancli.losses.penalties import clip_weights, dragan_penalty, gradient_penalty, zero_centred_penalty
 
 
-class Objective:
-    """What a discriminator and its opponents minimise.
+class Objective(nn.Module):
+    """What a discriminator and its opponents minimize; its state, if it has any, travels in the checkpoint.
 
-    A judge is a callable from inputs to outputs ([N] or [N, 1, h, w]); real and fake are tuples of its inputs:
-    (x,) for a GAN, (x, labels) for a conditional one, (x, z) for a BiGAN.
+    A judge is a callable from inputs to outputs ([N] or [N, 1, h, w], with features or without); real and fake are tuples
+    of its inputs: (x,) for a GAN, (x, labels) for a conditional one, (x, z) for a BiGAN.
     """
 
+    augment: Augmentation | None
+
     def __init__(self, options: LossOptions) -> None:
+        super().__init__()
         self.options = options
-        self.rule = rule_of(options)
+        self.rule = None if options.rule == "none" else rule_of(options)
         self.one_pass = False  # real and fake share one forward pass: the model allows it where no layer forbids
+        self.augment = None
 
-    def discriminator(self, judge: Judge, real: Inputs, fake: Inputs, turn: int) -> tuple[Tensor, Scalars]:
-        """Return the discriminator's loss with the penalties due on this turn (counted from 0), and its parts."""
-        real_outputs, fake_outputs = self._judge_both(judge, real, fake)
-        loss = self.rule.discriminator(real_outputs, fake_outputs)
-        scalars = {"adversarial": loss.detach(), "D(x)": self._score(real_outputs), "D(G(z))": self._score(fake_outputs)}
-        for name, weight, penalty in self._penalties(judge, real, fake, turn):
-            scalars[name] = penalty.detach()
-            loss = loss + weight * penalty
-        return loss, scalars
+    # What the engine calls beside the losses
 
-    def generator(self, judge: Judge, fake: Inputs, real: Inputs, encoder: bool = False) -> tuple[Tensor, Scalars]:
-        """Return the loss of the generator, and of the encoder that makes the real pairs where `encoder`."""
-        if encoder or self.rule.relativistic:
-            real_outputs, fake_outputs = self._judge_both(judge, real, fake)
-        else:
-            real_outputs, fake_outputs = None, judge(*fake).float()
-        loss = self.rule.generator(fake_outputs, real_outputs)
-        if encoder:
-            loss = loss + self.rule.encoder(real_outputs)
-        return loss, {"adversarial": loss.detach(), "D(G(z))": self._score(fake_outputs)}
+    def begin(self, model: Any, reference: Any) -> None:
+        """Look at a batch of real data, the same on every rank, before the first round (see Model.begin)."""
+
+    def of_weights(self, player: str) -> Tensor | None:
+        """Return what a player's loss says about its weights alone; None for nothing."""
+        return None
 
     def constrain(self, modules: Iterable[nn.Module]) -> None:
         """Enforce what holds between steps: clip the discriminator's weights."""
         if self.options.weight_clip is not None:
             clip_weights(modules, self.options.weight_clip)
 
-    def _score(self, outputs: Tensor) -> Tensor:
-        return self.rule.score(outputs.detach()).mean()
+    def after_round(self, images: int) -> None:
+        """Adapt after a round that showed so many images; nothing waits for the device."""
+        if self.augment is not None:
+            self.augment.after_round(images)
 
-    def _judge_both(self, judge: Judge, real: Inputs, fake: Inputs) -> tuple[Tensor, Tensor]:
+    # Losses
+
+    def discriminator(self, judge: Judge, real: Inputs, fake: Inputs, turn: int) -> Judged:
+        """Return the discriminator's loss with the penalties due on this turn (counted from 0), and its parts."""
+        judge = self._augmented(judge)
+        of_real, of_fake = self._judge_both(judge, real, fake)
+        if self.augment is not None:
+            self.augment.observe(of_real.logits.detach())
+        loss = self.rule.discriminator(of_real.logits, of_fake.logits)
+        scalars = {"adversarial": loss.detach(), "D(x)": self._score(of_real), "D(G(z))": self._score(of_fake)}
+        for name, weight, penalty in self._penalties(logits_only(judge), real, fake, turn):
+            scalars[name] = penalty.detach()
+            loss = loss + weight * penalty
+        return Judged(loss, scalars, of_real, of_fake)
+
+    def generator(self, judge: Judge, fake: Inputs, real: Inputs, encoder: bool = False) -> Judged:
+        """Return the loss of the generator, and of the encoder that makes the real pairs where `encoder`."""
+        judge = self._augmented(judge)
+        if encoder or self.rule.relativistic:
+            of_real, of_fake = self._judge_both(judge, real, fake)
+            real_logits = of_real.logits
+        else:
+            of_real, of_fake, real_logits = None, outputs_of(judge, fake), None
+        loss = self.rule.generator(of_fake.logits, real_logits)
+        if encoder:
+            loss = loss + self.rule.encoder(real_logits)
+        return Judged(loss, {"adversarial": loss.detach(), "D(G(z))": self._score(of_fake)}, of_real, of_fake)
+
+    def _augmented(self, judge: Judge) -> Judge:
+        """Return the judge behind the augmentation, which every image among its inputs passes."""
+        if self.augment is None:
+            return judge
+        return lambda *inputs: judge(*(self.augment(x) if x.dim() == 4 else x for x in inputs))
+
+    def _score(self, output: Output) -> Tensor:
+        return self.rule.score(output.logits.detach()).mean()
+
+    def _judge_both(self, judge: Judge, real: Inputs, fake: Inputs) -> tuple[Output, Output]:
         if not self.one_pass:
-            return judge(*real).float(), judge(*fake).float()
-        both = (torch.cat((x, g.to(x.dtype))) for x, g in zip(real, fake, strict=True))
+            return outputs_of(judge, real), outputs_of(judge, fake)
+        both = tuple(torch.cat((x, g.to(x.dtype))) for x, g in zip(real, fake, strict=True))
         with halves_apart():
-            return judge(*both).float().chunk(2)
+            return halves(outputs_of(judge, both))
 
     def _penalties(self, judge: Judge, real: Inputs, fake: Inputs, turn: int):
         """Yield (name, weight, value) of each penalty that is due; a lazy one weighs its interval more."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gancli.errors import check_choice, check_range
 from gancli.options import Recipe
 
-RULES = ("minimax", "nonsaturating", "maximum_likelihood", "lsgan", "hinge", "wgan", "fgan", "rpgan")
+RULES = ("none", "minimax", "nonsaturating", "maximum_likelihood", "lsgan", "hinge", "wgan", "fgan", "rpgan")
 DIVERGENCES = ("kl", "reverse_kl", "js", "pearson", "hellinger", "total_variation")
 
 

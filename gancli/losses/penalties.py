@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from gancli.gradients import inputs_only
+from gancli.losses.output import Inputs
 from gancli.ranks import shards
 
-Judge = Callable[..., Tensor]
-Inputs = tuple[Tensor, ...]
+Judge = Callable[..., Tensor]  # logits alone
 
 
 def _float32(inputs: Inputs) -> Inputs:

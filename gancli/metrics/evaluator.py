@@ -47,7 +47,7 @@ class Options(Shape):
     metrics: list[str]
     n: int
     features: str
-    weights: str | None
+    features_weights: str | None
     real: int | None
 
 
@@ -71,11 +71,11 @@ def check(options: Options, spec: DataSpec, data_dir: Path, *, latents: bool, mi
             raise UserError("features=classifier is trained on labels and this data set has none: give "
                             "features=mobilenet_v2 or features=inception, or metrics=[swd], which needs no features.")
         if not is_script(features) and EXTRACTORS[features].weights is not None:
-            find_weights(features, options.weights, data_dir)
+            find_weights(features, options.features_weights, data_dir)
         elif is_script(features) and not Path(features).expanduser().is_file():
             raise UserError(f"There is no file {features}: features= takes {', '.join(EXTRACTORS)}, or a TorchScript file.")
-        elif options.weights is not None:
-            raise UserError(f"features={features} takes no weights=: leave that out.")
+        elif options.features_weights is not None:
+            raise UserError(f"features={features} takes no features_weights=: leave that out.")
 
 
 def _lacking(name: str, features: str, spec: DataSpec, latents: bool, mixture: bool, holdout: bool) -> str:
@@ -153,8 +153,8 @@ class Evaluator:
 
     def _open_extractor(self) -> None:
         if self.extractor is None:
-            self.extractor = open_extractor(self.options.features, self.options.weights, self.data, self.data_dir, self.cache,
-                                            lambda done, total: self.told("training the classifier", done, total))
+            self.extractor = open_extractor(self.options.features, self.options.features_weights, self.data, self.data_dir,
+                                            self.cache, lambda done, total: self.told("training the classifier", done, total))
 
     def _collect_real(self) -> Pool:
         """Return what was collected of the real examples; what an extractor was needed for is kept on disk."""

@@ -15,7 +15,7 @@ class EvaluationOptions:
     kimg: float | None  # interval; None: never
     n: int  # generated examples each time, always of the same latents
     features: str  # the extractor of metrics that need one: a name, or a TorchScript file
-    weights: str | None  # file of the extractor's weights; None: data_dir/weights, else fetched
+    features_weights: str | None  # file of the extractor's weights; None: data_dir/weights, else fetched
     real: int | None  # real examples compared with; None: all
     patience: int | None  # evaluations without improvement after which the run stops; None: never
 

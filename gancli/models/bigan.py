@@ -12,8 +12,9 @@ from torch import Tensor
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import check_range
 from gancli.game.backbone import check_backbone, check_backbone_data
-from gancli.game.model import Fixed
+from gancli.game.model import Fixed, Needs
 from gancli.game.pair import Inputs, PairModel
+from gancli.game.prior import Uniform
 from gancli.game.showcase import interleave_rows
 from gancli.losses.objective import Objective
 from gancli.networks.dcgan import ConvEncoder, DCGANDiscriminator, DCGANGenerator
@@ -46,13 +47,14 @@ class BiGANOptions:
 class BiGAN(PairModel):
     """Real pairs are (x, E(x)), fake ones (G(z), z); G and E together try to make D confuse them (eq. 3)."""
 
-    needs_images = False
-    min_side = 1
+    needs = Needs(kinds=("images", "points"), min_side=1)
+    small = {"latent_size": 6, "units": 16, "width": 4}
+    variants = ({}, {"backbone": "conv"})
     encoder_plays = True
 
     def __init__(self, options: BiGANOptions, spec: DataSpec, objective: Objective) -> None:
         generator, encoder, discriminator = (_mlp if options.backbone == "mlp" else _conv)(options, spec)
-        super().__init__(spec, objective, generator, discriminator, options.latent_size, (-1.0, 1.0))
+        super().__init__(spec, objective, generator, discriminator, Uniform(options.latent_size, low=-1.0, high=1.0))
         self.encoder = encoder
         self.players["generator"].append(encoder)
 

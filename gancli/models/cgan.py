@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import check_range
 from gancli.game.backbone import check_backbone, check_backbone_data
-from gancli.game.model import Fixed
+from gancli.game.model import Fixed, Needs
 from gancli.game.pair import Inputs, PairModel
+from gancli.game.prior import Uniform
 from gancli.losses.objective import Objective
 from gancli.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gancli.networks.initialization import he_init
@@ -74,15 +75,16 @@ class CGAN(PairModel):
     z is uniform in the unit hypercube as in the paper for mlp, in [-1, 1] as in Radford 2016 for conv.
     """
 
-    needs_labels = True
-    needs_images = False
-    min_side = 1
+    needs = Needs(kinds=("images", "points"), labels=True, min_side=1)
+    small = {"latent_size": 6, "latent_units": 8, "label_units": 8, "joint_units": 16, "maxout_units": 12,
+             "label_maxout_units": 4, "width": 4}
+    variants = ({}, {"backbone": "mlp"})
 
     def __init__(self, options: CGANOptions, spec: DataSpec, objective: Objective) -> None:
         mlp = options.backbone == "mlp"
         generator, discriminator = (_mlp if mlp else _conv)(options, spec)
-        super().__init__(spec, objective, generator, discriminator, options.latent_size,
-                         (0.0, 1.0) if mlp else (-1.0, 1.0))
+        super().__init__(spec, objective, generator, discriminator,
+                         Uniform(options.latent_size, low=0.0 if mlp else -1.0, high=1.0))
         self.classes = len(spec.classes)
 
     @classmethod

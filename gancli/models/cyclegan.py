@@ -4,6 +4,7 @@ Legend: A, B the two domains; N batch, C channels, H height, W width.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch.nn.functional import l1_loss
 
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import check_choice, check_range
-from gancli.game.model import Fixed, Model, Progress, no_loss_for
+from gancli.game.model import Fixed, Model, Needs, Progress, no_loss_for
 from gancli.game.showcase import interleave_rows
 from gancli.losses.objective import Objective
 from gancli.networks.image_pool import ImagePool
@@ -23,6 +24,14 @@ from gancli.registry import models
 
 DEEP_FROM_SIDE = 256  # nine residual blocks from this side on, six below (Zhu 2017, section 7.2)
 Scalars = dict[str, Tensor]
+
+
+class Made(NamedTuple):
+    """What the translators make of a batch."""
+
+    a: Tensor  # images of b as a
+    b: Tensor  # images of a as b
+    identity: Tensor | None  # how far they change images of their own domain, where that costs
 
 
 @dataclass
@@ -55,7 +64,8 @@ class CycleGAN(Model):
     the 1/2 that Mao 2017 gives them, so that the weight of the cycle loss means what it means in the paper.
     """
 
-    domains = 2
+    needs = Needs(domains=2)
+    small = {"width": 4, "blocks": 1, "pool_size": 3}
 
     def __init__(self, options: CycleGANOptions, spec: DataSpec, objective: Objective) -> None:
         super().__init__(spec, objective)
@@ -73,49 +83,44 @@ class CycleGAN(Model):
         self.adversarial_weight = 2.0 if objective.options.rule == "lsgan" else 1.0
         self.players = {"generator": [self.to_b, self.to_a],
                         "discriminator": [self.judge_a, self.judge_b, self.pool_a, self.pool_b]}
-        self._made: tuple[Batch, Tensor, Tensor] | None = None
 
     def player_loss(self, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, Scalars]:
         if player == "generator":
-            return self._generators_loss(batch)
+            return self._generators_loss(batch, self.prepare(batch) if batch.prepared is None else batch.prepared)
         if player == "discriminator":
             return self._discriminators_loss(batch, progress.turns.get(player, 0))
         raise no_loss_for(player, self)
 
-    def _generators_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
+    def prepare(self, batch: Batch) -> Made:
         a, b = batch.domains
-        if self.lambda_identity:  # instance norm keeps images apart, so both may share a pass
-            fake_b, same_b = self.to_b(torch.cat((a, b))).split((len(a), len(b)))
-            fake_a, same_a = self.to_a(torch.cat((b, a))).split((len(b), len(a)))
-            identity = l1_loss(same_b, b) + l1_loss(same_a, a)
-        else:
-            fake_b, fake_a, identity = self.to_b(a), self.to_a(b), None
-        self._made = (batch, fake_a.detach(), fake_b.detach())
-        loss_a, scalars_a = self.objective.generator(self.judge_a, (fake_a,), (a,))
-        loss_b, scalars_b = self.objective.generator(self.judge_b, (fake_b,), (b,))
-        cycle = l1_loss(self.to_a(fake_b), a) + l1_loss(self.to_b(fake_a), b)
-        loss = self.adversarial_weight * (loss_a + loss_b) + self.lambda_cycle * cycle
-        scalars = _mean(scalars_a, scalars_b) | {"cycle": cycle.detach()}
-        if identity is not None:
-            loss = loss + self.lambda_identity * identity
-            scalars["identity"] = identity.detach()
+        if not self.lambda_identity:
+            return Made(self.to_a(b), self.to_b(a), None)
+        fake_b, same_b = self.to_b(torch.cat((a, b))).split((len(a), len(b)))  # instance norm keeps images apart
+        fake_a, same_a = self.to_a(torch.cat((b, a))).split((len(b), len(a)))
+        return Made(fake_a, fake_b, l1_loss(same_b, b) + l1_loss(same_a, a))
+
+    def _generators_loss(self, batch: Batch, made: Made) -> tuple[Tensor, Scalars]:
+        a, b = batch.domains
+        of_a = self.objective.generator(self.judge_a, (made.a,), (a,))
+        of_b = self.objective.generator(self.judge_b, (made.b,), (b,))
+        cycle = l1_loss(self.to_a(made.b), a) + l1_loss(self.to_b(made.a), b)
+        loss = self.adversarial_weight * (of_a.loss + of_b.loss) + self.lambda_cycle * cycle
+        scalars = _mean(of_a.scalars, of_b.scalars) | {"cycle": cycle.detach()}
+        if made.identity is not None:
+            loss = loss + self.lambda_identity * made.identity
+            scalars["identity"] = made.identity.detach()
         return loss, scalars
 
     def _discriminators_loss(self, batch: Batch, turn: int) -> tuple[Tensor, Scalars]:
         a, b = batch.domains
-        fake_a, fake_b = self._fakes(batch)
-        loss_a, scalars_a = self.objective.discriminator(self.judge_a, (a,), (self.pool_a.exchange(fake_a),), turn)
-        loss_b, scalars_b = self.objective.discriminator(self.judge_b, (b,), (self.pool_b.exchange(fake_b),), turn)
-        return 0.5 * self.adversarial_weight * (loss_a + loss_b), _mean(scalars_a, scalars_b)
-
-    @torch.no_grad()
-    def _fakes(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return what the generators made of this very batch on their turn, or make it now."""
-        made, self._made = self._made, None
-        if made is not None and made[0] is batch:
-            return made[1:]
-        a, b = batch.domains
-        return self.to_a(b), self.to_b(a)
+        if batch.prepared is None:
+            fake_a, fake_b = self.to_a(b), self.to_b(a)
+        else:
+            fake_a, fake_b = batch.prepared.a.detach(), batch.prepared.b.detach()
+        fake_a, fake_b = self.pool_a.exchange(fake_a), self.pool_b.exchange(fake_b)
+        of_a = self.objective.discriminator(self.judge_a, (a,), (fake_a,), turn)
+        of_b = self.objective.discriminator(self.judge_b, (b,), (fake_b,), turn)
+        return 0.5 * self.adversarial_weight * (of_a.loss + of_b.loss), _mean(of_a.scalars, of_b.scalars)
 
     def translate(self, x: Tensor, domain: str) -> Tensor:
         """Return images of the other domain as `domain`, one of the data's two names, would show them."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gancli.data.spec import DataSpec
 from gancli.errors import check_choice, check_range
 from gancli.game.pair import PairModel
+from gancli.game.prior import Uniform
 from gancli.losses.objective import Objective
 from gancli.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gancli.networks.layers import NORMS
@@ -32,7 +33,9 @@ class DCGANOptions:
 class DCGAN(PairModel):
     """Strided and fractionally strided convolutions, batch norm, latents uniform in [-1, 1] (Radford 2016)."""
 
+    small = {"width": 4, "latent_size": 6}
+
     def __init__(self, options: DCGANOptions, spec: DataSpec, objective: Objective) -> None:
         generator = DCGANGenerator(options.latent_size, spec.shape, options.width)
         discriminator = DCGANDiscriminator(spec.shape, options.width, options.discriminator_norm)
-        super().__init__(spec, objective, generator, discriminator, options.latent_size, (-1.0, 1.0))
+        super().__init__(spec, objective, generator, discriminator, Uniform(options.latent_size, low=-1.0, high=1.0))

@@ -12,7 +12,9 @@ from math import sqrt
 
 from gancli.data.spec import DataSpec
 from gancli.errors import check_range
+from gancli.game.model import Needs
 from gancli.game.pair import PairModel
+from gancli.game.prior import Uniform
 from gancli.losses.objective import Objective
 from gancli.networks.initialization import uniform_init
 from gancli.networks.mlp import MaxoutDiscriminator, MLPGenerator
@@ -51,8 +53,8 @@ class GANOptions:
 class GAN(PairModel):
     """ReLU generator and maxout discriminator; images are in [0, 1] inside, points are generated linearly."""
 
-    needs_images = False
-    min_side = 1
+    needs = Needs(kinds=("images", "points"), min_side=1)
+    small = {"generator_units": 16, "discriminator_units": 12, "latent_size": 6}
 
     def __init__(self, options: GANOptions, spec: DataSpec, objective: Objective) -> None:
         generator = MLPGenerator(options.latent_size, options.generator_units, options.generator_layers, spec.shape,
@@ -61,4 +63,4 @@ class GAN(PairModel):
                                             options.pieces, spec.is_image, options.dropout, options.input_dropout)
         uniform_init(generator, options.generator_init)
         uniform_init(discriminator, options.discriminator_init)
-        super().__init__(spec, objective, generator, discriminator, options.latent_size, (-sqrt(3), sqrt(3)))
+        super().__init__(spec, objective, generator, discriminator, Uniform(options.latent_size, low=-sqrt(3), high=sqrt(3)))

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -10,20 +11,23 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 
-def tag_of(name: str) -> str:
+def tag_of(name: str, discriminators: Sequence[str]) -> str:
     """Return the TensorBoard tag of a recorded scalar `player/name`: figures of one kind share a folder.
 
-    D(x) is the discriminator's mean output on real data during its turns, D(G(z))/discriminator_turn that on
+    D(x) is a discriminator's mean output on real data during its turns, D(G(z))/discriminator_turn that on
     generated data; before and after_generator_turn are on the same latents before and after a generator step (the
     latter is a turn played again, one with each sample grid).
+
+    Args:
+        discriminators: the players that discriminate; where there are several, D(x)/<player> is that of each.
     """
     player, _, figure = name.partition("/")
     if figure in ("loss", "gradient_norm", "lr"):
         return f"{figure}/{player}"
-    if figure == "D(x)" and player == "discriminator":
-        return "D(x)"
+    if figure == "D(x)" and player in discriminators:
+        return "D(x)" if len(discriminators) == 1 else f"D(x)/{player}"
     if figure == "D(G(z))":
-        return "D(G(z))/discriminator_turn" if player == "discriminator" else f"D(G(z))/before_{player}_turn"
+        return f"D(G(z))/{player}_turn" if player in discriminators else f"D(G(z))/before_{player}_turn"
     if figure == "D(G(z)) after":
         return f"D(G(z))/after_{player}_turn"
     return name
@@ -32,9 +36,10 @@ def tag_of(name: str) -> str:
 class Board:
     """Writes figures and pictures of a run; in the event file, what was written after `images` is void."""
 
-    def __init__(self, run_dir: Path, images: int) -> None:
-        self.stats = run_dir / "stats.jsonl"
-        self.events = SummaryWriter(str(run_dir), purge_step=images + 1 if images else None)
+    def __init__(self, folder: Path, stats: Path, images: int) -> None:
+        """Open the event file in `folder` and the lines in `stats` after so many images."""
+        self.stats = stats
+        self.events = SummaryWriter(str(folder), purge_step=images + 1 if images else None)
         self.last: dict[str, float] = {}
 
     def figures(self, images: int, figures: dict[str, float]) -> None:

@@ -1,5 +1,6 @@
 """What a person sees of a run: a live line on a terminal, a line now and then elsewhere."""
 
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,14 +15,17 @@ from rich.text import Text
 from gancli.monitor.terminal import GONE, attempt, printable
 
 LINE_EVERY_S = 10.0  # where the output is not a terminal
+SHOWN = {"D(x)": re.compile(r"D\(x\)(/\w+)?"),  # tags, of each discriminating player one (see `tag_of`)
+         "D(G(z))": re.compile(r"D\(G\(z\)\)/(?!before_|after_)\w+_turn")}
 
 
 def summary(figures: dict[str, float], alarms: Sequence[str] = ()) -> str:
     """Return the figures a person follows, in one line: losses by player, D(x), D(G(z)), speed and failures by name."""
     losses = {tag.removeprefix("loss/"): value for tag, value in figures.items() if tag.startswith("loss/")}
     parts = ["loss " + " ".join(f"{player[:1].upper()} {value:.3f}" for player, value in losses.items())] if losses else []
-    named = {"D(x)": "D(x)", "D(G(z))/discriminator_turn": "D(G(z))"}
-    parts += [f"{label} {figures[tag]:.2f}" for tag, label in named.items() if tag in figures]
+    for label, tag in SHOWN.items():
+        values = [f"{value:.2f}" for name, value in figures.items() if tag.fullmatch(name)]
+        parts += [f"{label} {' '.join(values)}"] if values else []
     if "speed/images_per_s" in figures:
         parts.append(f"{figures['speed/images_per_s']:.0f} img/s")
     if alarms:
@@ -70,6 +74,12 @@ class Screen:
         rate = (done - self.start_done) / max(now - self.start, 1e-9)
         left = max(self.total - done, 0) / rate if rate else 0
         self.say("  ".join(part for part in (f"{self.label}: {self._count(done)}", figures, f"{left:.0f} s left") if part))
+
+    def rename(self, label: str) -> None:
+        """Call the work something else from here on."""
+        self.label = label
+        if self.live is not None:
+            self.bar.update(self.task, description=label)
 
     def describe(self, text: str) -> None:
         """Show what is being done beside the progress, on a terminal."""

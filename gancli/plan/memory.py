@@ -5,12 +5,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gancli.data.spec import Batch, DataSpec
+from gancli.data.spec import Batch
+from gancli.engine.averages import judging
 from gancli.engine.options import OptimizerOptions
 from gancli.engine.plan import Plan
+from gancli.engine.rounds import shares_work
 from gancli.game.build import build_model
 from gancli.game.model import Model, Progress
 from gancli.losses.objective import Objective
+from gancli.plan.course import Stretch
 
 STATES = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 0}  # tensors of a weight's size that the optimizer keeps
 
@@ -30,33 +33,42 @@ class Estimate:
         return self.weights + self.data + max(self.activations.values())
 
 
-def estimate(plan: Plan) -> Estimate:
-    """Build the plan's model on the meta device, play a turn of each player as one rank does, and count."""
+def blueprint(plan: Plan) -> Model:
+    """Return the plan's model on the meta device, where tensors have no data."""
     with torch.device("meta"):
-        model = build_model(plan.model, Objective(plan.loss), plan.spec).train()
-        batch = _batch(plan.spec, plan.trainer.batch_size // (plan.trainer.accumulate * plan.ranks))
-        shares = plan.trainer.reuse_generated and plan.trainer.accumulate == 1
-        activations = {player: _saved_bytes(model, player, batch, shares) for player in model.players}
-    parameters = {player: sum(p.numel() for m in modules for p in m.parameters())
+        return build_model(plan.model, Objective(plan.loss), plan.spec).train()
+
+
+def estimate(plan: Plan, model: Model, stretches: list[Stretch]) -> Estimate:
+    """Play a turn of each player in each phase on the model's blueprint, as one rank does, and count."""
+    activations: dict[str, int] = {}
+    with torch.device("meta"):
+        for stretch in stretches:
+            batch = Batch.blank(plan.spec, stretch.batch_size // (plan.trainer.accumulate * plan.ranks))
+            progress = Progress(total=plan.total_images, images=stretch.begin, phase=stretch.phase.name)
+            for player in dict.fromkeys(turn.player for turn in stretch.phase.turns if not turn.part):
+                shares = shares_work(plan.trainer) and any(turn.shared for turn in stretch.phase.turns)
+                kept = _saved_bytes(model, player, batch, progress, shares)
+                activations[player] = max(activations.get(player, 0), kept)
+    parameters = {player: sum(p.numel() for p in dict.fromkeys(p for m in modules for p in m.parameters()))
                   for player, modules in model.players.items()}
     everything = sum(p.numel() for p in model.parameters())
-    averaged = everything - parameters.get("discriminator", 0) if plan.trainer.ema_kimg else 0
-    weights = 4 * (everything * (2 + _states(plan.optimizer)) + averaged)
+    judged = sum(p.numel() for judge in judging(model) for p in judge.parameters())
+    averaged = everything - judged if plan.trainer.ema_kimg else 0
+    states = sum(count * _states(plan.optimizer.of(player, player in model.discriminators), plan.trainer.scheme)
+                 for player, count in parameters.items())
+    weights = 4 * (2 * everything + states + averaged)
     item = 1 if plan.spec.is_image else 4
     data = plan.spec.count * len(plan.spec.domains) * item * torch.Size(plan.spec.shape).numel()
     return Estimate(parameters, weights, activations, data)
 
 
-def _states(options: OptimizerOptions) -> int:
-    return STATES[options.name] + (options.name in ("rmsprop", "sgd") and options.momentum > 0)
+def _states(options: OptimizerOptions, scheme: str) -> int:
+    past = scheme in ("past_extragradient", "optimistic")
+    return STATES[options.name] + (options.name in ("rmsprop", "sgd") and options.momentum > 0) + past
 
 
-def _batch(spec: DataSpec, n: int) -> Batch:
-    domains = tuple(torch.zeros(n, *spec.shape) for _ in spec.domains)
-    return Batch(domains, torch.zeros(n, dtype=torch.int64) if spec.classes else None)
-
-
-def _saved_bytes(model: Model, player: str, batch: Batch, shares: bool) -> int:
+def _saved_bytes(model: Model, player: str, batch: Batch, progress: Progress, shares: bool) -> int:
     """Return the bytes that a turn's forward pass, and what it prepares for others, keep for backward passes, in float32."""
     kept: dict[tuple, int] = {}
     own = {id(p) for p in model.parameters()}
@@ -69,10 +81,11 @@ def _saved_bytes(model: Model, player: str, batch: Batch, shares: bool) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         if shares:
             model.requires_grad_(True)
-            model.prepare(batch)
+            batch.prepared = model.prepare(batch)
         model.requires_grad_(False)
         for module in model.players[player]:
             module.requires_grad_(True)
-        loss, _ = model.player_loss(player, batch, Progress(total=1))
+        loss, _ = model.player_loss(player, batch, progress)
         loss.backward()
+        batch.prepared = None  # each player's turn is counted with what a later one shares
     return sum(kept.values())

@@ -16,12 +16,15 @@ from gancli.data.spec import DataSpec
 from gancli.devices import count_ranks, pick_device
 from gancli.engine.options import OptimizerOptions, TrainerOptions
 from gancli.engine.plan import Plan
-from gancli.errors import UsageError, UserError
+from gancli.errors import UsageError, UserError, near
+from gancli.game.abilities import able
 from gancli.game.build import adapt, model_options
-from gancli.losses.options import LossOptions
+from gancli.losses.options import RULES, LossOptions
 from gancli.metrics.evaluator import check
 from gancli.metrics.options import EvaluationOptions
 from gancli.options import typed
+from gancli.plan.course import check_course
+from gancli.plan.memory import blueprint
 from gancli.ranks.shards import launched
 from gancli.registry import load_plugins, models
 from gancli.runs.checkpoint import CheckpointFolder, images_of
@@ -107,8 +110,29 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     models.get(model.name).build.check_data(model, spec)
     check_batch(spec, trainer.batch_size)
     evaluation, more = _evaluation(config["evaluation"], model.name, source, spec, data_dir)
-    return Plan(config, overrides, model, loss, config["dataset"], optimizer, trainer, evaluation, run.seed, run.device,
+    plan = Plan(config, overrides, model, loss, config["dataset"], optimizer, trainer, evaluation, run.seed, run.device,
                 data_dir, spec, Path(), ranks=ranks, notices=notices + more)
+    _check_game(plan)
+    return plan
+
+
+def _check_game(plan: Plan) -> None:
+    """Refuse a loss, players or phases that do not fit the model."""
+    name, rule = plan.model.name, plan.loss.rule
+    rules = models.get(name).build.losses
+    if rules == () and rule != "none":
+        raise UsageError(f"model={name} brings its own losses and takes no loss={plan.loss.name}: leave loss= out.")
+    if rules != () and (rule == "none" or rules is not None and rule not in rules):
+        known = [other for other in RULES if other != "none"] if rules is None else rules
+        raise UsageError(f"model={name} does not take loss={plan.loss.name}: give loss={' or '.join(known)}.")
+    model = blueprint(plan)
+    unknown = plan.optimizer.players.keys() - model.players.keys()
+    if unknown:
+        raise UsageError(f"optimizer.players.{min(unknown)}: model={name} has no such player; "
+                         f"{near(min(unknown), model.players)}")
+    if plan.trainer.unrolled and not model.discriminators:
+        raise UsageError(f"trainer.unrolled looks ahead at discriminators, and model={name} has none: leave it out.")
+    check_course(model, plan)
 
 
 def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSpec,
@@ -116,8 +140,8 @@ def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSp
     """Return what is measured while training, checked, and a sentence for the log where nothing can be."""
     options = typed(EvaluationOptions, values, "evaluation")
     build = models.get(model).build
-    generates = hasattr(build, "draw_latents") and hasattr(build, "generate")
-    if options.on and not generates and not hasattr(build, "translate"):
+    generates = able(build, "sample")
+    if options.on and not generates and not able(build, "translate"):
         return replace(options, kimg=None, patience=None), [f"model={model} neither samples nor translates: nothing is "
                                                             "measured while it trains, and no checkpoint is the best."]
     if options.on:

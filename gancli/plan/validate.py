@@ -3,10 +3,11 @@
 from omegaconf import DictConfig
 
 from gancli.devices import describe_device, has_native_bf16, pick_device, pick_precision
+from gancli.engine.options import TrainerOptions
 from gancli.engine.plan import Plan
-from gancli.game.phase import Round
 from gancli.metrics.options import EvaluationOptions
-from gancli.plan.memory import estimate
+from gancli.plan.course import Stretch, check_course
+from gancli.plan.memory import blueprint, estimate
 from gancli.plan.run import plan_run
 
 
@@ -19,11 +20,14 @@ def report(cfg: DictConfig, overrides: list[str]) -> str:
 def _lines(plan: Plan) -> list[tuple[str, str]]:
     device = pick_device(plan.device)
     precision = pick_precision(plan.trainer.precision, device)
-    needs = estimate(plan)
+    model = blueprint(plan)
+    stretches = check_course(model, plan)
+    needs = estimate(plan, model, stretches)
     lines = [("model", f"{plan.model.name} with loss {plan.loss.name}"),
              ("data", f"{plan.dataset['name']}, {plan.spec.describe()}")]
     for player, count in needs.parameters.items():
-        lines.append((player, f"{count:,} parameters, {plan.optimizer.name}, lr {plan.optimizer.lr_of(player):g}"))
+        own = plan.optimizer.of(player, player in model.discriminators)
+        lines.append((player, f"{count:,} parameters, {own.name}, lr {own.lr:g}"))
     native = "" if precision == "fp32" or has_native_bf16(device) else " (emulated here: slow)"
     lines.append(("device", f"{describe_device(device)}, precision {precision}{native}"))
     if plan.ranks > 1:
@@ -33,7 +37,11 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     turn = max(needs.activations, key=needs.activations.get)
     lines.append(("memory", f"about {_gib(needs.total)}: weights and optimizer {_gib(needs.weights)}, data "
                             f"{_gib(needs.data)}, the {turn}'s turn {_gib(needs.activations[turn])} in fp32"))
-    lines.append(("length", _length(plan, list(needs.parameters))))
+    lines.append(("length", _length(plan, stretches, list(needs.parameters))))
+    if len(stretches) > 1:
+        lines += [("phase", _phase(stretch, list(needs.parameters))) for stretch in stretches]
+    if plan.trainer.scheme != "alternating" or plan.trainer.unrolled:
+        lines.append(("scheme", _scheme(plan.trainer)))
     lines.append(("evaluation", _evaluation(plan.evaluation)))
     lines.append(("directory", str(plan.run_dir)))
     lines += [("note", notice) for notice in plan.notices]
@@ -42,12 +50,27 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     return [*lines, ("valid", "yes; nothing was created")]
 
 
-def _length(plan: Plan, players: list[str]) -> str:
-    game = Round(players, plan.trainer.discriminator_turns)
-    rounds = -(-plan.total_images // (game.batches * plan.trainer.batch_size))
-    turns = ", ".join(f"{rounds * sum(turn.player == player for turn in game.turns):,} of the {player}" for player in players)
+def _length(plan: Plan, stretches: list[Stretch], players: list[str]) -> str:
+    turns = ", ".join(f"{sum(stretch.turns(player) for stretch in stretches):,} of the {player}" for player in players)
     passes = plan.total_images / plan.spec.count
     return f"{plan.total_images / 1000:g} kimg ({passes:.1f} passes), batch {plan.trainer.batch_size}: turns {turns}"
+
+
+def _phase(stretch: Stretch, players: list[str]) -> str:
+    turns = ", ".join(f"{stretch.turns(player):,} of the {player}" for player in players if stretch.turns(player))
+    return (f"{stretch.phase.name}, {stretch.begin / 1000:g} to {stretch.end / 1000:g} kimg, batch {stretch.batch_size}: "
+            f"turns {turns}")
+
+
+def _scheme(trainer: TrainerOptions) -> str:
+    """Return in words how players move, and what that costs."""
+    words = {"alternating": "players step in turn", "simultaneous": "all players step at once",
+             "extragradient": "two gradients a step, each on a batch of its own; both count in kimg",
+             "past_extragradient": "one gradient a step, taken ahead by the one before",
+             "optimistic": "twice the step less the one before",
+             "consensus": f"gradients through gradients, weight {trainer.consensus:g}: about three times the work"}
+    ahead = f"; opponents look {trainer.unrolled} discriminator steps ahead" if trainer.unrolled else ""
+    return f"{trainer.scheme}: {words[trainer.scheme]}{ahead}"
 
 
 def _evaluation(options: EvaluationOptions) -> str:

@@ -111,6 +111,21 @@ def rand_like(x: Tensor) -> Tensor:
     return torch.rand_like(x) if _place.world == 1 else mine(torch.rand_like(_whole_like(x)), _halves())
 
 
+def randn(n: int, *shape: int, device: torch.device) -> Tensor:
+    """Return standard normal numbers for n examples, [n, *shape]."""
+    return mine(torch.randn(n * _place.world, *shape, device=device), _halves())
+
+
+def randn_like(x: Tensor) -> Tensor:
+    """Return standard normal numbers for the examples x [n, ...]."""
+    return torch.randn_like(x) if _place.world == 1 else mine(torch.randn_like(_whole_like(x)), _halves())
+
+
+def randint(high: int, n: int, *shape: int, device: torch.device) -> Tensor:
+    """Return integers from 0 to high - 1 for n examples, [n, *shape] int64."""
+    return mine(torch.randint(high, (n * _place.world, *shape), device=device), _halves())
+
+
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     """Zero values of the examples x [n, ...] with probability p, and scale the others up.
 

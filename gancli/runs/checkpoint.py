@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from gancli import __version__
 from gancli.errors import UserError
 from gancli.runs.atomic import remove_leftovers, write_atomic
-from gancli.runs.header import FORMAT, ITEM_BYTES, MAX_HEADER_BYTES, METADATA_KEY, Header, read_header, verify
+from gancli.runs.files import BEST, CHECKPOINTS
+from gancli.runs.formats import FORMAT
+from gancli.runs.header import ITEM_BYTES, MAX_HEADER_BYTES, METADATA_KEY, Header, read_header, verify
 from gancli.runs.records import LONGEST_NAME, Damaged, is_name, read_text
 
 if TYPE_CHECKING:
@@ -134,7 +136,7 @@ class CheckpointFolder:
     """The checkpoints of one run: `<run>/checkpoints/kimg-*.safetensors` and the text file `best` with a name."""
 
     def __init__(self, run_dir: Path | str) -> None:
-        self.path = Path(run_dir) / "checkpoints"
+        self.path = Path(run_dir) / CHECKPOINTS
 
     def save(self, images: int, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> Path:
         """Write the checkpoint of `images` images shown (see `write`) and return its path."""
@@ -170,7 +172,7 @@ class CheckpointFolder:
     def best(self) -> Path | None:
         """Return the checkpoint that was marked as best, if it is still there."""
         try:
-            name = read_text(self.path / "best", LONGEST_NAME).strip()
+            name = read_text(self.path / BEST, LONGEST_NAME).strip()
         except (OSError, Damaged):
             return None
         path = self.path / Path(name).name
@@ -180,9 +182,9 @@ class CheckpointFolder:
         """Mark a checkpoint of this folder, by its path or name, as best; `prune` keeps it."""
         path = self.path / Path(name).name
         try:
-            write_atomic(self.path / "best", lambda file: file.write(path.name.encode()))
+            write_atomic(self.path / BEST, lambda file: file.write(path.name.encode()))
         except OSError as error:
-            raise _failed(self.path / "best", error, 0) from None
+            raise _failed(self.path / BEST, error, 0) from None
 
     def prune(self, keep: int) -> list[Path]:
         """Remove all but the newest `keep` checkpoints and the best one; return what was removed."""

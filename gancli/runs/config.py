@@ -7,9 +7,10 @@ from typing import Any
 import yaml
 
 from gancli.errors import UserError
+from gancli.runs.files import CONFIG
+from gancli.runs.formats import converted
 from gancli.runs.records import LARGEST_NUMBER, Damaged, read_text
 
-FILE = "config.yaml"
 LARGEST_BYTES = 1 << 20
 DEEPEST, MOST_KEYS = 20, 5000  # of nested keys
 
@@ -31,7 +32,7 @@ def load_config(run_dir: Path) -> dict[str, Any]:
     Raises:
         UserError: config.yaml is absent, damaged, or asks for more than to be read (`${...}`, `_target_`).
     """
-    path = run_dir / FILE
+    path = run_dir / CONFIG
     try:
         config = stored_config(run_dir)
         refuse_code(config)
@@ -44,7 +45,7 @@ def load_config(run_dir: Path) -> dict[str, Any]:
 
 def stored_config(run_dir: Path) -> dict[str, Any]:
     """Return what config.yaml holds; OSError where it cannot be opened, Damaged where it is no configuration."""
-    text = read_text(run_dir / FILE, LARGEST_BYTES)
+    text = read_text(run_dir / CONFIG, LARGEST_BYTES)
     try:
         if _SUSPECT.search(text):
             _refuse_bombs(text)
@@ -54,7 +55,7 @@ def stored_config(run_dir: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise Damaged("it is no mapping of settings")
     _check_values(config)
-    return config
+    return converted(config)
 
 
 def refuse_code(value: Any) -> None:

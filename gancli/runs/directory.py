@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from gancli import __version__
+from gancli.runs.files import CHECKPOINTS, CONFIG, STATUS
 
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "safetensors")
-RECORDS = ("config.yaml", "status.json", "checkpoints")  # any of them marks a run
+RECORDS = (CONFIG, STATUS, CHECKPOINTS)  # any of them marks a run
 
 
 def run_name(model: str, dataset: str) -> str:

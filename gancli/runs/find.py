@@ -8,9 +8,9 @@ from pathlib import Path
 
 from gancli.errors import UserError
 from gancli.runs.checkpoint import SUFFIX, CheckpointFolder, images_of
-from gancli.runs.config import FILE as CONFIG
 from gancli.runs.config import at, stored_config
 from gancli.runs.directory import is_run
+from gancli.runs.files import CHECKPOINTS, CONFIG
 from gancli.runs.looking import PassedOver, folders
 from gancli.runs.records import Damaged
 from gancli.runs.status import DAMAGED, Status, read_status
@@ -169,7 +169,7 @@ def _have(folder: CheckpointFolder) -> str:
 
 def _run_at(path: Path) -> Path:
     """Return the run whose directory, or folder of checkpoints, is at `path`."""
-    if path.name == "checkpoints" and any(path.glob(f"*{SUFFIX}")):
+    if path.name == CHECKPOINTS and any(path.glob(f"*{SUFFIX}")):
         return path.parent
     if is_run(path):
         return path

@@ -17,6 +17,7 @@ from typing import Any
 from gancli import __version__
 from gancli.errors import UserError
 from gancli.runs.config import refuse_code
+from gancli.runs.formats import FORMAT, converted, reordered
 from gancli.runs.records import (
     TEXT,
     WHOLE,
@@ -31,7 +32,6 @@ from gancli.runs.records import (
     parse_json,
 )
 
-FORMAT = 1  # raised when an older gancli could not read a new checkpoint
 METADATA_KEY = "gancli"
 MAX_HEADER_BYTES = 32 * 2**20
 ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
@@ -184,7 +184,10 @@ def _header(path: Path, fields: dict[str, Any], table: dict[str, Tensor]) -> Hea
         config, spec, progress, extra, crc32 = parts
         if crc32.keys() == table.keys():
             _check_fields(path, config, progress, extra)
-            return Header(fields["format"], fields["gancli"], config, spec, progress, extra, crc32, table)
+            if fields["format"] == 1 and reordered(config):
+                raise UserError(f"{path} is a checkpoint of model={config['model'].get('name')} from before the features of "
+                                "its last layer changed their order: its weights would be read wrongly. Train it anew.")
+            return Header(fields["format"], fields["gancli"], converted(config), spec, progress, extra, crc32, table)
     raise UserError(f"{path} is not a checkpoint of gancli: its header lacks fields or has wrong ones.")
 
 
@@ -207,6 +210,7 @@ def _is_followed(state: Any) -> bool:
             and is_whole(state.get("images")) and all(or_null(is_number)(state.get(key)) for key in ("value", "last")))
 
 
-_PROGRESS = {"images": WHOLE, "rounds": WHOLE, "turns": Kind("a count of turns by player", mapping_of(is_whole))}
+_PROGRESS = {"images": WHOLE, "rounds": WHOLE, "turns": Kind("a count of turns by player", mapping_of(is_whole)),
+             "phase": TEXT, "phase_rounds": WHOLE}
 _EXTRA = {"training_s": Kind("a number of seconds", is_number), "data_fingerprint": TEXT,
           "best": Kind("the best figure so far", or_null(_is_followed))}

@@ -4,16 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from gancli.runs.atomic import write_json
+from gancli.runs.files import PROVENANCE
 from gancli.runs.records import Damaged, read_json
 
-FILE = "provenance.json"
 MOST_SITTINGS = 100  # each stands inside the one that continued it
 
 
 def read_provenance(run_dir: Path) -> dict[str, Any]:
     """Return what provenance.json holds; {} where it is absent or damaged."""
     try:
-        return read_json(run_dir / FILE)
+        return read_json(run_dir / PROVENANCE)
     except (OSError, Damaged):
         return {}
 
@@ -25,4 +25,4 @@ def write_provenance(run_dir: Path, now: dict[str, Any]) -> None:
     while isinstance(inner := sitting.get("continues"), dict) and depth < MOST_SITTINGS - 1:
         sitting, depth = inner, depth + 1
     sitting.pop("continues", None)
-    write_json(run_dir / FILE, {**now, "continues": earlier} if earlier else now)
+    write_json(run_dir / PROVENANCE, {**now, "continues": earlier} if earlier else now)

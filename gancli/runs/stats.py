@@ -7,7 +7,6 @@ from typing import Any
 from gancli.runs.atomic import write_text
 from gancli.runs.records import Damaged, is_number, is_whole, parse_json, read_text
 
-FILE = "stats.jsonl"
 LARGEST_BYTES = 1 << 30
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gancli.runs.atomic import write_json
+from gancli.runs.files import STATUS
 from gancli.runs.records import (
     NUMBER,
     NUMBERS,
@@ -26,7 +27,6 @@ from gancli.runs.records import (
 )
 
 STATUSES = ("running", "finished", "failed", "stopped")
-FILE = "status.json"
 DAMAGED = "damaged"  # what `read_status` reports of a file that is no status
 LARGEST_PID = 2**31 - 1
 
@@ -77,7 +77,7 @@ def write_status(run_dir: Path | str, status: Status) -> None:
     figures = {name: value if value is not None and math.isfinite(value) else None
                for name, value in status.figures.items()}
     objective = status.objective if status.objective is not None and math.isfinite(status.objective) else None
-    write_json(Path(run_dir) / FILE, asdict(replace(status, figures=figures, objective=objective)))
+    write_json(Path(run_dir) / STATUS, asdict(replace(status, figures=figures, objective=objective)))
 
 
 def read_status(run_dir: Path | str) -> Status | None:
@@ -87,15 +87,15 @@ def read_status(run_dir: Path | str) -> Status | None:
     """
     values: dict = {}
     try:
-        values = read_json(Path(run_dir) / FILE)
+        values = read_json(Path(run_dir) / STATUS)
         status = Status(**checked(values, _KINDS, ("status",)))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        return Status(DAMAGED, f"{FILE} cannot be read: {error.strerror}")
+        return Status(DAMAGED, f"{STATUS} cannot be read: {error.strerror}")
     except Damaged as error:
         sound = {name: values[name] for name, kind in _KINDS.items() if name in values and kind.holds(values[name])}
-        return replace(Status(DAMAGED), **{**sound, "status": DAMAGED, "why": f"{FILE} is damaged: {error}"})
+        return replace(Status(DAMAGED), **{**sound, "status": DAMAGED, "why": f"{STATUS} is damaged: {error}"})
     if status.status == "running" and status.host == socket.gethostname() and not is_alive(status.pid, status.process_started):
         return replace(status, status="killed", why=f"process {status.pid} is gone")
     return status

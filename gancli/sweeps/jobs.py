@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from gancli.errors import UsageError, UserError
+from gancli.runs.files import LOG
 from gancli.runs.status import Status, read_status, write_status
 from gancli.sweeps.isolation import CONSOLE, STOP, run_isolated
 from gancli.sweeps.machine import gpu_environment, one_free_gpu
 
-LOG_FILE = "log.txt"
 APART = ("joblib", "submitit_local", "submitit_slurm")  # launchers whose workers give each job a process of its own
 
 
@@ -170,7 +170,7 @@ def _record(folder: Path, status: str, why: str, trace: str) -> None:
                         alarms=known.alarms)
     write_status(folder, begun.end(status, why))
     if trace:
-        with open(folder / LOG_FILE, "a", encoding="utf-8") as file:
+        with open(folder / LOG, "a", encoding="utf-8") as file:
             file.write(trace)
 
 

@@ -1,4 +1,4 @@
-"""Everything in this folder belongs to the recipe tier."""
+"""Everything in this folder belongs to the recipe tier, but for what is marked as the whole table."""
 
 import sys
 from pathlib import Path
@@ -10,5 +10,5 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("table") is None:
             item.add_marker(pytest.mark.recipe)

@@ -13,18 +13,25 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from planning import SMALL_NETWORKS, TINY, run  # noqa: E402
+from planning import TINY, run  # noqa: E402
 
 GOLDEN = Path(__file__).with_name("golden.json")
 ROUNDS = 5
+SIZES = {
+    "gan": ("model.generator_units=16", "model.discriminator_units=8"),
+    "dcgan": ("model.width=4",),
+    "cgan": ("model.width=4",),
+    "bigan": ("model.units=16",),
+    "cyclegan": ("model.width=4", "model.blocks=1", "model.pool_size=6"),
+}
 RUNS = {
-    "gan": ("model=gan", "model.discriminator_init=0.3", "model.generator_init=0.5", *SMALL_NETWORKS["gan"]),
-    "dcgan": ("model=dcgan", "optimizer.lr=0.01", *SMALL_NETWORKS["dcgan"]),
+    "gan": ("model=gan", "model.discriminator_init=0.3", "model.generator_init=0.5", *SIZES["gan"]),
+    "dcgan": ("model=dcgan", "optimizer.lr=0.01", *SIZES["dcgan"]),
     "wgan_gp": ("model=dcgan", "loss=wgan_gp", "trainer.discriminator_turns=1", "optimizer.lr=0.01",
-                *SMALL_NETWORKS["dcgan"]),
-    "cgan": ("model=cgan", "loss=hinge", *SMALL_NETWORKS["cgan"]),
-    "bigan": ("model=bigan", "loss=rpgan", *SMALL_NETWORKS["bigan"]),
-    "cyclegan": ("model=cyclegan", *SMALL_NETWORKS["cyclegan"]),
+                *SIZES["dcgan"]),
+    "cgan": ("model=cgan", "loss=hinge", *SIZES["cgan"]),
+    "bigan": ("model=bigan", "loss=rpgan", *SIZES["bigan"]),
+    "cyclegan": ("model=cyclegan", *SIZES["cyclegan"]),
 }
 
 

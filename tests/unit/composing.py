@@ -4,29 +4,14 @@ from pathlib import Path
 
 import torch
 from omegaconf import OmegaConf
+from systems import CONF, system
 
 from gancli.data.spec import Batch, DataSpec
 from gancli.game.build import adapt, build_model, model_options
 from gancli.game.model import Model
 from gancli.losses.objective import Objective
-from gancli.losses.options import DIVERGENCES, LossOptions
+from gancli.losses.options import LossOptions
 from gancli.options import typed
-
-CONF = Path(__file__).parents[2] / "conf"
-LOSSES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml"))
-MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
-RULES = [(name, {}) for name in LOSSES if name != "fgan"] + [("fgan", {"divergence": d}) for d in DIVERGENCES]
-
-SMALL = {
-    "gan": {"generator_units": 16, "discriminator_units": 12, "latent_size": 6},
-    "dcgan": {"width": 4, "latent_size": 6},
-    "cgan": {"latent_size": 6, "latent_units": 8, "label_units": 8, "joint_units": 16, "maxout_units": 12,
-             "label_maxout_units": 4, "width": 4},
-    "bigan": {"latent_size": 6, "units": 16, "width": 4},
-    "cyclegan": {"width": 4, "blocks": 1, "pool_size": 3},
-}
-VARIANTS = [("gan", {}), ("dcgan", {}), ("cgan", {}), ("cgan", {"backbone": "mlp"}), ("bigan", {}),
-            ("bigan", {"backbone": "conv"}), ("cyclegan", {})]
 
 
 def read(path: Path):
@@ -44,14 +29,15 @@ def compose_loss(name: str, **changes) -> LossOptions:
 
 def spec_for(name: str, shape: tuple[int, ...] = (1, 16, 16)) -> DataSpec:
     """Return data that the model can be trained on."""
-    return DataSpec(shape, 100, ("zero", "one", "two"), ("photo", "drawing") if name == "cyclegan" else ("real",))
+    domains = ("real",) if system(name).needs.domains == 1 else ("photo", "drawing")
+    return DataSpec(shape, 100, ("zero", "one", "two"), domains)
 
 
 def compose_model(name: str, loss: LossOptions | None = None, spec: DataSpec | None = None, small: bool = True,
                   **changes) -> Model:
     """Return conf/model/`name`.yaml built (small unless told) for the loss and the data."""
     loss = loss or compose_loss("nonsaturating")
-    values = OmegaConf.merge(read(CONF / f"model/{name}.yaml"), SMALL[name] if small else {}, changes)
+    values = OmegaConf.merge(read(CONF / f"model/{name}.yaml"), dict(system(name).small) if small else {}, changes)
     values, _ = adapt(values, loss)
     return build_model(model_options(values), Objective(loss), spec or spec_for(name))
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import torch
-from composing import CONF, SMALL, read, spec_for
+from composing import read, spec_for
 from omegaconf import OmegaConf
+from systems import CONF, system
 
 from gancli.data.spec import DataSpec
 from gancli.game.build import adapt, build_model, model_options
@@ -16,7 +17,7 @@ from gancli.runs.checkpoint import CheckpointFolder
 
 def config_of(name: str, loss: str = "nonsaturating", **changes) -> dict:
     """Return the resolved model and loss of a run."""
-    model = OmegaConf.merge(read(CONF / f"model/{name}.yaml"), SMALL[name], changes)
+    model = OmegaConf.merge(read(CONF / f"model/{name}.yaml"), dict(system(name).small), changes)
     values = OmegaConf.merge(read(CONF / "stabilizer/off.yaml"), read(CONF / f"loss/{loss}.yaml"))
     return {"model": OmegaConf.to_container(model), "loss": OmegaConf.to_container(values),
             "dataset": {"name": "digits"}}

@@ -1,6 +1,7 @@
 """The commands through Typer: help, examples, exit codes, multiruns, lists; training itself is faked."""
 
 import json
+import pickle
 import shlex
 import sys
 from dataclasses import dataclass, field
@@ -50,7 +51,8 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gancli.plan.run", SimpleNamespace(plan_run=fake.plan_run))
     monkeypatch.setitem(sys.modules, "gancli.engine.training", SimpleNamespace(train=fake.train))
     monkeypatch.setitem(sys.modules, "gancli.plan.validate", SimpleNamespace(report=lambda cfg, given: f"{given}"))
-    monkeypatch.setitem(sys.modules, "gancli.explore.commands", SimpleNamespace(sample=paths, interpolate=paths))
+    monkeypatch.setitem(sys.modules, "gancli.explore.sample", SimpleNamespace(sample=paths))
+    monkeypatch.setitem(sys.modules, "gancli.explore.interpolate", SimpleNamespace(interpolate=paths))
     diagnosed = SimpleNamespace(findings=[], seen=["nothing"])
     monkeypatch.setitem(sys.modules, "gancli.explore.diagnose", SimpleNamespace(diagnose_run=lambda *_: diagnosed))
     report = lambda cfg: SimpleNamespace(evaluated=[], files=[Path("evaluation.json")], notes=[])  # noqa: E731
@@ -70,6 +72,22 @@ def test_every_command_has_examples_at_the_end_of_its_help():
         lines = gan(name, "--help").stdout.rstrip().splitlines()
         assert tuple(line.strip() for line in lines[-len(module.EXAMPLES):]) == module.EXAMPLES
         assert all(example.startswith(f"gan {name}") for example in module.EXAMPLES)
+
+
+def test_tasks_are_found_by_name_as_launchers_pickle_them():
+    tasks = {name: module.task for name, module in COMMANDS.items() if hasattr(module, "task")}
+    assert tasks.keys() == {"train", "sample", "interpolate", "evaluate", "validate"}
+    for name, task in tasks.items():
+        assert (task.__module__, task.__qualname__) == (f"gancli.cli.{name}", "task")
+        assert pickle.loads(pickle.dumps(task)) is task
+
+
+@pytest.mark.parametrize("name", ["sample", "interpolate", "evaluate"])
+def test_thin_commands_print_what_they_compose(name):
+    assert COMMANDS[name].task.__doc__.splitlines()[0] in gan(name, "--help").stdout
+    assert gan(name, "ckpt=x", "-c", "job", "--resolve", "-p", "ckpt").stdout.strip() == "x"
+    wrong = gan(name, "chkpt=x")
+    assert wrong.exit_code == 2 and "did you mean ckpt?" in wrong.stderr
 
 
 @pytest.mark.parametrize("example", [line for module in COMMANDS.values() for line in module.EXAMPLES])

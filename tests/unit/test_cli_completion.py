@@ -25,7 +25,9 @@ def run(*arguments: str, cwd: Path | None = None, **environment: str) -> str:
 @pytest.mark.parametrize("arguments, part", [
     (("--help",), "interpolate"), (("train", "--help"), "Examples:"), (("train", "--cfg", "job"), "optimizer:"),
     (("list", "models"), "model=dcgan"), (("list", "runs"), "There are no runs"),
-    (("compare", "--help"), "gan compare RUN"), (("train", "modle=gan"), "")])
+    (("compare", "--help"), "gan compare RUN"), (("train", "modle=gan"), ""), (("sample", "--help"), "gan sample ckpt="),
+    (("interpolate", "--help"), "gan interpolate ckpt="), (("evaluate", "--help"), "gan evaluate ckpt="),
+    (("evaluate", "--cfg", "job"), "metrics:"), (("validate", "--help"), "gan validate")])
 def test_light_commands_import_no_torch(arguments, part, tmp_path):
     assert part in run(*arguments, cwd=tmp_path)
 

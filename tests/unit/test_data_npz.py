@@ -51,6 +51,25 @@ def test_labels(tmp_path):
     assert data.spec.classes == ("a", "b") and data.batch(0, 6).labels.sum() == 1
 
 
+def test_attributes(tmp_path):
+    path, values = tmp_path / "a.npz", np.array([[0, 1], [1, 1], [0, 0], [1, 0], [0, 1], [1, 1]])
+    numbered = np.arange(6, dtype=np.uint8)[:, None, None] + np.zeros((1, 8, 8), np.uint8)
+    for given in (values, values.astype(bool), values.astype(np.float32)):
+        np.savez(path, images=numbered, attributes=given, attribute_names=np.array(["hat", "smile"]))
+        data = load("npz", tmp_path, path=str(path))
+        assert data.spec.attributes == ("hat", "smile") and data.spec.classes == ()
+        batch = data.batch(2, 6)
+        assert torch.equal(batch.attributes, torch.from_numpy(values)[numbers(batch.real)].float())
+        assert torch.equal(data.first(3).attributes, torch.from_numpy(values)[numbers(data.first(3).real)].float())
+    np.savez(path, images=numbered, attributes=values)
+    assert load("npz", tmp_path, path=str(path), limit=3).spec.attributes == ("0", "1")
+    assert load("npz", tmp_path, path=str(path), limit=3).attributes(torch.arange(3)).tolist() == [[0, 1], [0, 0], [0, 1]]
+
+
+def numbers(images):
+    return torch.round((images[:, 0, 0, 0] + 1) * 127.5).long()
+
+
 def bad(path, **arrays):
     np.savez(path, **arrays)
 
@@ -67,6 +86,12 @@ BAD = {
     "labels short": (lambda p: bad(p, images=GREY, labels=np.zeros(5, int)), "6 images but labels of shape .5."),
     "labels negative": (lambda p: bad(p, images=GREY, labels=np.full(6, -1)), "whole numbers from 0"),
     "labels pickled": (lambda p: bad(p, images=GREY, labels=np.array([{}] * 6)), "labels in .* cannot be read"),
+    "attributes short": (lambda p: bad(p, images=GREY, attributes=np.zeros((5, 2))), "attributes of shape .5, 2."),
+    "attributes flat": (lambda p: bad(p, images=GREY, attributes=np.zeros(6)), "attributes of shape .6."),
+    "attributes signed": (lambda p: bad(p, images=GREY, attributes=np.full((6, 2), -1)), "not all 0 or 1"),
+    "attributes pickled": (lambda p: bad(p, images=GREY, attributes=np.array([[{}]] * 6)), "attributes in .* cannot be"),
+    "names short": (lambda p: bad(p, images=GREY, attributes=np.zeros((6, 2)), attribute_names=np.array(["a"])),
+                    "2 attributes and the names a: name each"),
     "classes short": (lambda p: bad(p, images=GREY, labels=np.full(6, 3), classes=np.array(["a"])), "names 1 classes"),
 }
 
@@ -80,7 +105,7 @@ def test_bad_file_is_refused_by_the_check(name, tmp_path):
 
 
 def test_number_of_bad_files():
-    assert len(BAD) == 12
+    assert len(BAD) == 17
 
 
 @pytest.mark.parametrize("values", [GREY.astype(np.float32), np.full((2, 16, 16), np.nan), GREY.astype(np.int32) - 300])

@@ -70,6 +70,9 @@ WRONG = [
     ("stacked_digits", {"split": "test"}, "dataset.holdout=0.1"),
     ("stacked_digits", {"digits": "mnist", "holdout": 0.1}, "MNIST has a test split"),
     ("stacked_digits", {"count": 0}, "at least 1"),
+    ("digits", {"labeled": -1}, "dataset.labeled must be at least 1"),
+    ("celeba", {"attributes": []}, "dataset.attributes is empty"),
+    ("celeba", {"attributes": ["Male", "Male"]}, "names Male twice"),
     ("mnits", {}, "did you mean"),
 ]
 
@@ -82,7 +85,7 @@ def test_a_wrong_option_is_named(name, changes, said, tmp_path):
 
 
 def test_number_of_wrong_options():
-    assert len(WRONG) == 29
+    assert len(WRONG) == 32
 
 
 def test_holdout_is_a_partition_that_added_files_do_not_move():

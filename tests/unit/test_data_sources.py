@@ -14,6 +14,7 @@ from data_composing import CONF, dataset_values, load, save_images
 from PIL import Image
 
 from gancli.data.dataset import open_source
+from gancli.data.sources.celeba import ATTRIBUTES
 from gancli.errors import UserError
 
 RANDOM = np.random.default_rng(0)
@@ -258,6 +259,44 @@ def test_celeba(tmp_path):
     assert sorted(data.batch(0, 4).labels.tolist()) == [0, 0, 1, 1]
     with pytest.raises(UserError, match="did you mean Smiling"):
         inspected("celeba", tmp_path, attribute="Smilling")
+
+
+def test_attributes_of_celeba(tmp_path):
+    write_celeba(tmp_path)
+    data = load("celeba", tmp_path, split="all", attributes=["Smiling", "Male"])
+    assert data.spec.attributes == ("Smiling", "Male") and data.spec.classes == ()
+    assert data.attributes(torch.arange(4)).tolist() == [[1, 1], [1, 0], [0, 1], [0, 0]]
+    batch = data.batch(0, 4)
+    assert batch.labels is None and batch.attributes.dtype == torch.float32
+    for image, attributes in zip(batch.real, batch.attributes, strict=True):
+        row = next(row for row in range(4) if torch.equal(data.examples(torch.tensor([row]))[0].flip(-1), image)
+                   or torch.equal(data.examples(torch.tensor([row]))[0], image))
+        assert torch.equal(data.attributes(torch.tensor([row]))[0], attributes)
+    both = load("celeba", tmp_path, split="all", attributes=["Smiling"], attribute="Male", labeled=2)
+    assert both.labels(torch.arange(4)).tolist() == [1, 0, 1, 0]
+    assert both.attributes(torch.arange(4)).flatten().tolist() == [1, 1, 0, 0]
+    assert both.batch(0, 4).attributes.shape == both.batch(0, 4).labeled.attributes.shape == (4, 1)
+    assert load("celeba", tmp_path, split="all").batch(0, 4).attributes is None
+
+
+def test_changed_attributes_of_celeba_are_read_again(tmp_path):
+    write_celeba(tmp_path)
+    before = load("celeba", tmp_path, split="all", attributes=["Male"])
+    path = tmp_path / "celeba/list_attr_celeba.txt"
+    path.write_text(path.read_text().replace(" 1 ", "-1 "))
+    after = load("celeba", tmp_path, split="all", attributes=["Male"])
+    assert after.fingerprint != before.fingerprint and after.attributes(torch.arange(4)).sum() == 0
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_an_attribute_that_celeba_has_not(here, tmp_path):
+    if here:
+        write_celeba(tmp_path)
+    for changes in ({"attributes": ["Male", "Smilling"]}, {"attribute": "Smilling"}):
+        key = next(iter(changes))
+        with pytest.raises(UserError, match=f"dataset.{key}=Smilling is none of CelebA's; did you mean Smiling"):
+            inspected("celeba", tmp_path, **changes)
+    assert len(ATTRIBUTES) == len(set(ATTRIBUTES)) == 40
 
 
 def test_lsun(tmp_path, monkeypatch):

@@ -1,13 +1,16 @@
 """The decoded file is used again, notices every change and every damage, and a failure leaves nothing behind."""
 
+import json
 import os
+from hashlib import blake2b
 
 import numpy as np
 import pytest
+import torch
 from data_composing import dataset_values, load, save_images
 
 from gancli.data import store
-from gancli.data.dataset import load_data
+from gancli.data.dataset import load_data, open_source
 from gancli.errors import UserError
 
 
@@ -51,6 +54,50 @@ def test_labels_are_kept(tmp_path):
     labels = [load("folder", tmp_path, path=str(tmp_path / "images"), size=16).batch(0, 12).labels.tolist()
               for _ in range(2)]
     assert labels[0] == labels[1] and sorted(labels[0]) == sorted([0, 1, 2] * 4)
+
+
+def test_attributes_are_kept_and_checked(tmp_path, monkeypatch):
+    calls, values = decodes(monkeypatch), np.arange(18).reshape(6, 3) % 2
+    np.savez(tmp_path / "a.npz", images=np.zeros((6, 8, 8), np.uint8), attributes=values, labels=np.arange(6))
+    first = load("npz", tmp_path, path=str(tmp_path / "a.npz"), store="mmap")
+    again = load("npz", tmp_path, path=str(tmp_path / "a.npz"), store="mmap")
+    memory = load("npz", tmp_path, path=str(tmp_path / "a.npz"), store="memory")
+    assert len(calls) == 1 and first.fingerprint == again.fingerprint == memory.fingerprint
+    for data in (first, again, memory):
+        assert data.attributes(torch.arange(6)).tolist() == values.tolist()
+        assert data.labels(torch.arange(6)).tolist() == list(range(6))
+    content = bytearray(first.store_path.read_bytes())
+    content[6 * 64 + 6 * 8 + 1] ^= 1  # the second attribute, after the images and the labels
+    first.store_path.write_bytes(content)
+    mended = load("npz", tmp_path, path=str(tmp_path / "a.npz"), store="mmap")
+    assert any("checksum" in note for note in mended.notes) and mended.fingerprint == memory.fingerprint
+
+
+@pytest.mark.parametrize("changes", [{}, {"flip": True}, {"labeled": 10}])
+def test_files_of_before_are_used_again(changes, tmp_path):
+    """The key is what it was when specs had neither kinds nor attributes and data sets no labeled part."""
+    values = dataset_values("digits", size=8, **changes)
+    source = open_source(values, tmp_path)
+    before = {key: value for key, value in vars(source.options).items() if key not in ("flip", "store", "labeled")}
+    spec = {"shape": [1, 8, 8], "count": 1797, "classes": list("0123456789"), "domains": ["real"], "paired": False}
+    key = json.dumps([1, before, spec], sort_keys=True, default=str).encode()
+    assert store.store_key(source, source.inspect()) == blake2b(key, digest_size=16).hexdigest()
+    celeba = open_source(dataset_values("celeba"), tmp_path)
+    assert "attributes" not in store.stored(celeba.options) and "attribute" in store.stored(celeba.options)
+
+
+def test_a_file_without_the_footer_of_attributes_is_read(folder, tmp_path, monkeypatch):
+    before = load("folder", tmp_path, path=str(folder), size=16)
+    original = store.read_footer
+
+    def without(path):
+        footer = original(path)
+        del footer["attributes"]
+        return footer
+
+    monkeypatch.setattr(store, "read_footer", without)
+    after = load("folder", tmp_path, path=str(folder), size=16)
+    assert after.notes == () and after.fingerprint == before.fingerprint and after.batch(0, 4).attributes is None
 
 
 @pytest.mark.parametrize("change", ["content", "added", "removed", "touched"])

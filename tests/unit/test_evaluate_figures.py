@@ -45,8 +45,8 @@ def digits(home):
 
 
 def options(*metrics: str, **changes) -> SimpleNamespace:
-    return SimpleNamespace(**{"metrics": list(metrics), "n": N, "features": "classifier", "weights": None, "real": None,
-                              **changes})
+    return SimpleNamespace(**{"metrics": list(metrics), "n": N, "features": "classifier", "features_weights": None,
+                              "real": None, **changes})
 
 
 def sampler(name: str = "dcgan", spec: DataSpec | None = None, data=None, **changes) -> Sampler:
@@ -206,7 +206,8 @@ PLAIN = DataSpec((3, 16, 16), 50)
     ("parzen", {}, PLAIN, "metrics=parzen needs real examples that the model was not trained on"),
     ("fid", {"features": "efficientnet_lite0"}, PLAIN, "efficientnet-lite0-57934424.pth, which is not in"),
     ("fid", {"features": "none.pt"}, PLAIN, "There is no file none.pt"),
-    ("fid", {"weights": "x.pth"}, DataSpec((3, 16, 16), 50, ("a",)), "features=classifier takes no weights="),
+    ("fid", {"features_weights": "x.pth"}, DataSpec((3, 16, 16), 50, ("a",)),
+     "features=classifier takes no features_weights="),
     ("prdc", {"n": 5}, DataSpec((3, 16, 16), 50, ("a",)), "metrics=prdc needs at least 6 examples of each side, and n is 5"),
     ("prdc", {"real": 3}, DataSpec((3, 16, 16), 50, ("a",)), "and real is 3"),
 ])

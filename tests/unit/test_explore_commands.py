@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import weakref
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from small_runs import save_run
 
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
-from gancli.explore.commands import interpolate, sample
+from gancli.explore.interpolate import InterpolateOptions, interpolate
 from gancli.explore.loaded import Loaded, load
-from gancli.explore.options import InterpolateOptions, SampleOptions
+from gancli.explore.sample import SampleOptions, sample
+from gancli.explore.targets import run_stem
 from gancli.monitor.grids import image_grid, to_uint8
 from gancli.options import typed
 
@@ -85,6 +87,15 @@ def test_the_default_is_a_grid_named_after_run_kimg_and_seed(here):
     assert (pixels(first) == pixels(second)).all()
 
 
+def test_what_is_outside_of_a_lone_run_is_named_after_its_sweep_or_file(here, workplace):
+    job = save_run(here / "outputs" / "sweep" / "20260105T000000Z-eeeeee" / "3", "dcgan", images=2000)
+    assert run_sample(ckpt=str(job), n=2).name == "20260105T000000Z-eeeeee-3-kimg-000002-seed0.png"
+    assert run_stem(load(job)) == "20260105T000000Z-eeeeee-3" and run_stem(load("dcgan")) == RUNS["dcgan"]
+    checkpoint = workplace / "outputs" / "train" / RUNS["dcgan"] / "checkpoints" / "kimg-000012_345.safetensors"
+    assert run_sample(ckpt=str(shutil.copy(checkpoint, here / "mine.safetensors")), n=2).name == "mine-seed0.png"
+    assert run_stem(load("mine.safetensors")) is None
+
+
 def test_a_conditional_model_has_a_class_a_row(here):
     grid = pixels(run_sample(ckpt="cgan", n=8, zoom=1, out="a.png"))  # classes of 3, 3 and 2 images
     assert grid.shape == (3 * 18 + 2, 3 * 18 + 2)
@@ -137,8 +148,10 @@ def test_points_become_a_plot_or_an_npz(here):
         assert image.n_frames == 3
 
 
-@pytest.mark.parametrize("out", ["a.npz", "folder"])
-def test_only_the_batch_in_hand_is_kept(out, here, monkeypatch):
+@pytest.mark.parametrize(("command", "changes"), [
+    (run_sample, dict(n=40, out="a.npz")), (run_sample, dict(n=40, out="folder")),
+    (run_interpolate, dict(seeds=[0, 1], steps=40, out="folder"))])
+def test_only_the_batch_in_hand_is_kept(command, changes, here, monkeypatch):
     batches, alive, generate = [], [], Loaded._run
 
     def watched(self, *inputs):
@@ -148,7 +161,7 @@ def test_only_the_batch_in_hand_is_kept(out, here, monkeypatch):
         return x
 
     monkeypatch.setattr(Loaded, "_run", watched)
-    run_sample(ckpt="dcgan", n=40, batch_size=4, out=out)
+    command(ckpt="dcgan", batch_size=4, **changes)
     assert len(batches) == 10 and max(alive) <= 2
 
 
@@ -172,6 +185,7 @@ REFUSED = [
     (sample, dict(ckpt="dcgan", out="taken/a.png"), "taken is a file"),
     (sample, dict(ckpt="dcgan", n=100_000, zoom=4, out="new/a.png"), "few programs open"),
     (interpolate, dict(ckpt="dcgan", seeds=[1]), "seeds needs two points or more"),
+    (interpolate, dict(ckpt="cgan", seeds=[], label=[0, 1]), "seeds needs two points or more"),
     (interpolate, dict(ckpt="dcgan", seeds=[1, "x"]), "^seeds.*x"),
     (interpolate, dict(ckpt="dcgan", seeds=[1, -2]), "seed must be at least 0"),
     (interpolate, dict(ckpt="dcgan", steps=1), "steps must be at least 2"),
@@ -188,7 +202,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("command", "changes", "message"), REFUSED)
 def test_wrong_input_is_refused_and_nothing_is_created(command, changes, message, here):
-    assert len(REFUSED) == 30
+    assert len(REFUSED) == 31
     Path("taken.png").write_text("")
     Path("taken").write_text("")
     before = sorted(here.rglob("*"))

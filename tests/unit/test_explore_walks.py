@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from gancli.explore.labels import spread
-from gancli.explore.walks import slerp, walk
+from gancli.explore.walks import walk
+from gancli.game.prior import Normal, Uniform, slerp
 
 
 def test_slerp_equals_its_closed_form():
@@ -17,18 +18,17 @@ def test_slerp_equals_its_closed_form():
 
 
 @pytest.mark.parametrize("path", ["linear", "spherical"])
-@pytest.mark.parametrize("uniform", [None, (-1.0, 1.0), (0.0, 1.0)])
-def test_a_walk_passes_through_its_points_exactly(path, uniform):
-    low, high = uniform or (0.1, 0.9)
-    points = low + (high - low) * torch.rand(3, 2, 4)
-    latents = walk(points, 5, path, uniform=uniform)
+@pytest.mark.parametrize("prior", [None, Normal(2, 4), Uniform(2, 4, low=-1, high=1), Uniform(2, 4, low=0, high=1)])
+def test_a_walk_passes_through_its_points_exactly(path, prior):
+    points = (prior or Uniform(2, 4, low=0.1, high=0.9)).draw(3, torch.Generator().manual_seed(0))
+    latents = walk(points, 5, path, prior=prior)
     assert latents.shape == (9, 2, 4) and latents.dtype == points.dtype
     assert torch.equal(latents[::4], points)
-    closed = walk(points, 5, path, closed=True, uniform=uniform)
+    closed = walk(points, 5, path, closed=True, prior=prior)
     assert closed.shape == (12, 2, 4)
     assert torch.equal(closed[:9], latents) and torch.equal(closed[::4], points)
-    assert torch.equal(walk(points[[2, 0]], 5, path, uniform=uniform)[1:4], closed[9:])
-    assert torch.equal(walk(points, 2, path, uniform=uniform), points)
+    assert torch.equal(walk(points[[2, 0]], 5, path, prior=prior)[1:4], closed[9:])
+    assert torch.equal(walk(points, 2, path, prior=prior), points)
 
 
 def test_linear_is_a_line():
@@ -46,7 +46,7 @@ def test_spherical_keeps_the_length_of_normal_latents_and_linear_does_not():
 def test_spherical_keeps_uniform_latents_uniform():
     generator = torch.Generator().manual_seed(0)
     points = 2 * torch.rand(2, 100_000, generator=generator) - 1
-    middle = walk(points, 3, uniform=(-1.0, 1.0))[1]
+    middle = walk(points, 3, prior=Uniform(100_000, low=-1, high=1))[1]
     assert middle.abs().max() <= 1
     shares = torch.histc(middle, 10, -1, 1) / 100_000
     assert (shares - 0.1).abs().max() < 0.005

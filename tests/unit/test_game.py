@@ -6,11 +6,12 @@ from planning import SMALL_NETWORKS, TINY, plan
 
 from gancli.data.spec import Batch
 from gancli.engine.averages import Average
-from gancli.engine.game import Game, frozen_statistics
 from gancli.engine.players import Player
+from gancli.engine.rounds import Game
 from gancli.game.build import build_model
+from gancli.game.looking import untouched
 from gancli.game.model import Progress
-from gancli.game.phase import Round, Turn
+from gancli.game.phase import Turn, in_turn
 from gancli.losses.objective import Objective
 from gancli.monitor.scalars import Scalars
 
@@ -43,12 +44,15 @@ def played(game, rounds=1):
 
 
 def test_players_share_a_batch_and_never_see_one_twice():
-    assert Round(["discriminator", "generator"], 3).turns == [
-        Turn("discriminator", True), Turn("discriminator", True), Turn("discriminator", True, shared=True),
-        Turn("generator", False)]
-    assert Round(["generator", "discriminator"], 2).turns == [
-        Turn("generator", True, shared=True), Turn("discriminator", False), Turn("discriminator", True)]
-    assert Round(["discriminator", "generator"], 5).batches == 5
+    D, G = "discriminator", "generator"
+    assert in_turn([D, G], {D: 3}).turns == (
+        Turn(D, True), Turn(D, True), Turn(D, True, shared=True), Turn(G, False))
+    assert in_turn([G, D], {D: 2}).turns == (Turn(G, True, shared=True), Turn(D, False), Turn(D, True))
+    assert in_turn([D, G], {D: 5}).batches == 5
+    two = in_turn(["a", "b", G], {"a": 2, "b": 2})
+    assert two.turns == (Turn("a", True, shared=True), Turn("b", False), Turn("a", True, shared=True), Turn("b", False),
+                         Turn(G, False))
+    assert [turn.together for turn in in_turn([D, G], together=True).turns] == [True, False]
 
 
 @pytest.mark.parametrize("turns", [1, 3])
@@ -64,26 +68,26 @@ def test_a_shared_batch_is_generated_once(tmp_path, name, reuse, turns):
     saw_last = [torch.equal(x[-len(passes[-1]):], passes[-1]) for x in judged]
     assert saw_last[-1]  # the generator's turn judges what was made last
     assert any(saw_last[:-1]) == reuse  # and with reuse the discriminator has been trained on just that
-    assert model._prepared is None  # no graph is kept beyond its round
+    assert all(taken.batch.prepared is None for taken in game.last.values())  # no graph is kept beyond its round
     assert (progress.images, progress.rounds) == (4 * turns, 1)
 
 
 def test_a_generator_learns_the_same_from_examples_made_before_the_discriminators_step(tmp_path):
     model, game = made(tmp_path, "gan", "trainer.precision=fp32")
     batch = Counting().batch(0, 4, 1)
-    game._prepare(batch, 0)
-    z_made = model._prepared[1][1][0].detach().clone()
+    game.prepare(batch, 0, 2)
+    z_made = batch.prepared[1][0].detach().clone()
     game.players["discriminator"].turn(batch, Progress(total=100))
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     torch.manual_seed(3)  # of the dropout masks
     game.players["generator"].turn(batch, Progress(total=100))
     reused = [parameter.grad.clone() for parameter in model.generator.parameters()]
     model.load_state_dict(state)
-    game._stream(0, len(game.turns))
+    game.stream(0, 2)
     fake = model.pairs(batch)[1]
     assert torch.equal(fake[0], z_made)
     torch.manual_seed(3)
-    anew = torch.autograd.grad(model.objective.generator(model.judge, fake, (batch.real,))[0],
+    anew = torch.autograd.grad(model.objective.generator(model.judge, fake, (batch.real,)).loss,
                                list(model.generator.parameters()))
     assert all(torch.allclose(one, two, rtol=1e-5, atol=1e-8) for one, two in zip(reused, anew, strict=True))
     assert any(gradient.abs().max() > 0 for gradient in anew)
@@ -111,11 +115,15 @@ def test_a_turn_played_again_sees_the_same_latents_and_data(tmp_path, name, reus
     assert game.after_turn("nobody", progress) == {}
 
 
-def test_looking_leaves_batch_statistics_alone(tmp_path):
-    model, game = made(tmp_path, "dcgan")
-    batch, player = Counting().batch(0, 4, 1), game.players["generator"]
+@pytest.mark.parametrize("name", ["dcgan", "spectral", "cyclegan"])
+def test_looking_leaves_every_buffer_alone(tmp_path, two_domains, name):
+    data = ("dataset=unpaired", f"dataset.path={two_domains}") if name == "cyclegan" else ()
+    extra = ("loss.spectral_norm=true",) if name == "spectral" else ()
+    model, game = made(tmp_path, "dcgan" if name == "spectral" else name, *data, *extra)
+    x = torch.rand(4, 1, 8, 8) * 2 - 1
+    batch, player = Batch((x, -x)[:len(model.spec.domains)]), game.players["discriminator"]
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    with torch.no_grad(), frozen_statistics(model):
+    with torch.no_grad(), untouched(model):
         player.loss(batch, Progress(total=100))
     assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers()) and before
     player.loss(batch, Progress(total=100))

@@ -3,11 +3,14 @@
 import pytest
 from planning import SMALL_NETWORKS, TINY, plan
 
-from gancli.plan.memory import estimate
+from gancli.plan.course import check_course
+from gancli.plan.memory import blueprint, estimate
 
 
 def needs(tmp_path, name, *overrides):
-    return estimate(plan(tmp_path / "run", *TINY, f"model={name}", *SMALL_NETWORKS[name], *overrides))
+    made = plan(tmp_path / "run", *TINY, f"model={name}", *SMALL_NETWORKS[name], *overrides)
+    model = blueprint(made)
+    return estimate(made, model, check_course(model, made))
 
 
 @pytest.mark.parametrize("name", ["gan", "dcgan", "cgan", "bigan"])

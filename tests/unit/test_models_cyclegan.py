@@ -49,18 +49,20 @@ def test_identity_loss_can_be_left_out():
     assert "identity" not in scalars and "cycle" in scalars
 
 
-def test_the_discriminators_use_the_generators_images_of_this_batch_only(model):
-    first, second = batch_for(model.spec), batch_for(model.spec)
-    take_turn(model, "generator", first, PROGRESS)
-    made = model._made[1:]
+def test_the_discriminators_judge_what_was_prepared_of_this_batch(model):
+    batch, judged = batch_for(model.spec), []
+    model.judge_a.register_forward_pre_hook(lambda module, inputs: judged.append(inputs[0].detach()))
+    model.pool_a.size = 0
+    batch.prepared = model.prepare(batch)
     with torch.no_grad():
         for parameter in model.to_a.parameters():
             parameter.mul_(1.5)
-    assert torch.equal(model._fakes(first)[0], made[0])
-    assert not torch.allclose(model._fakes(first)[0], made[0])  # used once, then made anew
-    take_turn(model, "generator", first, PROGRESS)
-    made = model._made[1:]
-    assert not torch.allclose(model._fakes(second)[0], made[0])
+    take_turn(model, "discriminator", batch, PROGRESS)
+    assert torch.equal(judged[-1][-len(batch):], batch.prepared.a)
+    made = batch.prepared.a
+    batch.prepared = None
+    take_turn(model, "discriminator", batch, PROGRESS)
+    assert not torch.allclose(judged[-1][-len(batch):], made)
 
 
 @torch.no_grad()

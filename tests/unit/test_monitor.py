@@ -36,11 +36,24 @@ def test_adding_does_not_change_the_scalar_or_keep_its_graph():
     ("generator/D(G(z))", "D(G(z))/before_generator_turn"), ("generator/D(G(z)) after", "D(G(z))/after_generator_turn"),
     ("generator/lr", "lr/generator"), ("generator/cycle", "generator/cycle")])
 def test_tags(name, tag):
-    assert tag_of(name) == tag
+    assert tag_of(name, ["discriminator"]) == tag
+
+
+@pytest.mark.parametrize(("name", "tag"), [
+    ("critic/D(x)", "D(x)/critic"), ("judge/D(x)", "D(x)/judge"), ("generator/D(x)", "generator/D(x)"),
+    ("discriminator/D(x)", "discriminator/D(x)"), ("judge/D(G(z))", "D(G(z))/judge_turn"),
+    ("discriminator/D(G(z))", "D(G(z))/before_discriminator_turn"), ("judge/loss", "loss/judge")])
+def test_tags_of_several_discriminators(name, tag):
+    assert tag_of(name, ["critic", "judge"]) == tag
+
+
+def test_the_only_discriminator_has_the_short_tag_whatever_its_name():
+    assert tag_of("critic/D(x)", ["critic"]) == "D(x)" and tag_of("critic/D(x)", []) == "critic/D(x)"
+    assert tag_of("critic/D(G(z))", ["critic"]) == "D(G(z))/critic_turn"
 
 
 def test_stats_hold_null_for_what_is_not_finite_and_survive_a_cut_line(tmp_path):
-    board = Board(tmp_path, 0)
+    board = Board(tmp_path, tmp_path / "stats.jsonl", 0)
     board.figures(8, {"D(x)": 0.5, "loss/generator": math.inf})
     board.close()
     with open(tmp_path / "stats.jsonl", "a") as file:
@@ -55,9 +68,23 @@ def test_the_line_a_person_reads(capfd, monkeypatch):
                     "speed/images_per_s": 512.4})
     assert text == "loss D 1.250 G 0.500  D(x) 0.70  D(G(z)) 0.30  512 img/s"
     assert summary({"D(x)": 0.7}, ["mode collapse", "dead units"]) == "D(x) 0.70  ! mode collapse, dead units"
+    several = {"D(x)/first": 0.7, "D(x)/second": 0.6, "D(G(z))/first_turn": 0.2, "D(G(z))/before_generator_turn": 0.9,
+               "D(G(z))/second_turn": 0.1, "D(G(z))/after_generator_turn": 0.8}
+    assert summary(several) == "D(x) 0.70 0.60  D(G(z)) 0.20 0.10"
     monkeypatch.setattr("gancli.monitor.screen.LINE_EVERY_S", 0)
     screen = Screen("training", 4000)
     screen.update(1000, text)
+    screen.rename("training (growth 8x8)")
+    screen.update(2000)
     screen.close()
     printed = capfd.readouterr().err
     assert "training: 1/4 kimg  loss D 1.250" in printed and "s left" in printed
+    assert "training (growth 8x8): 2/4 kimg" in printed
+
+
+def test_the_bar_on_a_terminal_is_renamed(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
+    screen = Screen("training", 4000)
+    screen.rename("training (growth 8x8)")
+    screen.close()
+    assert screen.live is not None and screen.bar.tasks[0].description == "training (growth 8x8)"

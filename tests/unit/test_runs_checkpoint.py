@@ -17,8 +17,8 @@ import torch
 
 from gancli.errors import UserError
 from gancli.runs import atomic
-from gancli.runs import header as head
 from gancli.runs.checkpoint import CheckpointFolder, images_of, kimg_name, read, write
+from gancli.runs.formats import FORMAT
 
 HEADER = {"config": {"model": {"name": "dcgan"}, "lr": 2e-4}, "spec": {"shape": [1, 8, 8]},
           "progress": {"images": 12345}, "extra": {"note": "π", "score": 0.1 + 0.2}}
@@ -119,7 +119,7 @@ def break_file(kind: str, path) -> None:
             "appended": good + b"x",
             "flipped bit": good[:-1] + bytes([good[-1] ^ 1]),
             "endless header": struct.pack("<Q", 1 << 40) + good[8:],
-            "newer format": with_table(lambda fields: fields.update(format=head.FORMAT + 1, gancli="9.9")),
+            "newer format": with_table(lambda fields: fields.update(format=FORMAT + 1, gancli="9.9")),
             "no version": with_table(lambda fields: fields.pop("gancli")),
             "no config": with_table(lambda fields: fields.pop("config")),
             "config is a list": with_table(lambda fields: fields.update(config=[])),

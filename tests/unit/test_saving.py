@@ -6,7 +6,6 @@ import pytest
 import torch
 from planning import SMALL_NETWORKS, TINY, plan, run
 
-from gancli.engine.recording import record
 from gancli.engine.recording.saving import Writer, snapshot
 from gancli.engine.training import train
 from gancli.errors import UserError
@@ -74,7 +73,7 @@ def test_a_failed_save_ends_the_run(tmp_path, monkeypatch, broken):
             raise UserError("Saving failed: no space.")
         return save(self, images, tensors, header)
 
-    monkeypatch.setattr(record.CheckpointFolder, "save", failing)
+    monkeypatch.setattr(CheckpointFolder, "save", failing)
     with pytest.raises(UserError, match="no space"):
         train(plan(tmp_path / "a", *DCGAN))
     status = read_status(tmp_path / "a")

@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gancli.engine import training
 from gancli.errors import UserError
+from gancli.registry import models
 from gancli.runs.checkpoint import CheckpointFolder, read
 from gancli.runs.status import Status, read_status, write_status
 
@@ -101,33 +102,41 @@ def test_resuming_drops_figures_of_the_lost_rounds(tmp_path):
     assert steps == [8, 16, 24, 32, 40]
 
 
+class Interruption:
+    """Interrupts one turn of a run, by what every model must have; the run is short, should that never happen."""
+
+    def __init__(self, monkeypatch, made, rounds, player, interrupt):
+        self.happened = 0
+        model = models.get(made.model.name).build
+        loss = model.player_loss
+
+        def interrupted(played, name, batch, progress):
+            if progress.rounds == rounds and name == player and not self.happened:
+                self.happened += 1
+                interrupt()
+            return loss(played, name, batch, progress)
+
+        monkeypatch.setattr(model, "player_loss", interrupted)
+
+
 def test_stop_request_saves_and_says_so(tmp_path, monkeypatch):
-    made = plan(tmp_path / "a", *DCGAN, "trainer.kimg=10")
-    turns = training.Player.turn
-
-    def stopping_turn(self, batch, progress):
-        if progress.rounds == 3 and self.name == "generator":
-            signal.raise_signal(signal.SIGTERM)
-        return turns(self, batch, progress)
-
-    monkeypatch.setattr(training.Player, "turn", stopping_turn)
+    made = plan(tmp_path / "a", *DCGAN, "trainer.kimg=0.064")
+    stop = Interruption(monkeypatch, made, 3, "generator", lambda: signal.raise_signal(signal.SIGTERM))
     outcome = training.train(made)
+    assert stop.happened == 1
     assert outcome.status == "stopped" and read_status(tmp_path / "a").status == "stopped"
     assert CheckpointFolder(tmp_path / "a").latest().name == "kimg-000000_016.safetensors"
 
 
 def test_failed_run_keeps_its_traceback_and_last_checkpoint(tmp_path, monkeypatch):
-    made = plan(tmp_path / "a", *DCGAN, "trainer.kimg=10")
-    turns = training.Player.turn
+    def fail():
+        raise RuntimeError("something broke")
 
-    def failing_turn(self, batch, progress):
-        if progress.rounds == 5:
-            raise RuntimeError("something broke")
-        return turns(self, batch, progress)
-
-    monkeypatch.setattr(training.Player, "turn", failing_turn)
-    with pytest.raises(RuntimeError):
+    made = plan(tmp_path / "a", *DCGAN, "trainer.kimg=0.064")
+    failure = Interruption(monkeypatch, made, 5, "discriminator", fail)
+    with pytest.raises(RuntimeError, match="something broke"):
         training.train(made)
+    assert failure.happened == 1
     status = read_status(tmp_path / "a")
     assert status.status == "failed" and "something broke" in status.why
     assert "Traceback" in (tmp_path / "a/log.txt").read_text()

@@ -5,6 +5,7 @@ import json
 import pytest
 from planning import SMALL_NETWORKS, plan, resume, run
 
+from gancli.engine.training import train
 from gancli.errors import UserError
 from gancli.runs.checkpoint import CheckpointFolder
 from gancli.runs.status import read_status
@@ -50,10 +51,22 @@ def test_a_continued_run_remembers_its_best(tmp_path):
     run(tmp_path / "run", *TOY, *MEASURED, "trainer.kimg=0.08", "optimizer.lr=0", "optimizer.discriminator.lr=0")
     first = read_status(tmp_path / "run").best
     assert first["images"] == 40
-    from gancli.engine.training import train
-
     train(resume(tmp_path / "run", "trainer.kimg=0.16"))
     assert read_status(tmp_path / "run").best == first, "the same weights give the same figure, which is no improvement"
+
+
+def test_a_run_whose_evaluation_has_keys_of_before_continues(tmp_path):
+    run(tmp_path / "run", *TOY, *MEASURED, "trainer.kimg=0.04")
+    config = tmp_path / "run" / "config.yaml"
+    text = config.read_text()
+    assert text.count("  features_weights: null\n") == 1
+    config.write_text(text.replace("  features_weights: null\n", "  weights: x.pth\n"))
+    assert resume(tmp_path / "run", "trainer.kimg=0.08").evaluation.features_weights == "x.pth"
+    again = resume(tmp_path / "run", "trainer.kimg=0.08", "evaluation.features_weights=y.pth")
+    assert again.evaluation.features_weights == "y.pth" and "weights" not in again.config["evaluation"]
+    train(again)
+    assert sorted(values(tmp_path / "run")) == [40, 80]
+    assert "  features_weights: y.pth\n" in config.read_text()
 
 
 def test_what_cannot_be_measured_is_refused_before_anything_exists(tmp_path):

@@ -75,7 +75,7 @@ class Lsun(Source):
         """The number of images in each category."""
         return [database.stat()["entries"] for database in self.databases]
 
-    def inspect(self) -> DataSpec:
+    def look(self) -> DataSpec:
         height, width = self.options.size
         classes = tuple(self.options.categories) if len(self.options.categories) > 1 else ()
         count = min(sum(self.sizes), self.options.limit or sum(self.sizes))
@@ -98,7 +98,7 @@ class Lsun(Source):
         return [found[row] for row in self.evenly(len(found))]
 
     def blocks(self) -> Iterator[Block]:
-        spec = self.inspect()
+        spec = self.look()
         frame = Frame.of(self.options, spec.shape)
         self.skipped = []
         keys = self.keys()

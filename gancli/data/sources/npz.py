@@ -1,4 +1,7 @@
-"""Own images as one array: .npz with `images` (and `labels`, `classes`), or .npy; pickled objects are never read."""
+"""Own images as one array, .npz or .npy; pickled objects are never read.
+
+An .npz holds `images`, and may hold `labels` with `classes` (their names), and `attributes` with `attribute_names`.
+"""
 
 import zipfile
 from dataclasses import dataclass
@@ -71,7 +74,8 @@ class Npz(ArraySource):
         order = layout(self.shape)
         sides = [self.shape[axis] for axis in order[:2]]
         classes = self.labels[1] if self.labels is not None else ()
-        return Native(self.shape[0], *sides, 1 if len(order) == 2 else self.shape[order[2]], classes)
+        names = self.binary[1] if self.binary is not None else ()
+        return Native(self.shape[0], *sides, 1 if len(order) == 2 else self.shape[order[2]], classes, names)
 
     @cached_property
     def labels(self) -> tuple[np.ndarray, tuple[str, ...]] | None:
@@ -100,6 +104,33 @@ class Npz(ArraySource):
         if names is not None and len(names) <= top:
             raise UserError(f"{self.path} names {len(names)} classes but has the label {top}: name them all.")
         return labels.astype(np.int64), tuple(names or (str(number) for number in range(top + 1)))
+
+    @cached_property
+    def binary(self) -> tuple[np.ndarray, tuple[str, ...]] | None:
+        """The attributes [N, A] in {0, 1} with their names, or None."""
+        if self.path.suffix == ".npy":
+            return None
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                if "attributes" not in file:
+                    return None
+                values = file["attributes"]
+                names = [str(name) for name in file["attribute_names"]] if "attribute_names" in file else None
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"The attributes in {self.path} cannot be read ({error}): write them as 0 and 1.") from None
+        if values.ndim != 2 or len(values) != self.shape[0] or not values.shape[1]:
+            raise UserError(f"{self.path} has {self.shape[0]} images but attributes of shape {list(values.shape)}: give "
+                            "one row an image, one column an attribute.")
+        if values.dtype.kind not in "uifb" or not np.isin(values, (0, 1)).all():
+            raise UserError(f"{self.path} has attributes of type {values.dtype} that are not all 0 or 1: write them so.")
+        names = [str(number) for number in range(values.shape[1])] if names is None else names
+        if len(names) != values.shape[1] or len(set(names)) != len(names):
+            raise UserError(f"{self.path} has {values.shape[1]} attributes and the names {', '.join(names) or 'none'}: "
+                            "name each of them, no two alike.")
+        return values.astype(np.uint8), tuple(names)
+
+    def attributes(self) -> np.ndarray | None:
+        return None if self.binary is None else self.binary[0]
 
     def stamps(self) -> list[Stamp]:
         return [Stamp.of(self.path)]

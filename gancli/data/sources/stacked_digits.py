@@ -37,7 +37,7 @@ class StackedDigitsOptions(ImageOptions):
 
     def parts(self) -> DigitsOptions | IdxOptions:
         """Return the options of the set whose digits are stacked; a ValueError where its ranges are not kept."""
-        shared = asdict(self) | {"limit": None}
+        shared = asdict(self) | {"limit": None, "labeled": None}
         del shared["digits"], shared["count"], shared["data_seed"]
         if self.digits == "embedded":
             return DigitsOptions(**shared | {"name": "digits"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gancli.data.options import PointOptions
+from gancli.data.options import ModeOptions, PointOptions
 from gancli.data.source import Block, Source
 from gancli.data.spec import DataSpec
 from gancli.errors import check_range
@@ -19,7 +19,7 @@ from gancli.registry import datasets
 
 
 @dataclass
-class RingOptions(PointOptions):
+class RingOptions(ModeOptions):
     """Gaussians on a circle."""
 
     modes: int
@@ -34,7 +34,7 @@ class RingOptions(PointOptions):
 
 
 @dataclass
-class GridOptions(PointOptions):
+class GridOptions(ModeOptions):
     """Gaussians on a square lattice."""
 
     side: int  # modes in a row; side * side in all
@@ -62,7 +62,7 @@ class SwissRollOptions(PointOptions):
 
 
 @dataclass
-class MixtureOptions(PointOptions):
+class MixtureOptions(ModeOptions):
     """Gaussians on the line."""
 
     centers: list[float]
@@ -92,7 +92,7 @@ class Toy(Source):
     def draw(self, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
         """Return points [N, P] and the index of each one's mode [N] (or None)."""
 
-    def inspect(self) -> DataSpec:
+    def look(self) -> DataSpec:
         return DataSpec((self.points,), self.options.count, tuple(str(mode) for mode in range(self.modes())))
 
     def blocks(self) -> Iterator[Block]:

@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from gancli.diagnosis.detectors import diagnose, not_finite
-from gancli.diagnosis.examination import Examination
 from gancli.diagnosis.finding import Finding
 from gancli.diagnosis.history import History
 from gancli.diagnosis.setting import Setting
 from gancli.engine.averages import Average
 from gancli.engine.players import NonFinite
-from gancli.engine.recording.gallery import evaluating
+from gancli.game.examination import Examination
+from gancli.game.looking import evaluating
 from gancli.game.model import Model, Progress
+from gancli.runs.files import STATS
 from gancli.runs.stats import read_history
 
 PREFIX = "diagnosis/"
@@ -25,7 +26,7 @@ class Diagnosis:
     def __init__(self, run_dir: Path, config: dict[str, Any], model: Model, average: Average | None, data: Any,
                  seed: int) -> None:
         self.setting = Setting.of(config)
-        self.history = History(read_history(run_dir / "stats.jsonl"))
+        self.history = History(read_history(run_dir / STATS))
         self.model, self.shown = model, average.model if average is not None else model
         self.examination = Examination(model, data, seed)
         self.signals: dict[str, float] = {}

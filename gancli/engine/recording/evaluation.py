@@ -6,7 +6,7 @@ from typing import Any
 from gancli.data.dataset import Data
 from gancli.engine.averages import Average
 from gancli.engine.plan import Plan
-from gancli.engine.recording.gallery import evaluating
+from gancli.game.looking import evaluating
 from gancli.game.model import Model, Progress
 from gancli.game.sampler import Sampler
 from gancli.metrics.evaluator import Evaluator

@@ -1,6 +1,5 @@
 """The pictures of a run: the same latents and data at every visit, as PNG grids and at last as an animation."""
 
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +7,12 @@ import torch
 from PIL import Image
 
 from gancli.engine.averages import Average
+from gancli.game.abilities import able
+from gancli.game.looking import evaluating
 from gancli.game.model import Fixed, Model
 from gancli.monitor.grids import image_grid, preview_zoom, quick_png, save_gif, scatter
 from gancli.runs.checkpoint import kimg_name
+from gancli.runs.files import SAMPLES
 from gancli.seeds import mix
 
 GALLERY_STREAM = 1 << 34
@@ -24,7 +26,7 @@ class Gallery:
     """Hangs pictures in <run>/samples."""
 
     def __init__(self, run_dir: Path, model: Model, average: Average | None, data, seed: int) -> None:
-        self.folder = run_dir / "samples"
+        self.folder = run_dir / SAMPLES
         self.folder.mkdir(exist_ok=True)
         self.model = average.model if average is not None else model
         self.points = None if data.spec.is_image else data.first(min(POINTS, data.spec.count)).real
@@ -32,11 +34,11 @@ class Gallery:
         self.last: Path = self.folder
 
     def _fixed(self, model: Model, data, seed: int) -> Fixed:
-        classes = min(len(data.spec.classes), LARGEST_CLASSES) if model.needs_labels else 0
+        classes = min(len(data.spec.classes), LARGEST_CLASSES) if model.needs.labels else 0
         n = classes * COLUMNS if classes else EXAMPLES if data.spec.is_image else POINTS
         device = next(model.parameters()).device
         z = None
-        if hasattr(model, "draw_latents"):
+        if able(model, "sample"):
             generator = torch.Generator().manual_seed(mix(seed, GALLERY_STREAM))
             z = model.draw_latents(n, generator).to(device)
         labels = torch.arange(n, device=device) // COLUMNS if classes else None
@@ -73,15 +75,3 @@ class Gallery:
         target = self.folder / f"{stem}progress.gif"
         save_gif(target, (np.asarray(Image.open(path).convert("RGB")) for path in chosen), fps=8)
         return target
-
-
-@contextmanager
-def evaluating(model: Model):
-    """Switch a model to evaluation and each of its modules back to what it was."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -19,7 +19,8 @@ def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
 
     sampler, paths, found = context.sampler, min(context.n // 2, PATHS), []
     times = torch.rand(paths, generator=torch.Generator().manual_seed(mix(context.seed, 2)))
-    spherical = not hasattr(sampler.model, "latent_range")  # uniform latents: a circle would leave their range
+    prior = getattr(sampler.model, "prior", None)
+    spherical = prior is None or prior.spherical  # uniform latents: a circle would leave their range
     for start in range(0, paths, PATH_BATCH):
         stop = min(start + PATH_BATCH, paths)
         ends = sampler.latents_at(2 * start, 2 * stop)

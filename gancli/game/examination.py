@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gancli.diagnosis.signals import (
     ReluWatch,
@@ -22,6 +22,7 @@ from gancli.diagnosis.signals import (
     nearest,
     two_sample_accuracy,
 )
+from gancli.game.abilities import able
 from gancli.seeds import mix
 
 STREAM = 1 << 36  # of the latents; kept apart from the engine's and the commands'
@@ -51,8 +52,8 @@ class Examination:
     def __init__(self, model: Any, data: Any, seed: int) -> None:
         spec = data.spec
         self.model, self.seed, self.spec = model, seed, spec
-        self.able = hasattr(model, "draw_latents") and hasattr(model, "generate")
-        self.translates = not self.able and hasattr(model, "translate") and len(spec.domains) == 2
+        self.able = able(model, "sample")
+        self.translates = not self.able and able(model, "translate") and len(spec.domains) == 2
         self.device = next(model.parameters()).device
         size = math.prod(spec.shape)
         self.at_once = max(4, min(AT_ONCE, LARGEST_BATCH // size))
@@ -68,7 +69,7 @@ class Examination:
 
     def _fix_latents(self, data: Any) -> None:
         n = min(IMAGES if self.spec.is_image else POINTS, self.most)
-        labelled = bool(self.model.needs_labels)
+        labelled = bool(self.model.needs.labels)
         classes = min(len(self.spec.classes), ROWS) if labelled else 0
         self.z = self.model.draw_latents(n, torch.Generator().manual_seed(mix(self.seed, STREAM)))
         self.labels = torch.arange(n) % classes if classes else None
@@ -138,12 +139,13 @@ class Examination:
         return {"class_diversity": mean_distance_within(fake, mine) / within}
 
     def _silent_units(self, model: Any, progress: Any) -> dict[str, Tensor]:
-        """Return the share of silent units by player, seen through a generator's loss, which uses all of them."""
-        if "generator" not in model.players or not isinstance(model, nn.Module):
+        """Return the share of silent units by player, seen through the first opponent's loss, which uses all of them."""
+        opponents = [player for player in getattr(model, "players", ()) if player not in model.discriminators]
+        if not opponents:
             return {}
         with torch.random.fork_rng(devices=[]), ReluWatch(model.players) as watch:
             torch.manual_seed(mix(self.seed, STREAM, 1))
-            model.player_loss("generator", self.batch, progress)
+            model.player_loss(opponents[0], self.batch, progress)
         return watch.shares()
 
 

@@ -1,0 +1,41 @@
+"""What models can do beside training: one table, by which commands ask for abilities and never for names of models."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from gancli.registry import models
+
+
+@dataclass(frozen=True)
+class Ability:
+    """Something that a trained model can do."""
+
+    name: str
+    methods: tuple[str, ...]  # that a model has which can do it (see game/model.py for what they take and return)
+    verb: str  # "model=NAME cannot VERB"
+
+
+ABILITIES = {ability.name: ability for ability in (
+    Ability("sample", ("draw_latents", "generate"), "sample"),
+    Ability("encode", ("encode",), "encode images"),
+    Ability("reconstruct", ("reconstruct",), "reconstruct images"),
+    Ability("translate", ("translate",), "translate images"),
+    Ability("classify", ("classify",), "classify images"),
+)}
+
+
+def able(model: Any, ability: str) -> bool:
+    """Whether a model (or its class) has an ability of the table."""
+    return all(hasattr(model, method) for method in ABILITIES[ability].methods)
+
+
+def models_able(ability: str) -> list[str]:
+    """Return the names of the registered models that have an ability."""
+    return [name for name in models.names() if able(models.get(name).build, ability)]
+
+
+def refusal(name: str, ability: str) -> str:
+    """Return the sentence that model=`name` lacks an ability, with the models that have it."""
+    others = models_able(ability)
+    return (f"model={name} cannot {ABILITIES[ability].verb}; "
+            + (f"{', '.join(others)} can." if others else "no model here can."))

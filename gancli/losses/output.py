@@ -1,0 +1,44 @@
+"""What a discriminator returns: logits, and the features of the pass that other losses read."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+
+Inputs = tuple[Tensor, ...]
+Judge = Callable[..., "Tensor | Output"]  # from inputs to logits, with features or without
+
+
+class Output(NamedTuple):
+    """Logits with features; a plain tensor of logits will do where there are none."""
+
+    logits: Tensor  # [N], or [N, 1, h, w] of a patch discriminator
+    features: tuple[Tensor, ...] = ()  # [N, ...] each, from any layers
+
+
+class Judged(NamedTuple):
+    """A player's loss, its parts, and the outputs that it was computed from."""
+
+    loss: Tensor
+    scalars: dict[str, Tensor]  # detached
+    real: Output | None  # None where the loss does not look at real examples
+    fake: Output
+
+
+def outputs_of(judge: Judge, inputs: Inputs) -> Output:
+    """Return the judge's outputs with float32 logits."""
+    found = judge(*inputs)
+    logits, features = found if isinstance(found, Output) else (found, ())
+    return Output(logits.float(), features)
+
+
+def logits_only(judge: Judge) -> Callable[..., Tensor]:
+    """Return the judge without its features, for what differentiates it."""
+    return lambda *inputs: outputs_of(judge, inputs).logits
+
+
+def halves(both: Output) -> tuple[Output, Output]:
+    """Return the outputs of the first and of the second half of a batch."""
+    first, second = both.logits.chunk(2)
+    features = [feature.chunk(2) for feature in both.features]
+    return Output(first, tuple(one for one, _ in features)), Output(second, tuple(two for _, two in features))

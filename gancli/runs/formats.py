@@ -1,0 +1,34 @@
+"""What older runs and checkpoints hold otherwise, read as today's (torch-free).
+
+Format 2 has what single players have of their own, schemes of updates, phases, and `features_weights` for the file of an
+extractor.  A run folder's config.yaml has no number of its own: what is converted can be told by its absence.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+FORMAT = 2  # of checkpoints; raised when an older gancli could not read a new one
+
+
+def converted(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored configuration with what its format did not have yet, as it was then; a newer one as it is."""
+    config = deepcopy(config)
+    if isinstance(optimizer := config.get("optimizer"), dict):
+        optimizer.setdefault("players", {})
+    if isinstance(trainer := config.get("trainer"), dict):
+        for key, value in {"scheme": "alternating", "consensus": 10.0, "unrolled": 0}.items():
+            trainer.setdefault(key, value)
+    if isinstance(evaluation := config.get("evaluation"), dict) and "weights" in evaluation:
+        evaluation["features_weights"] = evaluation.pop("weights")
+    return config
+
+
+def reordered(config: dict[str, Any]) -> bool:
+    """Whether a checkpoint of format 1 has convolutional networks whose last layer reads its features in another order.
+
+    That order changed within format 1; checkpoints of before have no trainer.reuse_generated.
+    """
+    model, trainer = config.get("model"), config.get("trainer")
+    if not isinstance(model, dict) or not isinstance(trainer, dict) or "reuse_generated" in trainer:
+        return False
+    return model.get("name") == "dcgan" or model.get("backbone") == "conv"

@@ -1,0 +1,42 @@
+"""The registered systems as tests meet them: found by themselves, small, each with the losses that it takes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from gancli.losses.options import DIVERGENCES
+from gancli.registry import models
+
+CONF = Path(__file__).parents[1] / "conf"
+MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+LOSSES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml") if path.stem != "none")
+RULES = [(name, {}) for name in LOSSES if name != "fgan"] + [("fgan", {"divergence": d}) for d in DIVERGENCES]
+RULE_OF = {name: OmegaConf.load(CONF / f"loss/{name}.yaml")["rule"] for name in LOSSES}
+VARIANTS = [(name, dict(changes)) for name in MODELS for changes in models.get(name).build.variants]
+
+
+def system(name: str) -> Any:
+    """Return a model's class."""
+    return models.get(name).build
+
+
+def rules_of(name: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the losses that a model takes, with changes: the one called none where it brings its own."""
+    known = system(name).losses
+    if known == ():
+        return [("none", {})]
+    return [(loss, changes) for loss, changes in RULES if known is None or RULE_OF[loss] in known]
+
+
+def small(name: str, changes: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+    """Return overrides for the least networks of a model that still have every part."""
+    return tuple(f"model.{key}={value}" for key, value in {**system(name).small, **(changes or {})}.items())
+
+
+def name_of(value: Any) -> str:
+    """Return a word for a test's identifier."""
+    if isinstance(value, dict):
+        return "-".join(str(v) for v in value.values()) or "default"
+    return str(value)
