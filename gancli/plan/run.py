@@ -24,7 +24,7 @@ from gancli.metrics.evaluator import check
 from gancli.metrics.options import EvaluationOptions
 from gancli.options import typed
 from gancli.plan.course import check_course
-from gancli.plan.memory import blueprint
+from gancli.plan.fitting import blueprint_that_fits, check_memory
 from gancli.ranks.shards import launched
 from gancli.registry import load_plugins, models
 from gancli.runs.checkpoint import CheckpointFolder, images_of
@@ -125,14 +125,14 @@ def _check_game(plan: Plan) -> None:
     if rules != () and (rule == "none" or rules is not None and rule not in rules):
         known = [other for other in RULES if other != "none"] if rules is None else rules
         raise UsageError(f"model={name} does not take loss={plan.loss.name}: give loss={' or '.join(known)}.")
-    model = blueprint(plan)
+    model = blueprint_that_fits(plan)
     unknown = plan.optimizer.players.keys() - model.players.keys()
     if unknown:
         raise UsageError(f"optimizer.players.{min(unknown)}: model={name} has no such player; "
                          f"{near(min(unknown), model.players)}")
     if plan.trainer.unrolled and not model.discriminators:
         raise UsageError(f"trainer.unrolled looks ahead at discriminators, and model={name} has none: leave it out.")
-    check_course(model, plan)
+    check_memory(plan, model, check_course(model, plan))
 
 
 def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSpec,
