@@ -1,6 +1,5 @@
 """The entry point `gan`: its commands, and the boundary at which a user's mistake becomes one line and an exit code."""
 
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +9,7 @@ import gancli
 from gancli.cli import compare, diagnose, evaluate, interpolate, list, sample, train, validate
 from gancli.cli.options import epilog
 from gancli.errors import UserError
+from gancli.monitor.terminal import open_streams, tell
 
 EXAMPLES = (
     "gan train",
@@ -31,7 +31,7 @@ class Gan(TyperGroup):
             return super().invoke(ctx)
         except UserError as error:
             if not error.silent:
-                print(f"Error: {error}", file=sys.stderr)
+                tell(f"Error: {error}")
             raise typer.Exit(error.exit_code) from None
 
 
@@ -56,4 +56,5 @@ def gan(version: Annotated[bool, typer.Option("--version", callback=_print_versi
 
 def main() -> None:
     """Run the command line of this process."""
+    open_streams()
     app(prog_name="gan")

@@ -20,6 +20,7 @@ import torch.distributed as distributed
 from gancli.devices import share_cores
 from gancli.engine.failing import sentence, tell_failure
 from gancli.engine.plan import Outcome, Plan
+from gancli.engine.stopping import stop_signals
 from gancli.errors import UserError
 from gancli.ranks import shards
 from gancli.ranks.joining import joined
@@ -165,7 +166,7 @@ class Family:
 
     @contextmanager
     def _forwarding(self) -> Iterator[None]:
-        """Hand Ctrl-C and SIGTERM on to the ranks, which agree on when to stop."""
+        """Hand Ctrl-C, SIGTERM and SIGHUP on to the ranks, which agree on when to stop."""
 
         def forward(number: int, frame) -> None:
             self.forwarded.add(number)
@@ -175,7 +176,7 @@ class Family:
 
         before = {}
         if threading.current_thread() is threading.main_thread():
-            before = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGINT)}
+            before = {number: signal.signal(number, forward) for number in stop_signals()}
         try:
             yield
         finally:

@@ -5,6 +5,7 @@ import torch
 from gancli.data.dataset import load_data
 from gancli.devices import keep_freed_memory, pick_device, pick_precision, start_quickly
 from gancli.engine.averages import Average
+from gancli.engine.owning import owning
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
 from gancli.engine.recording.evaluation import Evaluation
@@ -41,7 +42,7 @@ def play(plan: Plan) -> Outcome:
     precision = pick_precision(plan.trainer.precision, device)
     keep_freed_memory()
     start_quickly()
-    with KeepingRecord(plan, device, precision) if shards.rank() == 0 else FollowingRecord(plan) as record:
+    with owning(plan), KeepingRecord(plan, device, precision) if shards.rank() == 0 else FollowingRecord(plan) as record:
         with first_goes_first():
             data = load_data(plan.dataset, plan.data_dir, device, plan.seed, record.loading)
         check_same(data.fingerprint, "other data")

@@ -4,14 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
 from gancli.data.dataset import data_folder, load_data
 from gancli.diagnosis.detectors import LATE_LOOKS, SIGNAL, diagnose, not_finite
 from gancli.diagnosis.finding import Finding
-from gancli.diagnosis.history import Figures, History, read_history
+from gancli.diagnosis.history import Figures, History
 from gancli.diagnosis.setting import Setting
 from gancli.errors import UserError
 from gancli.explore.loaded import load
@@ -19,8 +15,10 @@ from gancli.game.examination import Examination
 from gancli.game.model import Progress
 from gancli.registry import load_plugins
 from gancli.runs.checkpoint import CheckpointFolder
+from gancli.runs.config import load_config
 from gancli.runs.files import CONFIG, STATS
 from gancli.runs.find import OUTPUTS, find_run
+from gancli.runs.stats import read_history
 from gancli.runs.status import read_status
 
 
@@ -45,7 +43,7 @@ def diagnose_run(text: str, data_dir: str | Path | None = None, device: str = "a
     """
     load_plugins()
     run = find_run(text, root)
-    config = _config(run)
+    config = load_config(run)
     try:
         setting = Setting.of(config)
     except (KeyError, TypeError, AttributeError):
@@ -92,10 +90,3 @@ def _with_the_end(findings: list[Finding], run: Path, history: History, setting:
     if not noted and "not finite" in status.why:
         noted = [not_finite(status.images or history.images, status.why, setting)]
     return [*noted, *findings]
-
-
-def _config(run: Path) -> dict[str, Any]:
-    try:
-        return OmegaConf.to_container(OmegaConf.load(run / CONFIG))
-    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError):
-        raise UserError(f"{run} has no readable {CONFIG}: give a run of gan train.") from None

@@ -18,6 +18,7 @@ from gancli.explore.labels import spread_labels
 from gancli.explore.layout import Grid, pictures_of
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import PictureOptions
+from gancli.explore.room import check_room
 from gancli.explore.targets import FOLDER, checkpoint_stem, choose_target, default_target, refuse_points
 from gancli.explore.writing import as_rows, save_folder, save_npz, writing
 from gancli.monitor.grids import Picture, save_png, scatter
@@ -51,6 +52,8 @@ def sample(values: Mapping[str, Any]) -> list[Path]:
     options = typed(SampleOptions, values, "")
     chosen = choose_target(options.out, ENDINGS, options.overwrite)
     loaded = load(options.ckpt, options.device, options.weights)
+    kind = chosen.kind if chosen else ".png"
+    check_room(loaded, options.n, "n", Path(options.out or "."), kind != ".png")
     labels = spread_labels(options.label, loaded.model, loaded.name, options.n)
     target = chosen or default_target("sample", f"{checkpoint_stem(loaded)}-seed{options.seed}", ".png")
     refuse_points(loaded, target, ENDINGS)

@@ -24,10 +24,10 @@ from gancli.metrics.evaluator import check
 from gancli.metrics.options import EvaluationOptions
 from gancli.options import typed
 from gancli.plan.course import check_course
-from gancli.plan.memory import blueprint
+from gancli.plan.fitting import blueprint_that_fits, check_memory
 from gancli.ranks.shards import launched
 from gancli.registry import load_plugins, models
-from gancli.runs.checkpoint import CheckpointFolder
+from gancli.runs.checkpoint import CheckpointFolder, images_of
 from gancli.runs.directory import is_run, run_name
 
 RUNS = Path("outputs/train")
@@ -76,6 +76,7 @@ def plan_run(cfg: DictConfig, overrides: list[str], job_dir: Path | None = None)
     plan.run_dir = directory or RUNS.absolute() / run_name(plan.config["model"]["name"], plan.config["dataset"]["name"])
     _check_writable(plan.run_dir)
     plan.checkpoint = CheckpointFolder(plan.run_dir).latest()
+    _check_length(plan)
     if plan.checkpoint is None and is_run(plan.run_dir):
         plan.notices.append("This run has no checkpoint yet: it starts from the beginning.")
     return plan
@@ -124,14 +125,14 @@ def _check_game(plan: Plan) -> None:
     if rules != () and (rule == "none" or rules is not None and rule not in rules):
         known = [other for other in RULES if other != "none"] if rules is None else rules
         raise UsageError(f"model={name} does not take loss={plan.loss.name}: give loss={' or '.join(known)}.")
-    model = blueprint(plan)
+    model = blueprint_that_fits(plan)
     unknown = plan.optimizer.players.keys() - model.players.keys()
     if unknown:
         raise UsageError(f"optimizer.players.{min(unknown)}: model={name} has no such player; "
                          f"{near(min(unknown), model.players)}")
     if plan.trainer.unrolled and not model.discriminators:
         raise UsageError(f"trainer.unrolled looks ahead at discriminators, and model={name} has none: leave it out.")
-    check_course(model, plan)
+    check_memory(plan, model, check_course(model, plan))
 
 
 def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSpec,
@@ -174,6 +175,14 @@ def _fill_length(config: dict[str, Any]) -> None:
         trainer["kimg"] = next((recipe["kimg"] for recipe in recipes if recipe.get("kimg")), None)
         if trainer["kimg"] is None:
             raise UsageError("The length of the run is open: give trainer.kimg= or trainer.epochs=.")
+
+
+def _check_length(plan: Plan) -> None:
+    """Refuse to continue a run that has been trained for longer than it is to last; its last round may overshoot."""
+    done = 0 if plan.checkpoint is None else images_of(plan.checkpoint)
+    if done - plan.trainer.batch_size * plan.trainer.discriminator_turns >= plan.total_images:
+        raise UserError(f"The run {plan.run_dir.name} has been trained for {done / 1000:g} kimg, which is longer than "
+                        f"{plan.total_images / 1000:g} kimg: give a longer trainer.kimg= or trainer.epochs=.")
 
 
 def _check_writable(directory: Path) -> None:

@@ -11,10 +11,11 @@ from omegaconf import OmegaConf
 from gancli.config.compose import compose
 from gancli.diagnosis import advice, detectors
 from gancli.diagnosis.detectors import DETECTORS, NAMES, certainty, diagnose, not_finite
-from gancli.diagnosis.history import FIRST, LAST, History, read_history
+from gancli.diagnosis.history import FIRST, LAST, History
 from gancli.diagnosis.setting import Setting
 from gancli.diagnosis.windows import medians, trailing
 from gancli.plan.run import plan_run
+from gancli.runs.stats import read_history
 
 TICKS, EVERY = 60, 4  # ticks of a history, and ticks between looks at samples
 REAL, FAKE, NORM = detectors.REAL, detectors.FAKE, detectors.GENERATOR_GRADIENT
