@@ -16,6 +16,7 @@ from gancli.game.model import Fixed
 from gancli.game.pair import Inputs, PairModel
 from gancli.game.showcase import interleave_rows
 from gancli.losses.objective import Objective
+from gancli.networks.convolution import check_kernel
 from gancli.networks.dcgan import ConvEncoder, DCGANDiscriminator, DCGANGenerator
 from gancli.networks.initialization import normal_init
 from gancli.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
@@ -35,9 +36,11 @@ class BiGANOptions:
     width: int  # conv: channels of the largest maps
     discriminator_norm: str  # batch, layer, instance (conv only) or none
     recipe: Recipe
+    kernel: int = 4  # conv: side of the convolutions: 5 (the paper) or 4; checkpoints older than this option have 4
 
     def __post_init__(self) -> None:
         check_backbone(self.backbone, self.discriminator_norm)
+        check_kernel("model.kernel", self.kernel)
         for key in ("latent_size", "units", "layers", "width"):
             check_range(f"model.{key}", getattr(self, key), 1)
 
@@ -94,7 +97,7 @@ def _mlp(options: BiGANOptions, spec: DataSpec) -> tuple[MLPGenerator, MLPEncode
 
 
 def _conv(options: BiGANOptions, spec: DataSpec) -> tuple[DCGANGenerator, ConvEncoder, DCGANDiscriminator]:
-    return (DCGANGenerator(options.latent_size, spec.shape, options.width),
-            ConvEncoder(spec.shape, options.width, options.latent_size),
+    return (DCGANGenerator(options.latent_size, spec.shape, options.width, options.kernel),
+            ConvEncoder(spec.shape, options.width, options.latent_size, options.kernel),
             DCGANDiscriminator(spec.shape, options.width, options.discriminator_norm,
-                               condition_size=options.latent_size))
+                               condition_size=options.latent_size, kernel=options.kernel))

@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from composing import CONF, compose_model, read
 from torch import nn
 
+from gancli.game.build import model_options
 from gancli.networks import initialization
+from gancli.networks.convolution import KERNELS
 from gancli.networks.dcgan import ConvFeatures, DCGANDiscriminator, DCGANGenerator, feature_widths, halvings
 from gancli.networks.layers import NORMS, Maxout, label_weights, mixes_examples, norm_layer
 from gancli.networks.mlp import MaxoutDiscriminator, MLPGenerator
@@ -16,10 +19,11 @@ SIZES = [(8, 8), (28, 28), (33, 50), (64, 64), (15, 8)]
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_dcgan_fits_every_size(size, channels):
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_dcgan_fits_every_size(size, channels, kernel):
     assert len(SIZES) == 5
     shape = (channels, *size)
-    generator, discriminator = DCGANGenerator(5, shape, 2), DCGANDiscriminator(shape, 2, "batch")
+    generator, discriminator = DCGANGenerator(5, shape, 2, kernel), DCGANDiscriminator(shape, 2, "batch", kernel=kernel)
     images = generator(torch.rand(2, 5))
     assert images.shape == (2, *shape) and images.abs().max() <= 1
     assert discriminator(images).shape == (2,)
@@ -45,6 +49,20 @@ def test_dcgan_follows_the_papers_rules():
     assert weights.mean().abs() < 1e-3 and weights.std().item() == pytest.approx(0.02, rel=0.02)
     gains = torch.cat([norm.weight for norm in DCGANGenerator(4, (3, 64, 64), 128).norms])
     assert gains.mean().item() == pytest.approx(1, abs=0.005) and gains.std().item() == pytest.approx(0.02, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "bigan", "cgan"])
+def test_kernels_of_five_reach_every_convolution(name):
+    """Figure 1 of Radford 2016 and its code have 5x5; a checkpoint that does not say is of the time of 4x4 only."""
+    backbone = {} if name == "dcgan" else {"backbone": "conv"}
+    model = compose_model(name, kernel=5, **backbone)
+    kernels = {part.kernel_size for part in model.modules() if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d))}
+    assert kernels == {(5, 5)}
+    images = model.sample(2, torch.Generator())
+    assert images.shape == (2, 1, 16, 16) and images.abs().max() <= 1
+    values = read(CONF / f"model/{name}.yaml")
+    del values["kernel"]
+    assert model_options(values).kernel == 4
 
 
 def test_maps_stay_channels_last():
