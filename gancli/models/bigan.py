@@ -1,7 +1,13 @@
 """Bidirectional GAN: an encoder plays with the generator, the discriminator judges pairs (x, z) (Donahue 2017).
 
+The MLPs are those of the published code (github.com/jeffdonahue/bigan, net.py): the generator's hidden layers are
+batch-normalised, the first one too, and z joins the second again; the discriminator sees z at its second layer only.
+Older runs of ours had neither, and z at every layer of the discriminator (model.layout=plain).
+
 Differs from the paper: the learning rate stays constant (the paper lets it fall to a hundredth in the second half of
-400 epochs), and players take turns (its code updates all networks at once).
+400 epochs), players take turns (its code updates all networks at once), the last layers and those before no norm have
+biases (--nobias there), and backbone=conv is DCGAN's, with z at every layer of the discriminator alone (there z joins all
+layers but the first of the generator, too).
 """
 
 from dataclasses import dataclass
@@ -10,7 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from gancli.data.spec import Batch, DataSpec
-from gancli.errors import check_range
+from gancli.errors import check_choice, check_range
 from gancli.game.backbone import check_backbone, check_backbone_data
 from gancli.game.model import Fixed
 from gancli.game.pair import Inputs, PairModel
@@ -22,6 +28,8 @@ from gancli.networks.initialization import normal_init
 from gancli.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from gancli.options import Recipe
 from gancli.registry import models
+
+LAYOUTS = ("published", "plain")
 
 
 @dataclass
@@ -36,10 +44,12 @@ class BiGANOptions:
     width: int  # conv: channels of the largest maps
     discriminator_norm: str  # batch, layer, instance (conv only) or none
     recipe: Recipe
+    layout: str = "plain"  # mlp: where z joins, published (the authors' code) or plain (checkpoints older than this option)
     kernel: int = 4  # conv: side of the convolutions: 5 (the paper) or 4; checkpoints older than this option have 4
 
     def __post_init__(self) -> None:
         check_backbone(self.backbone, self.discriminator_norm)
+        check_choice("model.layout", self.layout, LAYOUTS)
         check_kernel("model.kernel", self.kernel)
         for key in ("latent_size", "units", "layers", "width"):
             check_range(f"model.{key}", getattr(self, key), 1)
@@ -87,10 +97,11 @@ class BiGAN(PairModel):
 
 def _mlp(options: BiGANOptions, spec: DataSpec) -> tuple[MLPGenerator, MLPEncoder, MLPDiscriminator]:
     units, layers = options.units, options.layers
-    networks = (MLPGenerator(options.latent_size, units, layers, spec.shape, spec.is_image, norm="batch"),
+    published = options.layout == "published"
+    networks = (MLPGenerator(options.latent_size, units, layers, spec.shape, spec.is_image, "batch", rejoined=published),
                 MLPEncoder(spec.shape, units, layers, spec.is_image, options.latent_size),
                 MLPDiscriminator(spec.shape, units, layers, spec.is_image, options.discriminator_norm,
-                                 condition_size=options.latent_size))
+                                 condition_size=options.latent_size, condition_from=int(published)))
     for network in networks:
         normal_init(network)
     return networks
