@@ -32,7 +32,7 @@ from gancli.registry import models
 LAYOUTS = ("published", "plain")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class BiGANOptions:
     """The paper's MLPs for permutation-invariant MNIST, or DCGAN's networks."""
 
@@ -43,9 +43,9 @@ class BiGANOptions:
     layers: int  # mlp: hidden layers of each network
     width: int  # conv: channels of the largest maps
     discriminator_norm: str  # batch, layer, instance (conv only) or none
-    recipe: Recipe
     layout: str = "plain"  # mlp: where z joins, published (the authors' code) or plain (checkpoints older than this option)
     kernel: int = 4  # conv: side of the convolutions: 5 (the paper) or 4; checkpoints older than this option have 4
+    recipe: Recipe
 
     def __post_init__(self) -> None:
         check_backbone(self.backbone, self.discriminator_norm)

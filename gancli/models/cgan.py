@@ -27,7 +27,7 @@ from gancli.options import Recipe
 from gancli.registry import models
 
 
-@dataclass
+@dataclass(kw_only=True)
 class CGANOptions:
     """The paper's MLPs, or DCGAN's networks with the label as a condition."""
 
@@ -42,8 +42,8 @@ class CGANOptions:
     dropout: float  # mlp: hidden layers of both players
     width: int  # conv: channels of the largest maps
     discriminator_norm: str  # conv: batch, layer, instance or none
-    recipe: Recipe
     kernel: int = 4  # conv: side of the convolutions: 5 (Radford 2016) or 4; checkpoints older than this option have 4
+    recipe: Recipe
 
     @property
     def uses_discriminator_norm(self) -> bool:

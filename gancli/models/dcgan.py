@@ -21,7 +21,7 @@ from gancli.options import Recipe
 from gancli.registry import models
 
 
-@dataclass
+@dataclass(kw_only=True)
 class DCGANOptions:
     """The paper's networks at any width."""
 
@@ -29,8 +29,8 @@ class DCGANOptions:
     latent_size: int
     width: int  # channels of the largest maps; the paper's 1024 channels at 4x4 are width=128 with 64x64 images
     discriminator_norm: str  # batch (the paper), layer, instance or none
-    recipe: Recipe
     kernel: int = 4  # side of the convolutions: 5 (the paper) or 4; checkpoints older than this option have 4
+    recipe: Recipe
 
     def __post_init__(self) -> None:
         check_range("model.latent_size", self.latent_size, 1)
