@@ -7,7 +7,7 @@ from torch import nn
 
 from gancli.game.build import model_options
 from gancli.networks import initialization
-from gancli.networks.convolution import KERNELS
+from gancli.networks.convolution import KERNELS, Doubling, Halving
 from gancli.networks.dcgan import ConvFeatures, DCGANDiscriminator, DCGANGenerator, feature_widths, halvings
 from gancli.networks.layers import NORMS, Maxout, label_weights, mixes_examples, norm_layer
 from gancli.networks.mlp import MaxoutDiscriminator, MLPGenerator
@@ -131,6 +131,15 @@ def test_initialisations():
     assert network.head.weight.var().item() == pytest.approx(2 / 50, rel=0.1)
     initialization.orthogonal_init(network)
     assert torch.allclose(network.head.weight.T @ network.head.weight, torch.eye(50), atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "outputs"), [(Halving, 24), (Doubling, 24), (Doubling, 3)])
+def test_convolutions_start_orthogonal_per_output(kind, outputs):
+    """The weights of each output, flattened, are orthogonal to those of every other one: of a transposed convolution, too."""
+    layer = kind(16, outputs)
+    initialization.orthogonal_init(layer)
+    rows = (layer.weight.transpose(0, 1) if kind is Doubling else layer.weight).flatten(1)
+    assert torch.allclose(rows @ rows.T, torch.eye(outputs), atol=1e-5)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
