@@ -232,6 +232,9 @@ def test_batch_norm_gives_way_to_layer_norm_under_a_gradient_penalty():
     assert adapted["discriminator_norm"] == "layer" and values["discriminator_norm"] == "batch"
     assert len(notices) == 1 and "Gulrajani 2017" in notices[0]
     assert adapt(adapted, compose_loss("wgan_gp")) == (adapted, [])
+    for penalty in ("gradient_penalty", "dragan", "r1", "r2"):
+        changed, notices = adapt(values, compose_loss("nonsaturating", **{penalty: {"weight": 1.0}}))
+        assert changed["discriminator_norm"] == "layer" and len(notices) == 1, penalty
     assert adapt(values, compose_loss("wgan")) == (values, [])
     for name in ("gan", "cgan"):  # maxout networks have no norm to replace
         maxout = {**read(CONF / f"model/{name}.yaml"), **({"backbone": "mlp"} if name == "cgan" else {})}
