@@ -47,7 +47,9 @@ def _length(plan: Plan, players: list[str]) -> str:
     rounds = -(-plan.total_images // (game.batches * plan.trainer.batch_size))
     turns = ", ".join(f"{rounds * sum(turn.player == player for turn in game.turns):,} of the {player}" for player in players)
     passes = plan.total_images / plan.spec.count
-    return f"{plan.total_images / 1000:g} kimg ({passes:.1f} passes), batch {plan.trainer.batch_size}: turns {turns}"
+    more = "" if plan.trainer.discriminator_turns == 1 else (
+        "; kimg count the images of each turn of the discriminator, so compare lengths by the generator's turns")
+    return f"{plan.total_images / 1000:g} kimg ({passes:.1f} passes), batch {plan.trainer.batch_size}: turns {turns}{more}"
 
 
 def _evaluation(options: EvaluationOptions) -> str:
