@@ -99,16 +99,20 @@ class MLPEncoder(nn.Module):
         return self.head(self.body(_flat(x, self.unit_range))).sigmoid() * 2 - 1
 
 
-class MaxoutDiscriminator(nn.Module):
-    """Maxout layers with dropout on the input and on every hidden layer (Goodfellow 2014, section 5)."""
+class DropoutDiscriminator(nn.Module):
+    """Maxout layers with dropout on the input and on every hidden layer (Goodfellow 2014, section 5).
 
-    def __init__(self, shape: tuple[int, ...], units: int, layers: int, pieces: int, unit_range: bool,
+    Without `pieces` the layers have LeakyReLU units.
+    """
+
+    def __init__(self, shape: tuple[int, ...], units: int, layers: int, pieces: int | None, unit_range: bool,
                  dropout: float, input_dropout: float) -> None:
         super().__init__()
         self.unit_range = unit_range
         parts, inputs = [Dropout(input_dropout)], prod(shape)
         for _ in range(layers):
-            parts += [Maxout(inputs, units, pieces), Dropout(dropout)]
+            layer = [Maxout(inputs, units, pieces)] if pieces else [nn.Linear(inputs, units), nn.LeakyReLU(0.2)]
+            parts += [*layer, Dropout(dropout)]
             inputs = units
         self.layers = nn.Sequential(*parts, nn.Linear(inputs, 1))
 

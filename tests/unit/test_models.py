@@ -32,8 +32,8 @@ COMBINATIONS = [(name, changes, loss, loss_changes) for name, changes in VARIANT
 
 def test_the_sets_are_whole():
     assert MODELS == models.names() == sorted(SMALL) == sorted({name for name, _ in VARIANTS})
-    assert len(LOSSES) == 9
-    assert len(COMBINATIONS) == 7 * 14
+    assert len(LOSSES) == 10
+    assert len(COMBINATIONS) == 7 * 15
 
 
 def name_of(value):

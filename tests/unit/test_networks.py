@@ -10,7 +10,7 @@ from gancli.networks import initialization
 from gancli.networks.convolution import KERNELS, Doubling, Halving
 from gancli.networks.dcgan import ConvFeatures, DCGANDiscriminator, DCGANGenerator, feature_widths, halvings
 from gancli.networks.layers import NORMS, Maxout, label_weights, mixes_examples, norm_layer
-from gancli.networks.mlp import MaxoutDiscriminator, MLPGenerator
+from gancli.networks.mlp import DropoutDiscriminator, MLPGenerator
 from gancli.networks.patch import PatchDiscriminator, patch_depth
 from gancli.networks.translator import ResNetTranslator
 
@@ -106,7 +106,7 @@ def test_the_gans_networks_work_in_the_unit_range():
     assert torch.allclose(generator(torch.rand(2, 3)), torch.ones(2, 1, 4, 4))
     nn.init.constant_(generator.head.bias, -50.0)
     assert torch.allclose(generator(torch.rand(2, 3)), -torch.ones(2, 1, 4, 4))
-    judge = MaxoutDiscriminator((1, 4, 4), 8, 2, 5, True, dropout=0.5, input_dropout=0.2).eval()
+    judge = DropoutDiscriminator((1, 4, 4), 8, 2, 5, True, dropout=0.5, input_dropout=0.2).eval()
     seen = []
     judge.layers[0].register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
     judge(torch.stack((-torch.ones(1, 4, 4), torch.ones(1, 4, 4))))
