@@ -4,6 +4,11 @@ Where the thresholds come from: `scripts/calibrate_diagnosis` makes fourteen kin
 eight healthy ones, on 8x8 and 16x16 digits and on points.  Beside each threshold stands what was seen on both
 sides of it there, on seeds 0 and 1; the table on seeds 2 to 4 is in CONTRIBUTING.md.  A detector that has no
 meaning for a loss or a model (no D(x) on a known scale, no samples) is silent.
+
+Durations are counted in looks at samples (trainer.sample_kimg) and ticks of figures (trainer.record_kimg), not in images:
+the thresholds were seen with a look every 2 kimg and a tick every 0.5, and a run with the default 10 and 1 is judged after
+as many looks and ticks, hence more images.  A detector that waits for looks stays silent in a run that is too short to have
+them.
 """
 
 from collections.abc import Callable

@@ -31,8 +31,8 @@ class Setting:
         loss, optimizer, trainer = config["loss"], config["optimizer"], config["trainer"]
         rule = loss["rule"]
         reading = READINGS.get(rule)
-        if rule == "fgan" and loss["divergence"] == "js":
-            reading = PROBABILITY  # g_f of the Jensen-Shannon divergence is log 2 + log D
+        if rule == "fgan" and loss["divergence"] != "total_variation":
+            reading = PROBABILITY  # the ratio of densities can be read from every other divergence's output
         own = {player: optimizer[player]["lr"] for player in ("discriminator", "generator")}
         return cls(rule, reading, rule == "minimax" or (rule == "fgan" and loss["saturating"]),
                    {player: optimizer["lr"] if lr is None else lr for player, lr in own.items()},

@@ -19,7 +19,8 @@ def adapt(model_values: Mapping[str, Any], loss_options: LossOptions) -> tuple[M
     """Return the model's values as the loss needs them, and a sentence for the log for each change.
 
     A penalty on the discriminator's gradient for each example means nothing where batch norm makes every output
-    depend on the whole batch: layer norm takes its place (Gulrajani 2017, section 4).
+    depend on the whole batch: layer norm takes its place (Gulrajani 2017, section 4).  This holds for DRAGAN's, too, whose
+    published code (github.com/kodalinaveen3/DRAGAN) has no norm at all in its discriminator.
     """
     if not (loss_options.punishes_input_gradients and model_values.get("discriminator_norm") == "batch"):
         return model_values, []

@@ -169,11 +169,33 @@ def conjugate(divergence: str, v: Tensor) -> Tensor:
     raise ValueError(f"there is no divergence called {divergence}")
 
 
+def probability_of_real(divergence: str, v: Tensor) -> Tensor:
+    """Return p / (p + q) where v is optimal, g_f(v) = f'(p / q) (Nowozin 2016, section 2.2 with table 6).
+
+    The total variation's f' is only a sign: its optimal v is unbounded and tells no ratio, so that v itself is returned.
+    """
+    match divergence:
+        case "kl":
+            return (v - 1).sigmoid()  # v = 1 + log(p / q)
+        case "reverse_kl" | "js":
+            return v.sigmoid()  # v = log(p / q)
+        case "pearson":
+            ratio = relu(1 + v / 2)  # v = 2 (p / q - 1)
+            return ratio / (1 + ratio)
+        case "hellinger":
+            return (2 * v).sigmoid()  # v = log(p / q) / 2
+        case "total_variation":
+            return v
+    raise ValueError(f"there is no divergence called {divergence}")
+
+
 class FDivergence(Rule):
     """Variational f-divergence minimisation (Nowozin 2016, eq. 7 with the activations of table 6).
 
     The discriminator maximises E g_f(s_real) - E f*(g_f(s_fake)).  The generator minimises that bound where
-    `saturating`, else it maximises E g_f(s_fake), the paper's alternative (section 3.2).
+    `saturating`, else it maximises E g_f(s_fake), the paper's alternative (section 3.2).  An encoder does the same on the
+    other side: it minimises the bound, else E f*(g_f(s_real)), whose gradient is there when the discriminator is sure
+    (but for the total variation, both of whose terms are tanh(s) / 2).
     """
 
     def __init__(self, divergence: str, saturating: bool) -> None:
@@ -189,7 +211,11 @@ class FDivergence(Rule):
         return -activation(self.divergence, fake).mean()
 
     def encoder(self, real: Tensor) -> Tensor:
-        return activation(self.divergence, real).mean()  # it lowers the bound on the real side
+        term = activation if self.saturating else conjugate
+        return term(self.divergence, real).mean()
+
+    def score(self, outputs: Tensor) -> Tensor:
+        return probability_of_real(self.divergence, outputs)
 
 
 def rule_of(options: LossOptions) -> Rule:

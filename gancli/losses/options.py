@@ -65,4 +65,4 @@ class LossOptions:
     @property
     def punishes_input_gradients(self) -> bool:
         """Whether a penalty takes the discriminator's gradient per example, which batch norm makes meaningless."""
-        return any(penalty.weight > 0 for penalty in (self.gradient_penalty, self.r1, self.r2))
+        return any(penalty.weight > 0 for penalty in (self.gradient_penalty, self.dragan, self.r1, self.r2))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrizations
@@ -44,7 +45,10 @@ def he_init(module: nn.Module) -> None:
 def orthogonal_init(module: nn.Module) -> None:
     """Make every weight matrix (a convolution's flattened per output) orthogonal, gain 1 (Saxe 2014; Brock 2019)."""
     for part in module.modules():
-        if isinstance(part, WEIGHTED):
+        if isinstance(part, nn.ConvTranspose2d):  # its weight has the inputs first
+            weight = part.weight.data.transpose(0, 1)
+            weight.copy_(nn.init.orthogonal_(torch.empty_like(weight, memory_format=torch.contiguous_format)))
+        elif isinstance(part, WEIGHTED):
             nn.init.orthogonal_(part.weight)
 
 

@@ -53,7 +53,9 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
 def _length(plan: Plan, stretches: list[Stretch], players: list[str]) -> str:
     turns = ", ".join(f"{sum(stretch.turns(player) for stretch in stretches):,} of the {player}" for player in players)
     passes = plan.total_images / plan.spec.count
-    return f"{plan.total_images / 1000:g} kimg ({passes:.1f} passes), batch {plan.trainer.batch_size}: turns {turns}"
+    more = "" if plan.trainer.discriminator_turns == 1 else (
+        "; kimg count the images of each turn of the discriminator, so compare lengths by the generator's turns")
+    return f"{plan.total_images / 1000:g} kimg ({passes:.1f} passes), batch {plan.trainer.batch_size}: turns {turns}{more}"
 
 
 def _phase(stretch: Stretch, players: list[str]) -> str:

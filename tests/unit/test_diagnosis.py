@@ -130,7 +130,8 @@ def test_verdicts_are_read_as_the_loss_means_them(loss, real, fake, right):
 def test_what_the_configuration_says():
     told = setting("minimax", "optimizer=adam", "optimizer.discriminator.lr=1e-3", "trainer.discriminator_turns=3")
     assert told.saturating and told.lr == {"discriminator": 1e-3, "generator": 2e-4} and told.discriminator_turns == 3
-    assert setting("fgan", "loss.divergence=js").reading and setting("fgan", "loss.divergence=kl").reading is None
+    assert setting("fgan", "loss.divergence=js").reading == setting("fgan", "loss.divergence=kl").reading == "probability"
+    assert setting("fgan", "loss.divergence=total_variation").reading is None
     assert setting("wgan").penalised and not NONSATURATING.penalised
 
 

@@ -29,9 +29,9 @@ SAMPLING = [(name, changes) for name, changes in VARIANTS if able(models.get(nam
 
 def test_the_sets_are_whole():
     assert MODELS == models.names() == sorted({name for name, _ in VARIANTS})
-    assert len(LOSSES) == 9
+    assert len(LOSSES) == 10
     free = sum(models.get(name).build.losses is None for name, _ in VARIANTS)
-    assert free >= 7 and len(COMBINATIONS) >= 14 * free + len(VARIANTS) - free
+    assert free >= 7 and len(COMBINATIONS) >= 15 * free + len(VARIANTS) - free
 
 
 @pytest.mark.parametrize(("name", "changes", "loss", "loss_changes"), COMBINATIONS, ids=name_of)
@@ -158,9 +158,10 @@ def test_parameter_counts_are_the_papers():
     # Radford 2016, figure 1: 100 -> 1024 at 4x4 -> 512 -> 256 -> 128 -> 3, with two numbers for each normalised channel
     convolutions = 16 * (1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3)
     assert parameters(dcgan, "generator") == 100 * 1024 * 16 + convolutions + 2 * (1024 + 512 + 256 + 128) + 3
-    # Donahue 2017: two hidden layers of 1024 in each module; z enters both of the discriminator's
-    assert parameters(bigan, "generator") == (51 * 1024 + 1024**2 + 1025 * 784) + (785 * 1024 + 1024**2 + 1025 * 50)
-    assert parameters(bigan, "discriminator") == 785 * 1024 + 1024**2 + 2 * 50 * 1024 + 1025
+    # Donahue 2017: two hidden layers of 1024 in each module; z enters the second of the generator's and the discriminator's
+    generator = 50 * 1024 + (50 + 1024) * 1024 + 1025 * 784
+    assert parameters(bigan, "generator") == generator + (785 * 1024 + 1024**2 + 1025 * 50)
+    assert parameters(bigan, "discriminator") == 785 * 1024 + (50 + 1024) * 1024 + 1025
     # Zhu 2017: 11.378 M and 2.765 M in the authors' code, whose biases before a norm are left out here
     assert parameters(cyclegan, "generator") == 2 * (11_378_179 - 5_248)
     assert parameters(cyclegan, "discriminator") == 2 * (2_764_737 - 896)
@@ -227,6 +228,9 @@ def test_batch_norm_gives_way_to_layer_norm_under_a_gradient_penalty():
     assert adapted["discriminator_norm"] == "layer" and values["discriminator_norm"] == "batch"
     assert len(notices) == 1 and "Gulrajani 2017" in notices[0]
     assert adapt(adapted, compose_loss("wgan_gp")) == (adapted, [])
+    for penalty in ("gradient_penalty", "dragan", "r1", "r2"):
+        changed, notices = adapt(values, compose_loss("nonsaturating", **{penalty: {"weight": 1.0}}))
+        assert changed["discriminator_norm"] == "layer" and len(notices) == 1, penalty
     assert adapt(values, compose_loss("wgan")) == (values, [])
     for name in ("gan", "cgan"):  # maxout networks have no norm to replace
         maxout = {**read(CONF / f"model/{name}.yaml"), **({"backbone": "mlp"} if name == "cgan" else {})}
@@ -264,5 +268,6 @@ def test_stabilisers_reach_every_weight():
         for network in player:
             for key, p in network.named_parameters():
                 if p.dim() > 1:
-                    singular = torch.linalg.svdvals(p.detach().flatten(1))
+                    inputs_first = network is model.generator and key.startswith("layers.")  # transposed convolutions
+                    singular = torch.linalg.svdvals((p.transpose(0, 1) if inputs_first else p).detach().flatten(1))
                     assert torch.allclose(singular, torch.ones_like(singular), atol=1e-4), key
