@@ -89,7 +89,8 @@ def play(plan: Plan) -> Outcome:
                     player.check(figures)
                     figures[f"{player.name}/lr"] = player.lr(progress)
                 if "pictures" in due:
-                    for name in [name for name in players if name not in model.discriminators]:
+                    opponents = [name for name in players if name not in model.discriminators] if model.discriminators else []
+                    for name in opponents:
                         figures |= mean_figures(game.after_turn(name, progress))
                 improved = False
                 if "evaluation" in due:

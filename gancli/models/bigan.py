@@ -21,7 +21,7 @@ from gancli.game.backbone import check_backbone, check_backbone_data
 from gancli.game.model import Fixed, Needs
 from gancli.game.pair import Inputs, PairModel
 from gancli.game.prior import Uniform
-from gancli.game.showcase import interleave_rows
+from gancli.game.showcase import reconstructions
 from gancli.losses.objective import Objective
 from gancli.networks.convolution import check_kernel
 from gancli.networks.dcgan import ConvEncoder, DCGANDiscriminator, DCGANGenerator
@@ -92,9 +92,7 @@ class BiGAN(PairModel):
         return self.generate(self.encode(x))
 
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
-        shown = fixed.batch.real[: max(fixed.columns, len(fixed.batch) // 2)]  # twice these fill a grid
-        return {"samples": self.generate(fixed.z),
-                "reconstructions": interleave_rows(fixed.columns, shown, self.reconstruct(shown))}
+        return {"samples": self.generate(fixed.z), "reconstructions": reconstructions(self, fixed)}
 
 
 def _mlp(options: BiGANOptions, spec: DataSpec) -> tuple[MLPGenerator, MLPEncoder, MLPDiscriminator]:

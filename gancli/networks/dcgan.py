@@ -51,10 +51,14 @@ class DCGANGenerator(nn.Module):
         normal_init(self, WEIGHT_STD)
 
     def forward(self, z: Tensor) -> Tensor:  # [N, Z] -> [N, C, H, W] in [-1, 1]
+        return self.unbounded(z).tanh()
+
+    def unbounded(self, z: Tensor) -> Tensor:
+        """Return what the tanh takes, [N, C, H, W]."""
         x = self.project(z).unflatten(1, self.start).permute(0, 3, 1, 2)  # channels_last without a copy
         for norm, layer in zip(self.norms, self.layers, strict=True):
             x = layer(relu(norm(x), inplace=True))
-        return x.tanh()
+        return x
 
 
 class ConvFeatures(nn.Module):

@@ -15,7 +15,7 @@ from torch.nn.functional import leaky_relu, relu
 from gancli.networks.layers import Dropout, Maxout, norm_layer
 
 
-def _flat(x: Tensor, unit_range: bool) -> Tensor:
+def flat_values(x: Tensor, unit_range: bool) -> Tensor:
     """Flatten examples to [N, X], images to [0, 1] where `unit_range`."""
     x = x.flatten(1)
     return (x + 1) / 2 if unit_range else x
@@ -83,7 +83,7 @@ class MLPDiscriminator(nn.Module):
         self.head = nn.Linear(units, 1)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:  # [N, *shape], [N, K] -> [N]
-        return self.head(self.body(_flat(x, self.unit_range), condition)).flatten()
+        return self.head(self.body(flat_values(x, self.unit_range), condition)).flatten()
 
 
 class MLPEncoder(nn.Module):
@@ -96,7 +96,7 @@ class MLPEncoder(nn.Module):
         self.head = nn.Linear(units, latent_size)
 
     def forward(self, x: Tensor) -> Tensor:  # [N, *shape] -> [N, Z]
-        return self.head(self.body(_flat(x, self.unit_range))).sigmoid() * 2 - 1
+        return self.head(self.body(flat_values(x, self.unit_range))).sigmoid() * 2 - 1
 
 
 class DropoutDiscriminator(nn.Module):
@@ -117,7 +117,7 @@ class DropoutDiscriminator(nn.Module):
         self.layers = nn.Sequential(*parts, nn.Linear(inputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:  # [N, *shape] -> [N]
-        return self.layers(_flat(x, self.unit_range)).flatten()
+        return self.layers(flat_values(x, self.unit_range)).flatten()
 
 
 class ConditionalGenerator(nn.Module):
@@ -153,5 +153,5 @@ class ConditionalMaxoutDiscriminator(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:  # [N, *shape], [N, Y] -> [N]
-        hidden = torch.cat((self.image(_flat(x, self.unit_range)), self.label(labels)), 1)
+        hidden = torch.cat((self.image(flat_values(x, self.unit_range)), self.label(labels)), 1)
         return self.head(self.dropout(self.joint(self.dropout(hidden)))).flatten()

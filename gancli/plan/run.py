@@ -130,9 +130,18 @@ def _check_game(plan: Plan) -> None:
     if unknown:
         raise UsageError(f"optimizer.players.{min(unknown)}: model={name} has no such player; "
                          f"{near(min(unknown), model.players)}")
-    if plan.trainer.unrolled and not model.discriminators:
-        raise UsageError(f"trainer.unrolled looks ahead at discriminators, and model={name} has none: leave it out.")
+    of_discriminators = _of_discriminators(plan)
+    if of_discriminators and not model.discriminators:
+        raise UsageError(f"{of_discriminators[0]} is for discriminators, and model={name} has none: leave it out.")
     check_memory(plan, model, check_course(model, plan))
+
+
+def _of_discriminators(plan: Plan) -> list[str]:
+    """Return the settings that mean nothing to a model without discriminators."""
+    keys = [f"loss.{key}" for key in plan.loss.on_discriminators]
+    keys += ["optimizer.discriminator.lr"] if plan.optimizer.discriminator.lr is not None else []
+    keys += ["trainer.discriminator_turns"] if plan.trainer.discriminator_turns > 1 else []
+    return keys + (["trainer.unrolled"] if plan.trainer.unrolled else [])
 
 
 def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSpec,

@@ -23,7 +23,8 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     model = blueprint(plan)
     stretches = check_course(model, plan)
     needs = estimate(plan, model, stretches)
-    lines = [("model", f"{plan.model.name} with loss {plan.loss.name}"),
+    loss = "losses of its own" if plan.loss.rule == "none" else f"loss {plan.loss.name}"
+    lines = [("model", f"{plan.model.name} with {loss}"),
              ("data", f"{plan.dataset['name']}, {plan.spec.describe()}")]
     for player, count in needs.parameters.items():
         own = plan.optimizer.of(player, player in model.discriminators)

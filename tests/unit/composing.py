@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from omegaconf import OmegaConf
-from systems import CONF, system
+from systems import CONF, loss_for, system
 
 from gancli.data.spec import Batch, DataSpec
 from gancli.game.build import adapt, build_model, model_options
@@ -36,7 +36,7 @@ def spec_for(name: str, shape: tuple[int, ...] = (1, 16, 16)) -> DataSpec:
 def compose_model(name: str, loss: LossOptions | None = None, spec: DataSpec | None = None, small: bool = True,
                   **changes) -> Model:
     """Return conf/model/`name`.yaml built (small unless told) for the loss and the data."""
-    loss = loss or compose_loss("nonsaturating")
+    loss = loss or compose_loss(loss_for(name))
     values = OmegaConf.merge(read(CONF / f"model/{name}.yaml"), dict(system(name).small) if small else {}, changes)
     values, _ = adapt(values, loss)
     return build_model(model_options(values), Objective(loss), spec or spec_for(name))

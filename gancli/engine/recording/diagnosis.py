@@ -25,7 +25,7 @@ class Diagnosis:
 
     def __init__(self, run_dir: Path, config: dict[str, Any], model: Model, average: Average | None, data: Any,
                  seed: int) -> None:
-        self.setting = Setting.of(config)
+        self.setting = Setting.of(config, model.discriminators)
         self.history = History(read_history(run_dir / STATS))
         self.model, self.shown = model, average.model if average is not None else model
         self.examination = Examination(model, data, seed)
