@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 HUGE = b"1" + b"0" * 400
 SPLICES = (b"", b"\x00", b"\xff" * 8, b"[" * 5000, b"{" * 50, b"&a [*a]", b"${oc.env:CANARY}", b"_target_: os.system", HUGE,
-           b"NaN", b"-1", b"null", b"true", b'"', b"../../x", b"\x1b[2J", b"\xed\xa0\x80", b"1e999", b"!!python/name:os.system",
+           b"NaN",
+           b"-1", b"null", b"true", b'"', b"../../x", b"\x1b[2J", b"\xed\xa0\x80", b"1e999", b"!!python/name:os.system",
            b"\n- " * 40)
 
 edit = st.tuples(st.sampled_from(["flip", "cut", "splice", "delete", "repeat"]), st.floats(0, 1), st.integers(0, 255),
