@@ -1,5 +1,6 @@
 """The entry point `gan`: its commands, and the boundary at which a user's mistake becomes one line and an exit code."""
 
+import errno
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,10 @@ COMMANDS = {module.__name__.rpartition(".")[2]: module
             for module in (train, sample, interpolate, evaluate, compare, diagnose, validate, list)}
 
 
+# What befalls files from outside, not by a mistake of ours: permissions, full disks, names too long, folders gone.
+OUTSIDE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
+
+
 class Gan(TyperGroup):
     """Turns UserErrors of any command into `Error: ...` on stderr and their exit code."""
 
@@ -33,6 +38,12 @@ class Gan(TyperGroup):
             if not error.silent:
                 tell(f"Error: {error}")
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            if error.errno not in OUTSIDE:
+                raise
+            where = "" if error.filename is None else f"{error.filename}: "
+            tell(f"Error: {where}{error.strerror}.")
+            raise typer.Exit(UserError.exit_code) from None
 
 
 app = typer.Typer(cls=Gan, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,

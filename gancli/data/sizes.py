@@ -2,6 +2,7 @@
 
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,7 +15,7 @@ from gancli.errors import UserError
 
 # What numpy, zipfile and zlib raise for archives that are damaged, encrypted, packed otherwise or no archives.
 UNREADABLE = (OSError, ValueError, EOFError, TypeError, KeyError, SyntaxError, RecursionError, RuntimeError, struct.error,
-              zipfile.BadZipFile, zlib.error)
+              tokenize.TokenError, zipfile.BadZipFile, zlib.error)
 
 
 def check_memory(path: Path, needed: int) -> None:

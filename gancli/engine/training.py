@@ -15,6 +15,7 @@ from gancli.engine.rounds import Game
 from gancli.engine.state import collect, restore
 from gancli.engine.stopping import StopRequest
 from gancli.engine.supervision import on_every_rank
+from gancli.engine.watching import check_state, naming_what_is_good
 from gancli.errors import UserError
 from gancli.game.build import build_model
 from gancli.game.model import Progress
@@ -75,7 +76,7 @@ def play(plan: Plan) -> Outcome:
 
         # Rounds
         scalars, stops, why = Scalars(), Stops(), None
-        with StopRequest() as stop:
+        with StopRequest() as stop, naming_what_is_good(plan.run_dir):
             while progress.images < progress.total and why is None:
                 shown = game.round(data, progress, scalars)
                 why = stops.agreed(stop.why)
@@ -88,6 +89,7 @@ def play(plan: Plan) -> Outcome:
                 for player in players.values():
                     player.check(figures)
                     figures[f"{player.name}/lr"] = player.lr(progress)
+                check_state(model, average)
                 if "pictures" in due:
                     opponents = [name for name in players if name not in model.discriminators] if model.discriminators else []
                     for name in opponents:

@@ -14,6 +14,7 @@ from gancli.devices import pick_device
 from gancli.errors import UserError, check_choice, near
 from gancli.explore.labels import blend, class_indices, spread
 from gancli.explore.options import WEIGHTS
+from gancli.explore.soundness import tell_odd_numbers
 from gancli.explore.walks import walk
 from gancli.game.abilities import able, refusal
 from gancli.game.build import adapt, build_model, model_options
@@ -50,6 +51,7 @@ def load(path: str | Path, device: str = "auto", weights: str = "ema", root: str
     model = _rebuild(checkpoint)
     tensors = checkpoint.under("model/") | (checkpoint.under("ema/") if weights == "ema" else {})
     model.load_state_dict(tensors)
+    tell_odd_numbers(checkpoint.path, tensors)
     return Loaded(model.to(target).eval().requires_grad_(False), checkpoint, target)
 
 

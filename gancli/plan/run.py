@@ -29,6 +29,7 @@ from gancli.ranks.shards import launched
 from gancli.registry import load_plugins, models
 from gancli.runs.checkpoint import CheckpointFolder, images_of
 from gancli.runs.directory import is_run, run_name
+from gancli.runs.records import LONGEST_NAME
 
 RUNS = Path("outputs/train")
 GROUPS = ("model", "loss", "dataset", "optimizer", "trainer", "evaluation")
@@ -195,8 +196,12 @@ def _check_length(plan: Plan) -> None:
 
 
 def _check_writable(directory: Path) -> None:
-    """Refuse a directory that could not be created or written."""
-    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    """Refuse a directory that could not be created or written, or that holds much besides runs."""
+    if directory in (Path.cwd(), Path.home(), Path(directory.anchor)):
+        raise UserError(f"run_dir={directory} would spread a run's files over that folder: give a folder of the run's own.")
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in directory.parts):
+        raise UserError(f"run_dir= has a name of more than {LONGEST_NAME} bytes: give a shorter one.")
+    existing = next(path for path in (directory, *directory.parents) if os.path.lexists(path))
     if not existing.is_dir():
         raise UserError(f"{existing} is a file, so {directory} cannot hold a run: give another run_dir=.")
     if not os.access(existing, os.W_OK | os.X_OK):

@@ -212,7 +212,7 @@ def test_wrong_input_is_refused_and_nothing_is_created(command, changes, message
 
 
 def test_a_folder_that_is_not_writable_is_refused(here, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
     for changes in (dict(out="new/a.png"), dict()):
         with pytest.raises(UserError, match="not writable"):
             run_sample(ckpt="dcgan", n=2, **changes)
