@@ -22,6 +22,7 @@ from gancli.metrics.collectors import ClassCounts, MomentsOf, Patches, Rows, Sco
 from gancli.metrics.evaluator import Evaluator, check
 from gancli.metrics.follow import BestFollower
 from gancli.metrics.measures.inception import inception_score
+from gancli.metrics.measures.matching import matched_classes, matched_error
 from gancli.metrics.measures.modes import class_agreement
 from gancli.metrics.options import EvaluationOptions
 from gancli.metrics.protocol import Measured, Protocol
@@ -72,8 +73,8 @@ def measured(digits, home):
 
 
 def test_every_metric_of_the_catalog_yields_its_figures(measured, home):
-    assert len(METRICS) == 12
-    assert {*IMAGES, "parzen", "modes", "agreement"} == set(METRICS)
+    assert len(METRICS) == 13
+    assert {*IMAGES, "parzen", "modes", "agreement", "class_error"} == set(METRICS)
     evaluator, found = measured
     assert set(found) == {figure.name for name in IMAGES for figure in METRICS[name].figures}
     assert all(math.isfinite(each.value) for each in found.values())
@@ -133,6 +134,34 @@ def test_agreement_is_how_often_the_class_is_the_one_that_was_told(digits, home)
         assert shares[draw.right] == pytest.approx((predicted == told(0, 300)).double().mean().item())
     assert shares[True] > 2 * shares[False] and shares[True] + shares[False] <= 1  # seldom right after one pass of training
     check(options("agreement"), digits.spec, home, latents=True, conditional=True)
+
+
+def test_a_models_categories_are_named_on_training_examples_and_judged_on_others(digits, home):
+    other = load("digits", home, limit=500, size=16)
+    sets = (digits, other)
+
+    def classify(x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.one_hot(bands(x), 3).float()
+
+    def bands(x: torch.Tensor) -> torch.Tensor:
+        return (x.mean((1, 2, 3)) > -0.4).long() + (x.mean((1, 2, 3)) > -0.3).long()
+
+    draw = real_again(digits)
+    draw.model = SimpleNamespace(classify=classify)
+    draw.order = torch.arange(300)
+    (found,) = Evaluator(options("class_error"), digits, home, holdout=other)(draw)
+    known, tested = (bands(data.examples(torch.arange(data.spec.count))) for data in sets)
+    names = [data.labels(torch.arange(data.spec.count)) for data in sets]
+    due = torch.stack([torch.bincount(names[0][known == band], minlength=10).argmax() for band in range(3)])
+    assert found.value == pytest.approx((due[tested] != names[1]).double().mean().item())
+    assert 0 < found.value < 1 and found.protocol.details["classes_of_categories"] == [str(name) for name in due.tolist()]
+    check(options("class_error"), digits.spec, home, latents=True, holdout=True, classifies=True)
+
+
+def test_matching_by_hand():
+    names = matched_classes(torch.tensor([0, 0, 0, 2, 2, 3]), torch.tensor([1, 1, 0, 0, 0, 1]), 2)
+    assert names.tolist() == [1, -1, 0, 1]
+    assert matched_error(torch.tensor([0, 1, 2, 3, 4]), torch.tensor([1, 0, 0, 0, 1]), names) == pytest.approx(3 / 5)
 
 
 def test_agreement_by_hand():
@@ -231,6 +260,7 @@ PLAIN = DataSpec((3, 16, 16), 50)
     ("fid", {}, PLAIN, "features=classifier is trained on labels and this data set has none: give features=mobilenet_v2"),
     ("classes", {}, PLAIN, "metrics=classes needs labels"),
     ("agreement", {}, DataSpec((3, 16, 16), 50, ("a",)), "metrics=agreement asks .* told, and this one is told none"),
+    ("class_error", {}, DataSpec((3, 16, 16), 50, ("a",)), "metrics=class_error looks at .* and this one has none"),
     ("classes", {"features": "inception"}, DataSpec((3, 16, 16), 50, ("a",)), "which features=inception does not know"),
     ("ppl", {"features": "mobilenet_v2"}, PLAIN, "metrics=ppl moves latents and this model has none"),
     ("parzen", {}, PLAIN, "metrics=parzen needs real examples that the model was not trained on"),
@@ -310,7 +340,7 @@ def evaluation(**changes) -> EvaluationOptions:
 def test_options():
     assert evaluation().on and not evaluation(kimg=None).on
     for changes, message in (({"metrics": ["fdi"]}, "did you mean fid"), ({"metrics": ["swd", "swd"]}, "twice"),
-                             ({"metrics": ["ms_ssim"]}, "begin with one of agreement, classes, fid, is"),
+                             ({"metrics": ["ms_ssim"]}, "begin with one of agreement, class_error"),
                              ({"n": 1}, "at least 2"),
                              ({"kimg": None, "patience": 3}, "there are none"), ({"patience": 0}, "at least 1")):
         with pytest.raises(UsageError, match=message):
