@@ -122,7 +122,8 @@ def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tupl
     spec = source.inspect()
     check_shape(loaded, spec)
     check(options, spec, data_dir, latents=able(loaded.model, "sample"), mixture=hasattr(source, "centers"),
-          holdout=other is not None)
+          holdout=other is not None, conditional=able(loaded.model, "sample") and loaded.model.needs.labels,
+          classifies=able(loaded.model, "classify"))
     _check_domain(loaded, options.domain)
     return dataset, other
 

@@ -155,7 +155,8 @@ def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSp
         return replace(options, kimg=None, patience=None), [f"model={model} neither samples nor translates: nothing is "
                                                             "measured while it trains, and no checkpoint is the best."]
     if options.on:
-        check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"))
+        check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"),
+              conditional=generates and build.needs.labels, classifies=able(build, "classify"))
     return options, []
 
 
