@@ -45,7 +45,7 @@ def orthogonal_init(module: nn.Module) -> None:
     """Make every weight matrix (a convolution's flattened per output) orthogonal, gain 1 (Saxe 2014; Brock 2019)."""
     for part in module.modules():
         if isinstance(part, WEIGHTED):
-            nn.init.orthogonal_(part.weight)
+            nn.init.orthogonal_(part.weight, 1 / getattr(part, "scale", 1.0))  # equalized layers multiply it by their scale
 
 
 def spectral_norm(modules: Iterable[nn.Module]) -> None:
@@ -53,3 +53,5 @@ def spectral_norm(modules: Iterable[nn.Module]) -> None:
     for module in modules:
         for part in [part for part in module.modules() if isinstance(part, WEIGHTED)]:
             parametrizations.spectral_norm(part)
+            if hasattr(part, "scale"):  # equalized: what is normalized needs no scale
+                part.scale = 1.0
