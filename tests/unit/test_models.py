@@ -9,8 +9,10 @@ from composing import (
     batch_for,
     compose_loss,
     compose_model,
+    phases_of,
     read,
     spec_for,
+    spec_near,
     take_turn,
 )
 from systems import CONF, LOSSES, MODELS, VARIANTS, loss_for, name_of, rules_of
@@ -34,26 +36,32 @@ def test_the_sets_are_whole():
     assert free >= 7 and len(COMBINATIONS) >= 15 * free + len(VARIANTS) - free
 
 
+def own_weights(model, player):
+    """Return the names of a player's parameters."""
+    own = {id(parameter) for network in model.players[player] for parameter in network.parameters()}
+    return {key for key, parameter in model.named_parameters() if id(parameter) in own}
+
+
 @pytest.mark.parametrize(("name", "changes", "loss", "loss_changes"), COMBINATIONS, ids=name_of)
 def test_each_player_takes_a_turn_under_each_loss(name, changes, loss, loss_changes):
     torch.manual_seed(0)
     model = compose_model(name, compose_loss(loss, **loss_changes), **changes)
     batch = batch_for(model.spec)
-    progress = Progress(total=1000)
     assert set(model.discriminators) <= set(model.players)
-    for player, networks in model.players.items():
-        total, scalars = take_turn(model, player, batch, progress)
-        assert total.shape == () and total.isfinite()
-        if model.discriminators:
-            assert {"adversarial", "D(G(z))"} <= set(scalars) and ("D(x)" in scalars) == (player in model.discriminators)
-        assert all(value.shape == () and not value.requires_grad and value.isfinite() for value in scalars.values())
-        own = {id(parameter) for network in networks for parameter in network.parameters()}
-        for key, parameter in model.named_parameters():
-            if id(parameter) in own:
-                assert parameter.grad is not None and parameter.grad.isfinite().all(), f"{player}: {key}"
-            else:
-                assert parameter.grad is None, f"{player} touched {key}"
-        model.after_step(player)
+    waiting = {player: own_weights(model, player) for player in model.players}  # for a gradient in some phase
+    for players, progress in phases_of(model):
+        for player in players:
+            total, scalars = take_turn(model, player, batch, progress)
+            assert total.shape == () and total.isfinite()
+            if model.discriminators:
+                assert {"adversarial", "D(G(z))"} <= set(scalars) and ("D(x)" in scalars) == (player in model.discriminators)
+            assert all(value.shape == () and not value.requires_grad and value.isfinite() for value in scalars.values())
+            touched = {key for key, parameter in model.named_parameters() if parameter.grad is not None}
+            assert touched <= own_weights(model, player)
+            assert all(model.get_parameter(key).grad.isfinite().all() for key in touched)
+            waiting[player] -= touched
+            model.after_step(player)
+    assert not any(waiting.values()), waiting
 
 
 @pytest.mark.parametrize(("name", "changes"), VARIANTS, ids=name_of)
@@ -61,11 +69,12 @@ def test_every_weight_gets_a_gradient_that_is_not_zero(name, changes):
     torch.manual_seed(0)
     model = compose_model(name, **changes)
     batch = batch_for(model.spec, n=16)
-    for player, networks in model.players.items():
-        take_turn(model, player, batch, Progress(total=1000))
-        own = {id(parameter) for network in networks for parameter in network.parameters()}
-        still = [key for key, p in model.named_parameters() if id(p) in own and not p.grad.any()]
-        assert not still, f"{player}: {still}"
+    still = {player: own_weights(model, player) for player in model.players}  # in no phase
+    for players, progress in phases_of(model):
+        for player in players:
+            take_turn(model, player, batch, progress)
+            still[player] -= {key for key, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert not any(still.values()), still
 
 
 @pytest.mark.parametrize(("name", "changes"), VARIANTS, ids=name_of)
@@ -74,9 +83,10 @@ def test_each_model_builds_and_plays_on_the_meta_device(name, changes):
     with torch.device("meta"):
         model = compose_model(name, loss, **changes)
         batch = batch_for(model.spec)
-        for player in model.players:
-            total, _ = take_turn(model, player, batch, Progress(total=1000))
-            assert total.is_meta
+        for players, progress in phases_of(model):
+            for player in players:
+                total, _ = take_turn(model, player, batch, progress)
+                assert total.is_meta
     assert all(parameter.is_meta for parameter in model.parameters())
 
 
@@ -102,17 +112,18 @@ def test_bfloat16_autocast_and_copies(name, changes):
     torch.manual_seed(0)
     model = copy.deepcopy(compose_model(name, compose_loss(loss_for(name, "wgan_gp")), **changes))
     with torch.autocast("cpu", torch.bfloat16):
-        for player in model.players:
-            total, _ = take_turn(model, player, batch_for(model.spec), Progress(total=1000))
-            assert total.dtype == torch.float32 and total.isfinite()
+        for players, progress in phases_of(model):
+            for player in players:
+                total, _ = take_turn(model, player, batch_for(model.spec), progress)
+                assert total.dtype == torch.float32 and total.isfinite()
 
 
 @pytest.mark.parametrize(("name", "changes"), VARIANTS, ids=name_of)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 14)], ids=str)
 def test_showcase_and_sampling(name, changes, shape):
     torch.manual_seed(0)
-    model = compose_model(name, spec=spec_for(name, shape), **changes).eval()
-    batch = batch_for(model.spec, n=12)
+    model = compose_model(name, spec=spec_near(name, shape, **changes), **changes).eval()
+    batch, shape = batch_for(model.spec, n=12), model.spec.shape
     can_sample = able(model, "sample")
     z = model.draw_latents(12, torch.Generator().manual_seed(1)) if can_sample else None
     with torch.no_grad():
