@@ -18,6 +18,7 @@ FREE = ("trainer.kimg", "trainer.epochs", "trainer.record_kimg", "trainer.sample
         "trainer.keep", "device", "devices", "data_dir", "dataset.store")
 LENGTH = ("trainer.kimg", "trainer.epochs")
 MOST_DIFFERENCES = 8
+ADDED = {"augment": {"name": "none"}}  # groups that younger versions have, as the runs of older ones were played
 RENAMED = {"weights": "features_weights"}  # keys of `evaluation` as runs until checkpoint format 1 have them
 
 
@@ -72,9 +73,9 @@ def holds_run(directory: Path) -> bool:
 def _completed(stored: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     """Return a run's settings with those that its version did not have yet, at the top and in `trainer`, as they are here.
 
-    Keys that have another name now get it.
+    Groups that were added are as the run was played, and keys that have another name now get it.
     """
-    completed = {**asked, **stored}
+    completed = {**asked, **ADDED, **stored}
     completed["trainer"] = {**asked["trainer"], **stored["trainer"]}
     completed["evaluation"] = {RENAMED.get(key, key): value for key, value in completed["evaluation"].items()}
     return completed
