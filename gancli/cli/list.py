@@ -27,6 +27,7 @@ class Kind(StrEnum):
 
     models = "models"
     losses = "losses"
+    augmentations = "augmentations"
     datasets = "datasets"
     optimizers = "optimizers"
     experiments = "experiments"
@@ -35,8 +36,8 @@ class Kind(StrEnum):
     runs = "runs"
 
 
-_GROUPS = {Kind.models: "model", Kind.losses: "loss", Kind.datasets: "dataset", Kind.optimizers: "optimizer",
-           Kind.experiments: "experiment"}
+_GROUPS = {Kind.models: "model", Kind.losses: "loss", Kind.augmentations: "augment", Kind.datasets: "dataset",
+           Kind.optimizers: "optimizer", Kind.experiments: "experiment"}
 _COLUMNS = ("id", "status", "kimg", "model", "loss", "dataset", "best", "alarms", "overrides", "path")
 
 

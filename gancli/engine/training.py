@@ -17,9 +17,8 @@ from gancli.engine.stopping import StopRequest
 from gancli.engine.supervision import on_every_rank
 from gancli.engine.watching import check_state, naming_what_is_good
 from gancli.errors import UserError
-from gancli.game.build import build_model
+from gancli.game.build import build_model, build_objective
 from gancli.game.model import Progress
-from gancli.losses.objective import Objective
 from gancli.monitor.scalars import Scalars
 from gancli.networks.layers import synchronise_batch_norm
 from gancli.ranks import shards
@@ -51,7 +50,8 @@ def play(plan: Plan) -> Outcome:
 
         # Networks and players; the weights' random numbers are a stream of their own
         torch.manual_seed(mix(plan.seed, BUILD_STREAM))
-        model = build_model(plan.model, Objective(plan.loss), data.spec).to(device).train()
+        objective = build_objective(plan.loss, plan.augment, data.spec)
+        model = build_model(plan.model, objective, data.spec).to(device).train()
         if plan.trainer.sync_batch_norm:
             synchronise_batch_norm(model)
         with shards.alone():  # the whole batch, on every rank

@@ -19,10 +19,10 @@ from gancli.explore.options import WEIGHTS
 from gancli.explore.soundness import tell_odd_numbers
 from gancli.explore.walks import walk
 from gancli.game.abilities import able, refusal
-from gancli.game.build import adapt, build_model, model_options
+from gancli.game.build import adapt, build_model, build_objective, model_options
 from gancli.game.model import Model
 from gancli.game.sampler import Latents
-from gancli.losses.objective import Objective
+from gancli.losses.augmentation import NONE, augment_options
 from gancli.losses.options import LossOptions
 from gancli.options import typed
 from gancli.runs.checkpoint import Checkpoint, read
@@ -216,12 +216,13 @@ def _rebuild(checkpoint: Checkpoint) -> Model:
     except (KeyError, TypeError, ValueError):
         raise UserError(f"The checkpoint {path} does not say which data it was trained on.") from None
     loss = typed(LossOptions, config["loss"], "loss")
+    augment = augment_options(config.get("augment", NONE))
     options = model_options(adapt(config["model"], loss)[0])
     with torch.device("meta"):
-        expected = build_model(options, Objective(loss), spec).state_dict()
+        expected = build_model(options, build_objective(loss, augment, spec), spec).state_dict()
     _check_fit(checkpoint, expected, options.name)
     with torch.random.fork_rng(devices=[]):
-        return build_model(options, Objective(loss), spec)
+        return build_model(options, build_objective(loss, augment, spec), spec)
 
 
 def _check_fit(checkpoint: Checkpoint, expected: dict[str, Tensor], name: str) -> None:

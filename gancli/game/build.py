@@ -7,6 +7,7 @@ from typing import Any
 from gancli.data.spec import DataSpec
 from gancli.errors import UsageError
 from gancli.game.model import Model
+from gancli.losses.augmentation import augmentation_of
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
 from gancli.networks.initialization import orthogonal_init, spectral_norm
@@ -38,6 +39,11 @@ def model_options(model_values: Mapping[str, Any]) -> Any:
     if not name:
         raise UsageError("model.name has no value: give model=NAME.")
     return typed(models.get(name).options, model_values, "model")
+
+
+def build_objective(loss: LossOptions, augment: Any, spec: DataSpec) -> Objective:
+    """Return the objective of the typed options of a loss and of an augmentation."""
+    return Objective(loss, augmentation_of(augment, spec.shape))
 
 
 def build_model(options: Any, objective: Objective, spec: DataSpec) -> Model:

@@ -28,6 +28,7 @@ class Rule(ABC):
     """One adversarial rule; all methods return scalars to be minimised."""
 
     relativistic = False  # the generator's loss needs the real outputs too
+    undecided: float | None = 0.0  # a discriminator's best output where real and fake are equally likely; None: any
 
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -51,6 +52,7 @@ class Minimax(Rule):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing  # one-sided: real targets only (Salimans 2016, section 3.4)
+        self.undecided = math.log((1 - label_smoothing) / (1 + label_smoothing))  # D = (1 - smoothing) / 2
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         real_cost = softplus(-real)
@@ -81,6 +83,7 @@ class LeastSquares(Rule):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.real_target = 1 - label_smoothing
+        self.undecided = self.real_target / 2
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return 0.5 * (real - self.real_target).square().mean() + 0.5 * fake.square().mean()
@@ -98,6 +101,8 @@ class LeastSquares(Rule):
 class Wasserstein(Rule):
     """The critic's estimate of the Wasserstein-1 distance (Arjovsky 2017, algorithm 1; Gulrajani 2017)."""
 
+    undecided = None
+
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return fake.mean() - real.mean()
 
@@ -111,6 +116,8 @@ class Wasserstein(Rule):
 class Hinge(Wasserstein):
     """Hinge loss for the critic, -E s for the generator (Lim & Ye 2017, 1705.02894; Miyato 2018, eqs. 16, 17)."""
 
+    undecided = 0.0
+
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return relu(1 - real).mean() + relu(1 + fake).mean()
 
@@ -119,6 +126,7 @@ class RelativisticPairing(Rule):
     """RpGAN with softplus: each real is judged against a fake (Jolicoeur-Martineau 2019; Huang 2024, eq. 2)."""
 
     relativistic = True
+    undecided = None
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return softplus(fake - real).mean()
@@ -201,6 +209,7 @@ class FDivergence(Rule):
     def __init__(self, divergence: str, saturating: bool) -> None:
         self.divergence = divergence
         self.saturating = saturating
+        self.undecided = 1.0 if divergence == "kl" else 0.0  # where g_f is f'(1)
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return conjugate(self.divergence, fake).mean() - activation(self.divergence, real).mean()

@@ -19,6 +19,8 @@ from gancli.engine.plan import Plan
 from gancli.errors import UsageError, UserError, near
 from gancli.game.abilities import able
 from gancli.game.build import adapt, model_options
+from gancli.game.model import Model
+from gancli.losses.augmentation import augment_options
 from gancli.losses.options import RULES, LossOptions
 from gancli.metrics.evaluator import check
 from gancli.metrics.options import EvaluationOptions
@@ -32,7 +34,7 @@ from gancli.runs.directory import is_run, run_name
 from gancli.runs.records import LONGEST_NAME
 
 RUNS = Path("outputs/train")
-GROUPS = ("model", "loss", "dataset", "optimizer", "trainer", "evaluation")
+GROUPS = ("model", "loss", "augment", "dataset", "optimizer", "trainer", "evaluation")
 TOP = ("seed", "device", "devices", "data_dir")
 
 
@@ -99,6 +101,7 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     _fill_length(config)
     run = typed(RunOptions, {key: config[key] for key in TOP}, "")
     loss = typed(LossOptions, config["loss"], "loss")
+    augment = augment_options(config["augment"])
     config["model"], notices = adapt(config["model"], loss)
     model = model_options(config["model"])
     optimizer = typed(OptimizerOptions, config["optimizer"], "optimizer")
@@ -111,8 +114,8 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     models.get(model.name).build.check_data(model, spec)
     check_batch(spec, trainer.batch_size)
     evaluation, more = _evaluation(config["evaluation"], model.name, source, spec, data_dir)
-    plan = Plan(config, overrides, model, loss, config["dataset"], optimizer, trainer, evaluation, run.seed, run.device,
-                data_dir, spec, Path(), ranks=ranks, notices=notices + more)
+    plan = Plan(config, overrides, model, loss, augment, config["dataset"], optimizer, trainer, evaluation, run.seed,
+                run.device, data_dir, spec, Path(), ranks=ranks, notices=notices + more)
     _check_game(plan)
     return plan
 
@@ -134,6 +137,7 @@ def _check_game(plan: Plan) -> None:
     of_discriminators = _of_discriminators(plan)
     if of_discriminators and not model.discriminators:
         raise UsageError(f"{of_discriminators[0]} is for discriminators, and model={name} has none: leave it out.")
+    _check_augment(model, plan)
     check_memory(plan, model, check_course(model, plan))
 
 
@@ -143,6 +147,21 @@ def _of_discriminators(plan: Plan) -> list[str]:
     keys += ["optimizer.discriminator.lr"] if plan.optimizer.discriminator.lr is not None else []
     keys += ["trainer.discriminator_turns"] if plan.trainer.discriminator_turns > 1 else []
     return keys + (["trainer.unrolled"] if plan.trainer.unrolled else [])
+
+
+def _check_augment(model: Model, plan: Plan) -> None:
+    """Refuse an augmentation that has nothing to change, or that the loss or the data forbid."""
+    augment, name = model.objective.augment, plan.augment.name
+    if augment is None:
+        return
+    if plan.loss.rule == "none" or not model.discriminators:
+        raise UsageError(f"augment={name} changes what the discriminator of an adversarial loss sees, and model="
+                         f"{plan.model.name} has none: leave augment= out.")
+    if plan.spec.kind not in augment.kinds:
+        other = "give augment=noise or leave it out" if plan.spec.kind == "points" else "leave augment= out"
+        raise UsageError(f"augment={name} changes {' or '.join(augment.kinds)} and this data set holds {plan.spec.kind}: "
+                         f"{other}.")
+    augment.check(plan.loss)
 
 
 def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSpec,

@@ -43,6 +43,8 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
         lines += [("phase", _phase(stretch, list(needs.parameters))) for stretch in stretches]
     if plan.trainer.scheme != "alternating" or plan.trainer.unrolled:
         lines.append(("scheme", _scheme(plan.trainer)))
+    if model.objective.augment is not None:
+        lines.append(("augment", f"{plan.augment.name}: {model.objective.augment.describe()}"))
     lines.append(("evaluation", _evaluation(plan.evaluation)))
     lines.append(("directory", str(plan.run_dir)))
     lines += [("note", notice) for notice in plan.notices]
