@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 import gancli
-from gancli.cli import compare, diagnose, evaluate, interpolate, list, sample, train, validate
+from gancli.cli import compare, diagnose, evaluate, interpolate, lab, list, sample, train, validate
 from gancli.cli.options import epilog
 from gancli.errors import UserError
 
@@ -19,7 +19,7 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, evaluate, compare, diagnose, validate, list)}
+            for module in (train, sample, interpolate, evaluate, compare, diagnose, lab, validate, list)}
 
 
 class Gan(TyperGroup):
