@@ -331,7 +331,7 @@ def _distances(axes: Any, lines: dict[str, NDArray], style: Style) -> None:
         axes.plot(np.maximum(np.hypot(*path.T), 1e-12), dash, color=style.colors[number % 8], label=name.replace("_", " "))
     axes.set_yscale("log")
     axes.set_ylim(bottom=1e-4)
-    axes.legend(loc="lower left", fontsize=15)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=17, columnspacing=1, handlelength=2.2)
 
 
 def _scene_xy(options: Options, paths: dict[str, NDArray], mean: NDArray) -> Scene:

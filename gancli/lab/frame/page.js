@@ -76,12 +76,13 @@ class Scene {
   frame() { // axes, and what stands still
     const {xlim, ylim, xlabel, ylabel} = this.scene, run = this.run;
     this.width = this.stage.clientWidth || 720;
-    const width = this.width, square = run.kind !== "curves";
+    const square = run.kind !== "curves", width = square ? Math.min(this.width, 640) : this.width;
     const left = 58, right = 12, top = 12, bottom = 52;
-    const height = square ? Math.min(width, 640) : Math.max(260, Math.min(460, width * 0.6));
+    const height = square ? width : Math.max(260, Math.min(460, width * 0.6));
     this.X = x => left + (x - xlim[0]) / (xlim[1] - xlim[0]) * (width - left - right);
     this.Y = y => height - bottom - (y - ylim[0]) / (ylim[1] - ylim[0]) * (height - top - bottom);
     this.svg = make("svg", {viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${this.scene.title}: ${run.name}`});
+    this.svg.style.maxWidth = `${width}px`;
     for (const y of ticks(...ylim, 5)) {
       this.svg.append(make("line", {x1: left, x2: width - right, y1: this.Y(y), y2: this.Y(y), class: "grid"}),
         make("text", {x: left - 8, y: this.Y(y) + 5, "text-anchor": "end"}, String(y)));
