@@ -19,7 +19,7 @@ from gancli.engine.options import OptimizerOptions, TrainerOptions
 from gancli.errors import check_range
 from gancli.lab.frame.densities import CPU, Mixture, grid_of, jsd
 from gancli.lab.frame.memory import check_memory
-from gancli.lab.frame.playing import Judged, play, seeded
+from gancli.lab.frame.playing import Judged, examine_afresh, play, seeded
 from gancli.lab.frame.result import Result, Table
 from gancli.lab.frame.run import LabOptions
 from gancli.lab.frame.style import Style
@@ -27,9 +27,7 @@ from gancli.losses.options import LossOptions
 from gancli.losses.penalties import interpolate, squared_gradient_norms
 from gancli.networks.mlp import MLPDiscriminator
 from gancli.ranks import shards
-from gancli.seeds import mix
 
-EXAMINE_STREAM = 1 << 33  # of random numbers, for the examples that nothing was learned from
 
 
 @dataclass
@@ -90,7 +88,7 @@ def estimate(options: Options, loss: LossOptions, theta: float) -> float:
     judge = MLPDiscriminator((2,), options.units, 2, unit_range=False, norm="none")
     model = Judged(loss, judge, real, fake)
     play(model, options.trainer, options.optimizer, options.steps, options.seed)
-    torch.manual_seed(mix(options.seed, EXAMINE_STREAM))
+    examine_afresh(options.seed)
     x, g = real(options.examples), fake(options.examples)
     with torch.no_grad():
         value = -model.objective.rule.discriminator(judge(x), judge(g)).item()

@@ -19,6 +19,7 @@ from gancli.data.spec import Batch
 from gancli.engine.options import SCHEMES, OptimizerOptions, TrainerOptions
 from gancli.errors import check_choice, check_range
 from gancli.game.model import Fixed, Model, Progress
+from gancli.lab.frame.densities import normal_nodes
 from gancli.lab.frame.moving import Path, Recorded, Scene
 from gancli.lab.frame.playing import NOWHERE, play
 from gancli.lab.frame.result import Result, Table
@@ -133,7 +134,7 @@ class Dirac(Model):
         super().__init__(NOWHERE, Objective(method.loss))
         self.theta, self.psi = map(Point, start)
         self.players = {"discriminator": [self.psi], "generator": [self.theta]}
-        self.noise = method.noise * standard_nodes(nodes)[:, None]  # [N, 1]
+        self.noise = method.noise * normal_nodes(nodes)[:, None]  # [N, 1]
 
     def judge(self, x: Tensor) -> Tensor:
         """Return D's logits with the sign of the other losses: large on what it takes for real."""
@@ -153,13 +154,6 @@ class Dirac(Model):
     def place(self) -> tuple[float, float]:
         """Return where the players are."""
         return self.theta.value.item(), self.psi.value.item()
-
-
-def standard_nodes(count: int) -> Tensor:
-    """Return equally likely points of mean 0 and variance 1, the quantiles of a normal distribution."""
-    shares = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    nodes = math.sqrt(2) * torch.erfinv(2 * shares - 1)
-    return (nodes / nodes.square().mean().sqrt()).float()
 
 
 def exact_factor(scheme: str, h: float, gamma: float) -> float:

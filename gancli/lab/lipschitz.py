@@ -18,7 +18,7 @@ from gancli.engine.options import OptimizerOptions, TrainerOptions
 from gancli.errors import UserError, check_range
 from gancli.lab.frame.memory import check_memory
 from gancli.lab.frame.moving import Recorded, Scene, Surface, moments
-from gancli.lab.frame.playing import Judged, play, seeded
+from gancli.lab.frame.playing import Judged, examine_afresh, play, seeded
 from gancli.lab.frame.result import Result, Table
 from gancli.lab.frame.run import LabOptions
 from gancli.lab.frame.style import Style
@@ -26,9 +26,7 @@ from gancli.losses.options import LossOptions
 from gancli.losses.penalties import interpolate, squared_gradient_norms
 from gancli.networks.mlp import MLPDiscriminator
 from gancli.ranks import shards
-from gancli.seeds import mix
 
-EXAMINE_STREAM = 1 << 33  # of random numbers, for the examples that nothing was learned from
 FRAMES = 40
 AT_BOUND = 0.99  # a weight of at least this share of the largest one is at the bound
 SHOWN = 300  # real examples in pictures
@@ -109,7 +107,7 @@ def learn(options: Options, loss: LossOptions, data: Data) -> Critic:
                 surfaces.append(judge(plane).reshape(options.grid, options.grid).numpy())
 
     play(model, options.trainer, options.optimizer, options.steps, options.seed, look)
-    torch.manual_seed(mix(options.seed, EXAMINE_STREAM))
+    examine_afresh(options.seed)
     x, g = real(options.examples), fake(options.examples)
     norms = squared_gradient_norms(judge, interpolate((x,), (g,))).sqrt()
     with torch.no_grad():

@@ -20,7 +20,7 @@ from gancli.data.spec import Batch
 from gancli.engine.options import OptimizerOptions, TrainerOptions
 from gancli.errors import check_range
 from gancli.game.model import Fixed, Model, Progress
-from gancli.lab.frame.densities import Mixture, grid_of, jsd, kl
+from gancli.lab.frame.densities import Mixture, grid_of, jsd, kl, normal_nodes
 from gancli.lab.frame.memory import check_memory
 from gancli.lab.frame.moving import Curves, Recorded, Scene, moments
 from gancli.lab.frame.playing import NOWHERE, play
@@ -31,7 +31,7 @@ from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
 
 KNOWN = ("kl", "reverse_kl", "js")
-SHOWN = 201  # points of a curve in films and pages
+SHOWN, FRAMES = 201, 40  # points of a curve, and times, in films and pages
 NAMES = {"kl": "forward KL(p || q)", "reverse_kl": "reverse KL(q || p)", "js": "JS(p, q)"}
 
 
@@ -93,8 +93,8 @@ class OnTwoModes(Model):
     def __init__(self, loss: LossOptions, d: float, start: tuple[float, float], nodes: int) -> None:
         super().__init__(NOWHERE, Objective(loss))
         self.d, self.q = d, Gaussian(*start)
-        self.z = quantiles(nodes)
-        self.x = torch.cat([quantiles(nodes // 2) - d, quantiles(nodes - nodes // 2) + d])
+        self.z = normal_nodes(nodes)
+        self.x = torch.cat([normal_nodes(nodes // 2) - d, normal_nodes(nodes - nodes // 2) + d])
         self.players = {"generator": [self.q]}
 
     def judge(self, x: Tensor) -> Tensor:
@@ -117,19 +117,17 @@ class OnTwoModes(Model):
                    value / 2 if self.objective.options.divergence == "js" else value)
 
 
-def quantiles(count: int) -> Tensor:
-    """Return equally likely points of the standard normal distribution, with its variance."""
-    shares = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    nodes = math.sqrt(2) * torch.erfinv(2 * shares - 1)
-    return (nodes / nodes.square().mean().sqrt()).float()
-
-
 def learn(options: Options, loss: LossOptions, d: float) -> tuple[Fit, list[Fit]]:
     """Return the better of two fits, from a wide start in the middle and from one on a mode, with its way."""
-    ways = []
+    ways, times = [], moments(options.steps, FRAMES)
     for start in ((0.3, 1 + d), (d, 1.3)):
         model, way = OnTwoModes(loss, d, start, options.trainer.batch_size), []
-        play(model, options.trainer, options.optimizer, options.steps, options.seed, lambda _, m=model, w=way: w.append(m.fit()))
+
+        def look(step: int, model: OnTwoModes = model, way: list[Fit] = way) -> None:
+            if step in times:
+                way.append(model.fit())
+
+        play(model, options.trainer, options.optimizer, options.steps, options.seed, look)
         ways.append(way)
     best = min(ways, key=lambda way: way[-1].value)
     return best[-1], best
@@ -194,11 +192,11 @@ def _draw(figure: Any, style: Style, options: Options, found: dict[tuple[str, fl
 
 def _scene(options: Options, found: dict[tuple[str, float], tuple[Fit, Fit, list[Fit]]]) -> Scene:
     reach = max(options.distances) + 4
-    x, times, runs = np.linspace(-reach, reach, SHOWN), moments(options.steps, 40), []
+    x, times, runs = np.linspace(-reach, reach, SHOWN), moments(options.steps, FRAMES), []
     for d in options.distances[1::2] or options.distances:
         for name, loss in options.losses.items():
             way = found[name, d][2]
-            frames = np.array([_density(way[t], x) for t in times])
+            frames = np.array([_density(fit, x) for fit in way])
             told = f"It ends at m = {way[-1].m:.2f}, s = {way[-1].s:.2f} with {way[-1].value:.3f} nats."
             runs.append(Recorded(f"{NAMES[loss.divergence].partition('(')[0]}, d = {d:g}", told, times, Curves(
                 x, {"q": frames}, {"p": np.exp(Mixture([-d, d], [1.0, 1.0], [1.0, 1.0]).log(x))})))

@@ -14,15 +14,13 @@ from gancli.engine.options import OptimizerOptions, TrainerOptions
 from gancli.errors import check_range
 from gancli.lab.frame.densities import Mixture, grid_of, jsd
 from gancli.lab.frame.memory import check_memory
-from gancli.lab.frame.playing import Judged, play, seeded
+from gancli.lab.frame.playing import Judged, examine_afresh, play, seeded
 from gancli.lab.frame.result import Result, Table
 from gancli.lab.frame.run import LabOptions
 from gancli.lab.frame.style import Style
 from gancli.losses.options import LossOptions
 from gancli.networks.mlp import MLPDiscriminator
-from gancli.seeds import mix
 
-EXAMINE_STREAM = 1 << 33  # of random numbers, for the examples that nothing was learned from
 LEAST = -math.log(4)
 
 
@@ -77,7 +75,7 @@ def measure(options: Options, name: str, place: float, fake: Mixture) -> Value:
     judge = MLPDiscriminator((1,), options.units, 2, unit_range=False, norm="none")
     model = Judged(options.loss, judge, real.draw, fake.draw)
     play(model, options.trainer, options.optimizer, options.steps, options.seed)
-    torch.manual_seed(mix(options.seed, EXAMINE_STREAM))
+    examine_afresh(options.seed)
     with torch.no_grad():
         value = -model.objective.rule.discriminator(judge(real.draw(options.examples)), judge(fake.draw(options.examples)))
     return Value(name, place, jsd(real.log(x), fake.log(x), x), value.item())

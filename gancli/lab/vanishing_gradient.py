@@ -19,16 +19,14 @@ from gancli.engine.players import Player
 from gancli.errors import UserError, check_range
 from gancli.game.build import build_model, model_options
 from gancli.game.model import Model, Progress
-from gancli.lab.frame.playing import alone, play, seeded
+from gancli.lab.frame.playing import alone, examine_afresh, play, seeded
 from gancli.lab.frame.result import Result, Table
 from gancli.lab.frame.run import LabOptions
 from gancli.lab.frame.style import Style
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
 from gancli.registry import models
-from gancli.seeds import mix
 
-LATENT_STREAM = 1 << 34  # of random numbers, for the examples that gradients are the mean of
 
 
 @dataclass
@@ -120,7 +118,7 @@ def gradient_norm(options: Options, model: Model, loss: LossOptions, batch: Batc
     """Return the norm of the engine's gradient of the generator's loss with respect to its weights, on the same latents."""
     objective, model.objective = model.objective, Objective(loss)
     player = Player("generator", model, options.optimizer, options.trainer, "fp32")
-    torch.manual_seed(mix(options.seed, LATENT_STREAM))
+    examine_afresh(options.seed)
     norm = player.gradients(copy.copy(batch), Progress(total=1))["gradient_norm"].item()
     model.objective = objective
     return norm
@@ -128,7 +126,7 @@ def gradient_norm(options: Options, model: Model, loss: LossOptions, batch: Batc
 
 @torch.no_grad()
 def _verdict(options: Options, model: Model, batch: Batch, trace: Trace) -> None:
-    torch.manual_seed(mix(options.seed, LATENT_STREAM))
+    examine_afresh(options.seed)
     real, fake = model.pairs(batch)
     of_real, of_fake = (nn.functional.sigmoid(model.judge(*inputs).float()) for inputs in (real, fake))
     trace.verdicts.append(of_fake.mean().item())

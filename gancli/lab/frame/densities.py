@@ -69,3 +69,10 @@ def jsd(log_p: NDArray, log_q: NDArray, x: NDArray) -> float:
     """Return the Jensen-Shannon divergence in nats, at most log 2."""
     log_m = np.logaddexp(log_p, log_q) - math.log(2)
     return (kl(log_p, log_m, x) + kl(log_q, log_m, x)) / 2
+
+
+def normal_nodes(count: int) -> Tensor:
+    """Return equally likely points [count] of the standard normal distribution, quantiles scaled to variance 1."""
+    shares = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    nodes = math.sqrt(2) * torch.erfinv(2 * shares - 1)
+    return (nodes / nodes.square().mean().sqrt()).float()

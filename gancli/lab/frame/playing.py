@@ -18,6 +18,7 @@ from gancli.monitor.scalars import Scalars
 from gancli.seeds import mix
 
 BUILD_STREAM = 1 << 32  # of random numbers for initial weights, as the engine has one
+EXAMINE_STREAM = 1 << 33  # for examples that nothing was learned from
 NOWHERE = DataSpec((1,), 1 << 40)  # data of games that draw their own examples
 
 Draw = Callable[[int], Tensor]  # n examples [n, P] of a density, from torch's global generator
@@ -51,6 +52,11 @@ class Judged(Model):
 def seeded(seed: int) -> None:
     """Let the weights that are made next be those of a seed."""
     torch.manual_seed(mix(seed, BUILD_STREAM))
+
+
+def examine_afresh(seed: int) -> None:
+    """Let the examples that are drawn next be none that anything was learned from."""
+    torch.manual_seed(mix(seed, EXAMINE_STREAM))
 
 
 def play(model: Model, trainer: TrainerOptions, optimizer: OptimizerOptions, rounds: int, seed: int = 0,

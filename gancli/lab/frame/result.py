@@ -31,6 +31,8 @@ class Table:
             return "yes" if cell else "no"
         if not isinstance(cell, float):
             return str(cell)
+        if abs(cell) < 1e-12:
+            cell = 0.0
         if cell and (abs(cell) >= 1e5 or abs(cell) < 0.5 * 10.0**-self.digits) and abs(cell) != float("inf"):
             return f"{cell:.2e}"
         return f"{cell:.{self.digits}f}"
