@@ -47,7 +47,7 @@ def read_text(path: Path, largest: int = LARGEST_BYTES) -> str:
         raise Damaged("it is no text in UTF-8") from None
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str | bytes) -> Any:
     """Return what a text of JSON says; Damaged where it is none, too deep, or holds numbers that nothing here counts to."""
     try:
         return json.loads(text, parse_int=_whole, parse_constant=_no_number)
