@@ -6,7 +6,7 @@ ranges.  Composition therefore needs neither torch nor the components, and this 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
@@ -50,7 +50,7 @@ def typed(schema: type[T], values: Mapping[str, Any], where: str) -> T:
     prefix = f"{where}." if where else ""
     plain = OmegaConf.to_container(values, resolve=True) if OmegaConf.is_config(values) else dict(values)
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), plain))
+        return cast(T, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), plain)))
     except ConfigKeyError as error:
         key = str(error.key)
         known = [field.name for field in fields(schema)]

@@ -6,13 +6,15 @@ one would run code on the reader's machine.
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 from gancli.errors import UsageError, UserError, near
 
 PLUGIN_GROUP = "gancli.plugins"
+Built = TypeVar("Built", bound=Callable[..., Any])  # what is registered: a class or a function
 _plugins_loaded = False
 
 
@@ -33,10 +35,10 @@ class Registry:
     package: str
     _components: dict[str, Component] = field(default_factory=dict)
 
-    def register(self, name: str, options: type):
+    def register(self, name: str, options: type) -> Callable[[Built], Built]:
         """Decorate a class or function: `@models.register("dcgan", options=DCGANOptions)`."""
 
-        def decorate(build):
+        def decorate(build: Built) -> Built:
             known = self._components.get(name)
             if known is not None and known.build.__module__ != build.__module__:
                 raise UsageError(f"Two {self.kind}s are called {name}: {known.build.__module__} and {build.__module__}.")

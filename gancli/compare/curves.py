@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gancli.compare.reading import METRICS, Curve, Run
 from gancli.errors import UsageError, near
 
-DEFAULT = ("metrics/*", "loss/*", "D(x)", "D(G(z))/*")
+DEFAULT = ("metrics/*", "loss/*", "D(x)", "D(x)/*", "D(G(z))/*")
 COMMA = re.compile(r",(?![^(]*\))")  # not inside fid(classifier,2000/60000)
 MOST_POINTS, FEWEST_POINTS = 1000, 100  # of one curve in a picture
 MOST_IN_PICTURE = 30_000  # points of all curves

@@ -1,4 +1,17 @@
-"""The game, played: one function from the first round to the last, read from top to bottom."""
+"""The game, played: one function from the first round to the last, read from top to bottom.
+
+One step, file by file (docs/one-step.md has it in full):
+
+    engine/training.py     play: a round, and what is due after it
+    game/phase.py          which turns the round has (Model.phase)
+    engine/rounds.py       Game.round: batches and random numbers, a turn at a time
+    engine/updates.py      the scheme: when players learn gradients and when they step
+    engine/players.py      a player: backward, mean over ranks, guard, clip, optimizer, constraints
+    models/NAME.py         player_loss: the paper
+    losses/objective.py    the rule (adversarial.py) with penalties (penalties.py) and augmentation
+    engine/averages.py     averaged weights follow
+    engine/recording/      figures, grids, evaluation, checkpoints
+"""
 
 import torch
 
@@ -48,7 +61,7 @@ def play(plan: Plan) -> Outcome:
         check_same(data.fingerprint, "other data")
         record.describe_data(data)
 
-        # Networks and players; the weights' random numbers are a stream of their own
+        # Networks; their random numbers are a stream of their own
         torch.manual_seed(mix(plan.seed, BUILD_STREAM))
         objective = build_objective(plan.loss, plan.augment, data.spec)
         model = build_model(plan.model, objective, data.spec).to(device).train()
@@ -57,6 +70,8 @@ def play(plan: Plan) -> Outcome:
         with shards.alone():  # the whole batch, on every rank
             model.begin(data.batch(0, plan.trainer.batch_size))
         share_weights(model)
+
+        # Players, and where a continued run stands
         average = Average(model, plan.trainer.ema_kimg) if plan.trainer.ema_kimg else None
         players = {name: Player(name, model, plan.optimizer, plan.trainer, precision) for name in model.players}
         progress, best, seconds_before = Progress(total=plan.total_images), None, 0.0
@@ -74,7 +89,7 @@ def play(plan: Plan) -> Outcome:
         with shards.alone():
             record.start(model, average, players, data, progress, seconds_before)
 
-        # Rounds
+        # Rounds: the loop of training, which waits for nothing
         scalars, stops, why = Scalars(), Stops(), None
         with StopRequest() as stop, naming_what_is_good(plan.run_dir):
             while progress.images < progress.total and why is None:

@@ -146,6 +146,7 @@ class Loaded:
         weights = None
         if self.model.needs.labels:
             weights = self.labels_for(len(points), 0 if labels is None else labels)
+            assert weights is not None  # the model needs labels
             weights = weights if weights.is_floating_point() else blend(weights, len(self.spec.classes))
         elif labels is not None:
             class_indices(labels, self.model, self.name)

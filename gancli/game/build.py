@@ -1,6 +1,6 @@
 """From options to a model: the loss's demands on the networks, and its stabilisers, in one place for every model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from copy import deepcopy
 from typing import Any
 
@@ -16,7 +16,7 @@ from gancli.options import typed
 from gancli.registry import models
 
 
-def adapt(model_values: Mapping[str, Any], loss_options: LossOptions) -> tuple[Mapping[str, Any], list[str]]:
+def adapt(model_values: MutableMapping[str, Any], loss_options: LossOptions) -> tuple[Mapping[str, Any], list[str]]:
     """Return the model's values as the loss needs them, and a sentence for the log for each change.
 
     A penalty on the discriminator's gradient for each example means nothing where batch norm makes every output

@@ -124,16 +124,16 @@ class Examination:
             found["training_distance"] = gaps.median() / real.to_nearest
             found["copies"] = (gaps < COPY * real.to_nearest).float().mean()
         if real.labels is not None:
-            found |= self._class_signals(real, fake, neighbours)
+            found |= self._class_signals(real, real.labels, fake, neighbours)
         return found
 
-    def _class_signals(self, real: Real, fake: Tensor, neighbours: Tensor) -> dict[str, Tensor]:
+    def _class_signals(self, real: Real, labels: Tensor, fake: Tensor, neighbours: Tensor) -> dict[str, Tensor]:
         """Return diversity within classes, or how many classes an unconditional model's samples look like."""
         if self.labels is None:
-            guessed = real.labels[neighbours]
-            return {"classes": effective_classes(guessed, len(self.spec.classes)) / len(real.labels.unique())}
+            guessed = labels[neighbours]
+            return {"classes": effective_classes(guessed, len(self.spec.classes)) / len(labels.unique())}
         mine = self.labels.to(self.device)
-        theirs = real.labels[:len(real.examples)]
+        theirs = labels[:len(real.examples)]
         shared = theirs < ROWS
         within = mean_distance_within(real.examples[shared], theirs[shared])
         return {"class_diversity": mean_distance_within(fake, mine) / within}

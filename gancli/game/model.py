@@ -15,7 +15,7 @@ Legend: N batch, C channels, H height, W width, P coordinates, Z latent size.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -88,6 +88,14 @@ class Model(nn.Module, ABC):
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # options that make other networks of it, for tests
 
     players: dict[str, list[nn.Module]]
+
+    # Abilities, named here for type checkers; no model has one that it does not define
+    draw_latents: Callable[[int, torch.Generator], Tensor]
+    generate: Callable[..., Tensor]
+    encode: Callable[[Tensor], Tensor]
+    reconstruct: Callable[[Tensor], Tensor]
+    translate: Callable[[Tensor, str], Tensor]
+    classify: Callable[[Tensor], Tensor]
 
     def __init__(self, spec: DataSpec, objective: Objective) -> None:
         super().__init__()

@@ -74,4 +74,5 @@ class PairModel(Model):
         return self.pairs(batch)
 
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
+        assert fixed.z is not None  # a pair draws latents
         return {"samples": self.generate(fixed.z)}

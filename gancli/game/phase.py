@@ -7,6 +7,7 @@ it was in; it must not depend on the run's length, which a continued run may cha
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Phase:
         return [(number, turn) for number, turn in enumerate(self.turns) if rounds % turn.every == 0]
 
 
-def in_turn(players: Sequence[str], repeats: Mapping[str, int] | None = None, together: bool = False, **phase) -> Phase:
+def in_turn(players: Sequence[str], repeats: Mapping[str, int] | None = None, together: bool = False, **phase: Any) -> Phase:
     """Return the phase in which players move in their order, some of them several times in a row.
 
     The first turn draws a batch and so does every further turn of a player that has had one: players share a batch, and
@@ -57,8 +58,9 @@ def in_turn(players: Sequence[str], repeats: Mapping[str, int] | None = None, to
         phase: further fields of `Phase`.
     """
     counts = {player: (repeats or {}).get(player, 1) for player in players}
-    order = [player for count, group in groupby(players, counts.get) for player in list(group) * count]
-    turns, drawn = [], set()
+    order = [player for count, group in groupby(players, counts.__getitem__) for player in list(group) * count]
+    turns: list[Turn] = []
+    drawn: set[str] = set()
     for player in order:
         draws = not turns or player in drawn
         drawn = {player} if draws else drawn | {player}

@@ -101,6 +101,7 @@ class Sampler:
         """Return examples start to stop; up to float rounding they do not depend on how they are asked for."""
         if self.generates:
             return self.generate(self.latents_at(start, stop), self.labels(start, stop))
+        assert self.data is not None and self.domain is not None and self.limit is not None  # _prepare_translation sees to it
         if stop > self.limit:
             raise ValueError(f"there are {self.limit} images to translate, not {stop}")
         real = self.data.examples(torch.arange(start, stop), 1 - self.domain)

@@ -29,7 +29,6 @@ from gancli.networks.mlp import MLPDiscriminator
 from gancli.ranks import shards
 
 
-
 @dataclass
 class Options(LabOptions):
     """Which lines, and who judges them."""

@@ -28,7 +28,6 @@ from gancli.losses.options import LossOptions
 from gancli.registry import models
 
 
-
 @dataclass
 class Options(LabOptions):
     """Which system, on which data."""

@@ -132,6 +132,7 @@ class RelativisticPairing(Rule):
         return softplus(fake - real).mean()
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        assert real is not None  # the rule is relativistic
         return softplus(real - fake).mean()
 
     def encoder(self, real: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
 """The objective that players share: an adversarial rule with its penalties, constraints and augmentation."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gancli.gradients import halves_apart
-from gancli.losses.adversarial import rule_of
+from gancli.losses.adversarial import Rule, rule_of
 from gancli.losses.augmentation import Augmentation
 from gancli.losses.options import LossOptions
 from gancli.losses.output import Inputs, Judge, Judged, Output, halves, logits_only, outputs_of
@@ -55,10 +55,10 @@ class Objective(nn.Module):
         """Return the discriminator's loss with the penalties due on this turn (counted from 0), and its parts."""
         judge = self._augmented(judge)
         of_real, of_fake = self._judge_both(judge, real, fake)
-        loss = self.rule.discriminator(of_real.logits, of_fake.logits)
+        loss = self._shared.discriminator(of_real.logits, of_fake.logits)
         scalars = {"adversarial": loss.detach(), "D(x)": self._score(of_real), "D(G(z))": self._score(of_fake)}
         if self.augment is not None:
-            self.augment.observe(of_real.logits.detach() - (self.rule.undecided or 0.0))
+            self.augment.observe(of_real.logits.detach() - (self._shared.undecided or 0.0))
             scalars |= self.augment.scalars()
         for name, weight, penalty in self._penalties(logits_only(judge), real, fake, turn):
             scalars[name] = penalty.detach()
@@ -68,15 +68,21 @@ class Objective(nn.Module):
     def generator(self, judge: Judge, fake: Inputs, real: Inputs, encoder: bool = False) -> Judged:
         """Return the loss of the generator, and of the encoder that makes the real pairs where `encoder`."""
         judge = self._augmented(judge)
-        if encoder or self.rule.relativistic:
+        of_real: Output | None
+        if encoder or self._shared.relativistic:
             of_real, of_fake = self._judge_both(judge, real, fake)
-            real_logits = of_real.logits
         else:
-            of_real, of_fake, real_logits = None, outputs_of(judge, fake), None
-        loss = self.rule.generator(of_fake.logits, real_logits)
-        if encoder:
-            loss = loss + self.rule.encoder(real_logits)
+            of_real, of_fake = None, outputs_of(judge, fake)
+        loss = self._shared.generator(of_fake.logits, None if of_real is None else of_real.logits)
+        if encoder and of_real is not None:
+            loss = loss + self._shared.encoder(of_real.logits)
         return Judged(loss, {"adversarial": loss.detach(), "D(G(z))": self._score(of_fake)}, of_real, of_fake)
+
+    @property
+    def _shared(self) -> Rule:
+        if self.rule is None:
+            raise ValueError("loss=none has no rule: its model brings losses of its own")
+        return self.rule
 
     def _augmented(self, judge: Judge) -> Judge:
         """Return the judge behind the augmentation, which every example among its inputs passes."""
@@ -85,7 +91,7 @@ class Objective(nn.Module):
         return lambda *inputs: judge(*self.augment(inputs))
 
     def _score(self, output: Output) -> Tensor:
-        return self.rule.score(output.logits.detach()).mean()
+        return self._shared.score(output.logits.detach()).mean()
 
     def _judge_both(self, judge: Judge, real: Inputs, fake: Inputs) -> tuple[Output, Output]:
         if not self.one_pass:
@@ -94,7 +100,8 @@ class Objective(nn.Module):
         with halves_apart():
             return halves(outputs_of(judge, both))
 
-    def _penalties(self, judge: Judge, real: Inputs, fake: Inputs, turn: int):
+    def _penalties(self, judge: Callable[..., Tensor], real: Inputs, fake: Inputs,
+                   turn: int) -> Iterator[tuple[str, float, Tensor]]:
         """Yield (name, weight, value) of each penalty that is due; a lazy one weighs its interval more."""
         options = self.options
         due = options.gradient_penalty

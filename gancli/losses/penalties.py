@@ -8,6 +8,8 @@ like that of the adversarial loss, and by 6 to 37 % from that of another batch (
 """
 
 from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +33,7 @@ def squared_gradient_norms(judge: Judge, inputs: Inputs) -> Tensor:
         watched = [x for x in inputs if x.is_floating_point()]
         with inputs_only():
             gradients = torch.autograd.grad(outputs.mean(1).sum(), watched, create_graph=True)
-        return sum(gradient.float().square().flatten(1).sum(1) for gradient in gradients)
+        return reduce(add, [gradient.float().square().flatten(1).sum(1) for gradient in gradients])
 
 
 def interpolate(real: Inputs, fake: Inputs) -> Inputs:
@@ -66,6 +68,6 @@ def zero_centred_penalty(judge: Judge, inputs: Inputs) -> Tensor:
 @torch.no_grad()
 def clip_weights(modules: Iterable[nn.Module], bound: float) -> None:
     """Clip every parameter to [-bound, bound] in place (Arjovsky 2017, algorithm 1)."""
-    parameters = [parameter for module in modules for parameter in module.parameters()]
+    parameters: list[Tensor] = [parameter for module in modules for parameter in module.parameters()]
     torch._foreach_clamp_min_(parameters, -bound)
     torch._foreach_clamp_max_(parameters, bound)

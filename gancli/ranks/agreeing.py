@@ -51,7 +51,8 @@ def made_by_first(make: Callable[[], T]) -> T:
     if shards.world() == 1:
         return make()
     if shards.rank() > 0:
-        made, exit_code = from_first(None)
+        told: tuple[T | None, int] = from_first((None, 0))
+        made, exit_code = told
         if made is None:
             error = ToldElsewhere("rank 0 says why")
             error.exit_code = exit_code
@@ -130,4 +131,5 @@ class Stops:
         (work, number), self._asked = self._asked, None
         with shards.answered():
             work.wait()
-        return signal.Signals(number.item()).name if number.item() else None
+        heard = int(number.item())
+        return signal.Signals(heard).name if heard else None

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as distributed
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 from torch.nn.functional import dropout as plain_dropout
 
 from gancli.gradients import halves_apart
@@ -202,7 +203,7 @@ class _Stacked(torch.autograd.Function):
     """All ranks' tensors; what each rank's loss says about mine comes back summed."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
         x = x.contiguous()
         pieces = [torch.empty_like(x) for _ in range(_place.world)]
         with answered():
@@ -210,5 +211,5 @@ class _Stacked(torch.autograd.Function):
         return torch.stack(pieces)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
         return stacked(gradient).sum(0)[_place.rank]

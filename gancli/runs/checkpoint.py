@@ -13,7 +13,7 @@ import re
 import shutil
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -186,7 +186,7 @@ class CheckpointFolder:
         except OSError as error:
             raise _failed(self.path / BEST, error, 0) from None
 
-    def prune(self, keep: int) -> list[Path]:
+    def prune(self, keep: int) -> Sequence[Path]:
         """Remove all but the newest `keep` checkpoints and the best one; return what was removed."""
         if keep < 1:
             raise ValueError(f"prune must keep at least one checkpoint, not {keep}")

@@ -179,16 +179,26 @@ def _check_version(path: Path, fields: dict[str, Any]) -> None:
 
 
 def _header(path: Path, fields: dict[str, Any], table: dict[str, Tensor]) -> Header:
-    parts = [fields.get(key) for key in ("config", "spec", "progress", "extra", "crc32")]
-    if all(isinstance(part, dict) for part in parts):
-        config, spec, progress, extra, crc32 = parts
-        if crc32.keys() == table.keys():
-            _check_fields(path, config, progress, extra)
-            if fields["format"] == 1 and reordered(config):
-                raise UserError(f"{path} is a checkpoint of model={config['model'].get('name')} from before the features of "
-                                "its last layer changed their order: its weights would be read wrongly. Train it anew.")
-            return Header(fields["format"], fields["gancli"], converted(config), spec, progress, extra, crc32, table)
-    raise UserError(f"{path} is not a checkpoint of gancli: its header lacks fields or has wrong ones.")
+    config, spec, progress, extra, crc32 = (_mapping(path, fields, key)
+                                            for key in ("config", "spec", "progress", "extra", "crc32"))
+    if crc32.keys() != table.keys():
+        raise _wrong_fields(path)
+    _check_fields(path, config, progress, extra)
+    if fields["format"] == 1 and reordered(config):
+        raise UserError(f"{path} is a checkpoint of model={config['model'].get('name')} from before the features of "
+                        "its last layer changed their order: its weights would be read wrongly. Train it anew.")
+    return Header(fields["format"], fields["gancli"], converted(config), spec, progress, extra, crc32, table)
+
+
+def _mapping(path: Path, fields: dict[str, Any], key: str) -> dict[str, Any]:
+    value = fields.get(key)
+    if not isinstance(value, dict):
+        raise _wrong_fields(path)
+    return value
+
+
+def _wrong_fields(path: Path) -> UserError:
+    return UserError(f"{path} is not a checkpoint of gancli: its header lacks fields or has wrong ones.")
 
 
 def _check_fields(path: Path, config: dict[str, Any], progress: dict[str, Any], extra: dict[str, Any]) -> None:

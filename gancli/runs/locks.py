@@ -6,7 +6,7 @@ from typing import IO
 try:
     import fcntl
 except ImportError:  # Windows has no such lock
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 
 def try_lock(path: Path) -> IO[str] | None:

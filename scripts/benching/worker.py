@@ -27,6 +27,7 @@ from gancli.devices import keep_freed_memory, pick_device, pick_precision  # noq
 from gancli.engine.averages import Average  # noqa: E402
 from gancli.engine.plan import Plan  # noqa: E402
 from gancli.engine.players import Player  # noqa: E402
+from gancli.engine.rounds import Game  # noqa: E402
 from gancli.game.build import build_model, build_objective  # noqa: E402
 from gancli.game.model import Progress  # noqa: E402
 from gancli.gradients import library_kernels  # noqa: E402

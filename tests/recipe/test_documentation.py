@@ -1,4 +1,4 @@
-"""Every command in the README and at the end of each command's help runs, on small data and for a few rounds."""
+"""Every command in the README, in docs/ and at the end of each command's help runs, on small data and for a few rounds."""
 
 import importlib
 import shlex
@@ -15,9 +15,10 @@ from running import ROOT, command, commands_in, environment, gan
 from gancli.cli.main import COMMANDS
 
 HELP = ("main", *COMMANDS)
-README = commands_in((ROOT / "README.md").read_text())
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README, *DOCS = (commands_in(page.read_text()) for page in PAGES)
 EXAMPLES = [shlex.split(line)[1:] for name in HELP for line in importlib.import_module(f"gancli.cli.{name}").EXAMPLES]
-COMMANDS = list(dict.fromkeys(map(tuple, [*README, *EXAMPLES])))
+COMMANDS = list(dict.fromkeys(map(tuple, [*README, *sum(DOCS, []), *EXAMPLES])))
 LENGTHS = ("trainer.kimg=", "trainer.epochs=")
 SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
 
@@ -57,6 +58,7 @@ def idx(array: np.ndarray) -> bytes:
 
 def test_there_are_commands():
     assert len(README) >= 13 and len(EXAMPLES) >= 24
+    assert len(DOCS) >= 3 and sum(map(len, DOCS)) >= 6
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)

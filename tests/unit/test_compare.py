@@ -180,6 +180,12 @@ def test_tags_that_are_meant(wanted, found, tmp_path):
     assert choose_tags(wanted, [run]) == [TAGS[i] for i in found]
 
 
+def test_several_discriminators_curves_are_shown_without_asking(tmp_path):
+    tags = ["D(x)/critic", "D(x)/judge", "D(G(z))/critic_turn"]
+    run = read_run(record_run(tmp_path / "run", [{"images": 1, **dict.fromkeys(tags, 1.0)}]))
+    assert choose_tags(None, [run]) == tags
+
+
 @pytest.mark.parametrize(("wanted", "message"), [
     ("loss/genrator", "did you mean loss/generator"), ("los", "did you mean loss"), ("", "No run has a curve called"),
     ("D(x),nothing/*", "called nothing")])

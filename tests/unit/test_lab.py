@@ -18,7 +18,8 @@ from gancli.config.compose import compose
 from gancli.lab import divergences, equilibrium, generator_costs, mode_seeking, optimal_discriminator, value_at_optimum
 from gancli.lab.frame import run
 from gancli.lab.frame.densities import Mixture, grid_of, jsd, kl
-from gancli.lab.frame.moving import Curves, Path as Way, Recorded, Scene, Surface, moments
+from gancli.lab.frame.moving import Curves, Recorded, Scene, Surface, moments
+from gancli.lab.frame.moving import Path as Way
 from gancli.lab.frame.result import Result, Table
 from gancli.lab.frame.writing import write
 

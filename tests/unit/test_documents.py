@@ -1,0 +1,37 @@
+"""What the documents name exists: files, folders and pages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+ANYTHING = re.compile(r"NAME|FOLDER")
+
+
+def missing(page: Path) -> list[str]:
+    """Return the files and links of a page that are not there; a path may leave gancli/ out."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    named = {word for word in re.findall(r"`([\w./-]+)`", text)
+             if re.search(r"\.(py|yaml|toml)$|/$", word) and "/" in word and not word.startswith("outputs/")}
+    links = {link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link}
+    gone = [word for word in named if not ANYTHING.search(word)
+            and not any((top / word).exists() for top in (ROOT, ROOT / "gancli"))]
+    return sorted(gone) + sorted(link for link in links if not (page.parent / link).exists())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_exists(page):
+    assert not missing(page)
+
+
+def test_the_three_pages_are_linked():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    assert len(PAGES) >= 6 and all(f"docs/{page.name}" in text for page in (ROOT / "docs").glob("*.md"))
+
+
+def test_what_is_missing_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("See `engine/training.py`, `engine/gone.py` and [this](gone.md); `gancli/models/NAME.py` is anybody's.\n")
+    assert missing(page) == ["engine/gone.py", "gone.md"]
