@@ -16,7 +16,6 @@ import torch
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from gancli.engine.game import Game  # noqa: E402
 
 from benching.ceiling import ceilings, needs, synchronize  # noqa: E402
 from benching.reference import steps as reference_steps  # noqa: E402
