@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from gancli.errors import UserError
 
 LIKELIHOODS = ("bernoulli", "gaussian")
-FIRST_STD = 0.1  # of the data's deviation: a posterior that tells nothing is no resting place there
+FIRST_STD = 0.5  # of the data's deviation
 SMALLEST_STD = 1e-3
 
 
@@ -52,8 +52,8 @@ class Bernoulli(Likelihood):
 class Gaussian(Likelihood):
     """Independent normal values of one deviation, given or learned; the mean of images is a sigmoid (appendix C.2).
 
-    The learned one starts well below that of the data.  From the data's own, a VAE of points on a ring never left the
-    posterior that equals the prior: there what the first latent tells of the data just pays for its divergence.
+    The learned one starts at half of the data's.  From the data's own, a VAE of a ring had not left the posterior that
+    equals the prior after 200 kimg; from a tenth, one of MNIST was 3,000 nats behind after 100 kimg.
     """
 
     log_std: Tensor
