@@ -13,6 +13,8 @@ def _try(*overrides: str) -> str:
 
 
 def _lr(setting: Setting, player: str, factor: float) -> str:
+    if not setting.discriminators:
+        return f"optimizer.lr={setting.lr['generator'] * factor:.2g}"
     return f"optimizer.{player}.lr={setting.lr[player] * factor:.2g}"
 
 

@@ -15,6 +15,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from gancli.errors import UserError
 
 LIKELIHOODS = ("bernoulli", "gaussian")
+FIRST_STD = 0.5  # of the data's deviation
+SMALLEST_STD = 1e-3
 
 
 class Likelihood(nn.Module, ABC):
@@ -31,6 +33,10 @@ class Likelihood(nn.Module, ABC):
     def begin(self, x: Tensor) -> None:
         """Look at examples before the first step."""
 
+    def scalars(self) -> dict[str, Tensor]:
+        """Return what the law has learned, to be recorded."""
+        return {}
+
 
 class Bernoulli(Likelihood):
     """Each value v in [0, 1] of an image counts as v ones and 1 - v zeros: for grey pixels it is no law of theirs."""
@@ -46,7 +52,8 @@ class Bernoulli(Likelihood):
 class Gaussian(Likelihood):
     """Independent normal values of one deviation, given or learned; the mean of images is a sigmoid (appendix C.2).
 
-    The learned one starts at that of the data around their mean.
+    The learned one starts at half of the data's.  From the data's own, a VAE of a ring had not left the posterior that
+    equals the prior after 200 kimg; from a tenth, one of MNIST was 3,000 nats behind after 100 kimg.
     """
 
     log_std: Tensor
@@ -68,11 +75,15 @@ class Gaussian(Likelihood):
         each = (gap * (-self.log_std).exp()).square() / 2 + self.log_std + math.log(2 * math.pi) / 2
         return each.flatten(1).sum(1)
 
+    def scalars(self) -> dict[str, Tensor]:
+        return {"sigma": self.log_std.detach().exp()} if self.learned else {}
+
     @torch.no_grad()
     def begin(self, x: Tensor) -> None:
         if self.learned:
             values = (x + 1) / 2 if self.images else x
-            self.log_std.copy_((values - values.mean(0)).square().mean().sqrt().clamp_min(1e-3).log())
+            spread = (values - values.mean(0)).square().mean().sqrt()
+            self.log_std.copy_((FIRST_STD * spread).clamp_min(SMALLEST_STD).log())
 
 
 def likelihood_of(name: str, images: bool, std: float | None) -> Likelihood:

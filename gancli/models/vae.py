@@ -58,7 +58,8 @@ class VAE(Autoencoder):
         reconstruction = self.likelihood.nats(self.decoder(z), batch.real).mean()
         divergence = normal_divergence(mean, log_variance).mean()
         loss = reconstruction + divergence
-        return loss, {"bound": -loss.detach(), "reconstruction": reconstruction.detach(), "kl": divergence.detach()}
+        parts = {"bound": -loss.detach(), "reconstruction": reconstruction.detach(), "kl": divergence.detach()}
+        return loss, parts | self.likelihood.scalars()
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance of q(z|x), [N, Z] each, in the examples' precision."""

@@ -53,7 +53,7 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gancli.plan.validate", SimpleNamespace(report=lambda cfg, given: f"{given}"))
     monkeypatch.setitem(sys.modules, "gancli.explore.sample", SimpleNamespace(sample=paths))
     monkeypatch.setitem(sys.modules, "gancli.explore.interpolate", SimpleNamespace(interpolate=paths))
-    diagnosed = SimpleNamespace(findings=[], seen=["nothing"])
+    diagnosed = SimpleNamespace(findings=[], looked_for=["divergence"], seen=["nothing"])
     monkeypatch.setitem(sys.modules, "gancli.explore.diagnose", SimpleNamespace(diagnose_run=lambda *_: diagnosed))
     report = lambda cfg: SimpleNamespace(evaluated=[], files=[Path("evaluation.json")], notes=[])  # noqa: E731
     monkeypatch.setitem(sys.modules, "gancli.explore.evaluate", SimpleNamespace(evaluate=report))
