@@ -6,7 +6,11 @@ log-probabilities are exact where it adds 1e-8.
 
 Who trains what is as in that code: the lower bound of the mutual information is in both players' losses with the same
 weight.  The discriminator's optimizer steps its networks, Q's head and the body that both share, along it, and the
-generator's optimizer the generator.  Q never sees real images.
+generator's optimizer the generator.  Q never sees real images.  That code draws new latents for the generator's turn, which
+is trainer.reuse_generated=false here.
+
+The weight of continuous codes is 0.1 and not that code's 1: the paper (section 4) wants it smaller than that of categorical
+ones, and with 1 continuous codes took part of what tells digits apart.
 """
 
 import math

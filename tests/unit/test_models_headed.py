@@ -229,6 +229,16 @@ def test_codes_that_cannot_be_are_refused(changes, words):
 # AC-GAN
 
 
+@pytest.mark.parametrize("name", ["infogan", "acgan"])
+def test_the_judgement_is_the_discriminators_with_the_features_that_it_came_from(name):
+    torch.manual_seed(0)
+    model = compose_model(name).eval()
+    x = torch.rand(5, *model.spec.shape) * 2 - 1
+    logits, (features,) = model.judge(x)
+    assert torch.equal(logits, model.discriminator(x)) and torch.equal(features, model.discriminator.body(x))
+    assert logits.shape == (5,) and len(features) == 5
+
+
 def test_the_classifiers_loss_is_in_both_players_losses():
     torch.manual_seed(0)
     model = compose_model("acgan", lambda_class=0.5)
