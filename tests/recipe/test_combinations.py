@@ -47,7 +47,7 @@ def play(tmp_path, two_domains, model, network, loss, rule):
         data = ("dataset=unpaired", f"dataset.path={two_domains}")
     changes = [f"loss.{key}={value}" for key, value in rule.items()]
     run(tmp_path / "run", f"model={model}", f"loss={loss}", *data, *TINY, *small(model, network), *changes,
-        f"trainer.kimg={20 * 4 * turns / 1000}", "trainer.record_kimg=0.004")
+        f"trainer.discriminator_turns={turns}", f"trainer.kimg={20 * 4 * turns / 1000}", "trainer.record_kimg=0.004")
     lines = [json.loads(line) for line in (tmp_path / "run/stats.jsonl").read_text().splitlines()]
     assert len(lines) == 20
     for line in lines:

@@ -20,6 +20,7 @@ from gancli.engine import training
 from gancli.engine.players import average_over_ranks
 from gancli.engine.supervision import RankFailed, on_every_rank
 from gancli.errors import UserError
+from gancli.networks.equalized import MinibatchStddev
 from gancli.networks.layers import norm_layer, synchronise_batch_norm
 from gancli.ranks import shards
 from gancli.ranks.shards import Place
@@ -32,6 +33,7 @@ ROUNDS = 50
 MLP = ("model=gan", "model.generator_units=16", "model.discriminator_units=8", "model.discriminator_init=0.3",
        "model.generator_init=0.5")
 DCGAN = ("model=dcgan", "model.width=4", "optimizer.lr=0.002", "trainer.discriminator_turns=1")
+PROGAN = ("model=progan", "model.channel_max=6", "model.stable_kimg=0.08", "model.fade_kimg=0.08", "model.stddev_group=8")
 GAMES = {
     "gan": MLP,  # with its dropout
     "gan wgan_gp": (*MLP, "loss=wgan_gp", "trainer.discriminator_turns=1"),
@@ -42,6 +44,7 @@ GAMES = {
                   "loss.r1.weight=1"),
     "dcgan diffaugment": (*DCGAN, "trainer.sync_batch_norm=true", "augment=diffaugment"),
     "gan noise": (*MLP, "augment=noise"),
+    "progan": PROGAN,  # with the deviation of whole minibatches
 }
 FIGURES = re.compile(r"discriminator/augment_.*|loss/.*|gradient_norm/.*|D\(.*|.*penalty|.*dragan")
 
@@ -151,9 +154,30 @@ def test_synchronised_batch_norm_is_that_of_the_whole_batch(tmp_path):
     between_two(check_batch_norm, tmp_path)
 
 
+def check_deviations(rank: int) -> None:
+    torch.manual_seed(0)
+    whole = torch.randn(8, 3, 2, 2)
+    for layer in (MinibatchStddev(0), MinibatchStddev(4)):
+        found = []
+        for place in (Place(), Place(rank, 2, rank)):
+            with shards.taking(place):
+                x = shards.mine(whole).clone().requires_grad_()
+                made = layer(x)
+                slope, = torch.autograd.grad(made.square().sum(), x, create_graph=True)
+                curvature, = torch.autograd.grad(slope.square().sum(), x)  # as a penalty on gradients needs it
+            found.append((made, slope, curvature))
+        for theirs, mine in zip(*found, strict=True):
+            assert torch.allclose(mine, shards.mine(theirs), atol=1e-5)
+
+
+def test_deviations_within_groups_are_those_of_the_whole_batch(tmp_path):
+    between_two(check_deviations, tmp_path)
+
+
 @pytest.mark.parametrize("game", GAMES)
 def test_two_ranks_have_the_losses_of_one(game, tmp_path):
     assert len(GAMES) == 8
+    assert len(GAMES) == 6
     length = f"trainer.kimg={ROUNDS * 8 / 1000}"
     for ranks in (1, 2):
         run(tmp_path / str(ranks), *GAMES[game], *COMMON, length, f"devices={ranks}")
