@@ -16,6 +16,8 @@ import torch
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
+from gancli.engine.game import Game  # noqa: E402
+
 from benching.ceiling import ceilings, needs, synchronize  # noqa: E402
 from benching.reference import steps as reference_steps  # noqa: E402
 from benching.workloads import WORKLOADS  # noqa: E402
@@ -23,7 +25,6 @@ from gancli.config.compose import compose  # noqa: E402
 from gancli.data.dataset import load_data  # noqa: E402
 from gancli.devices import keep_freed_memory, pick_device, pick_precision  # noqa: E402
 from gancli.engine.averages import Average  # noqa: E402
-from gancli.engine.game import Game  # noqa: E402
 from gancli.engine.plan import Plan  # noqa: E402
 from gancli.engine.players import Player  # noqa: E402
 from gancli.game.build import build_model  # noqa: E402
