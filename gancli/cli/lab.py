@@ -19,7 +19,7 @@ EXAMPLES = (
     "gan lab --list",
     "gan lab equilibrium",
     "gan lab equilibrium h=0.3 steps=200 out=xy/",
-    "gan lab equilibrium -m h=0.1,0.5",
+    "gan lab generator_costs -m grid=101,401",
     "gan lab all",
 )
 ALL = "all"

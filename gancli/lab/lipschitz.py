@@ -129,8 +129,8 @@ def experiment(options: Options) -> Result:
                   ("critic", "bound", "largest weight", "share at the bounds", "slope asked for", "mean slope",
                    "its deviation", "distance it sees"), rows)
     told = ("Critics and their weights. Clipped weights gather at the two bounds and the surface is one plateau. Under a "
-            "penalty the weights stay spread; a heavy one holds the slope between real and generated examples at 1, under a light one "
-            "the surface rises on every mode.")
+            "penalty the weights stay spread; a heavy one holds the slope between real and generated examples at 1, under a "
+            "light one the surface rises on every mode.")
     runs = []
     for name, critic in found.items():
         share = 100 * critic.at_bounds(options.losses[name].weight_clip)

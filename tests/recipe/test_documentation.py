@@ -17,7 +17,8 @@ from gancli.cli.main import COMMANDS
 HELP = ("main", *COMMANDS)
 README = commands_in((ROOT / "README.md").read_text())
 EXAMPLES = [shlex.split(line)[1:] for name in HELP for line in importlib.import_module(f"gancli.cli.{name}").EXAMPLES]
-COMMANDS = list(dict.fromkeys(map(tuple, [*README, *EXAMPLES])))
+TRIED = {("lab", "all")}  # test_lab.py runs it and looks at what it found
+COMMANDS = [each for each in dict.fromkeys(map(tuple, [*README, *EXAMPLES])) if each not in TRIED]
 LENGTHS = ("trainer.kimg=", "trainer.epochs=")
 SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
 
