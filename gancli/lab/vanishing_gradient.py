@@ -35,6 +35,7 @@ class Options(LabOptions):
     losses: dict[str, LossOptions]
     model: dict[str, Any]
     dataset: dict[str, Any]
+    side: int | None
     data_dir: str | None
     ages: list[int]
     steps: int
@@ -45,6 +46,7 @@ class Options(LabOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_range("side", self.side, 1)
         check_range("steps", self.steps, 1)
         check_range("looks", self.looks, 2)
         check_range("examples", self.examples, 2)
@@ -52,6 +54,8 @@ class Options(LabOptions):
             check_range("ages", age, 0)
         if not self.ages or not self.losses:
             raise ValueError("ages and losses must not be empty")
+        if self.side is not None and "size" in self.dataset:
+            self.dataset = {**self.dataset, "size": self.side}
         try:
             spec = open_source(self.dataset, data_folder(self.data_dir)).inspect()
             check_batch(spec, max(self.trainer.batch_size, self.examples))
