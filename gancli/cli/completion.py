@@ -16,10 +16,12 @@ def complete(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the completions of the word under the cursor; none when anything goes wrong."""
     try:
         name = _CONFIG_OF.get(ctx.info_name or "", ctx.info_name or "")
-        words = list(ctx.params.get("overrides") or [])
+        chosen = [f"{name}={ctx.params['name']}"] if "name" in ctx.params else []  # gan lab NAME
+        words = [*chosen, *(ctx.params.get("overrides") or [])]
         *before, word = _joined([*words, _typed(incomplete)])
         typed_apart = len(word) - len(incomplete) if word != incomplete else 0
-        return [found[typed_apart:] for found in candidates(name, before, word, ctx.params.get("config_dir"))]
+        found = candidates(name, before, word, ctx.params.get("config_dir"))
+        return [each[typed_apart:] for each in found if each != f"{name}="]
     except Exception:  # a shell that waits for completions must not see a traceback
         return []
 

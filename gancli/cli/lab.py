@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancli.cli import bridge
-from gancli.cli.completion import candidates
-from gancli.cli.options import Cfg, ConfigDir, Info, Package, Resolve
+from gancli.cli.options import Cfg, ConfigDir, Info, Overrides, Package, Resolve
 from gancli.config import groups
 from gancli.errors import UsageError, near
 from gancli.sweeps.jobs import job, job_dir, overrides
@@ -19,7 +18,7 @@ EXAMPLES = (
     "gan lab --list",
     "gan lab equilibrium",
     "gan lab equilibrium h=0.3 steps=200 out=xy/",
-    "gan lab equilibrium -m h=0.1,0.5",
+    "gan lab generator_costs -m grid=101,401",
     "gan lab all",
 )
 ALL = "all"
@@ -43,21 +42,10 @@ def _complete_name(incomplete: str) -> list[str]:
     return [name for name in (*_names(), ALL) if name.startswith(incomplete)]
 
 
-def _complete_key(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the keys of the experiment that was named; none when anything goes wrong."""
-    try:
-        words = [f"lab={ctx.params['name']}", *(ctx.params.get("overrides") or [])]
-        return [found for found in candidates("lab", words, incomplete) if not found.startswith("lab=")]
-    except Exception:  # a shell that waits for completions must not see a traceback
-        return []
-
-
 def command(
     name: Annotated[str | None, typer.Argument(metavar="NAME", show_default=False, autocompletion=_complete_name,
                                                help="An experiment, or all.")] = None,
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", show_default=False,
-                                                          autocompletion=_complete_key,
-                                                          help="Its settings (seed=1, out=folder).")] = None,
+    overrides: Overrides = None,
     listed: Annotated[bool, typer.Option("--list", "-l", help="Name every experiment with its claim and paper.")] = False,
     multirun: Annotated[bool, typer.Option("--multirun", "-m", help="The experiment for each combination of a,b "
                                            "values.")] = False,

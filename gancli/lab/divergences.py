@@ -122,19 +122,32 @@ def experiment(options: Options) -> Result:
     found = [Distances(theta, *exact(options, theta), {name: estimate(options, loss, theta)
                                                        for name, loss in options.losses.items()}) for theta in options.thetas]
     kinds = {name: "JSD" if loss.rule == "minimax" else "W" for name, loss in options.losses.items()}
-    named = {name: f"{kinds[name]} by {name.replace('_', ' ')}" for name in options.losses}
-    rows = [(one.theta, one.kl, one.tv, one.jsd, *(one.learned[name] for name in named if kinds[name] == "JSD"), one.wasserstein,
-             *(value for name in named if kinds[name] == "W" for value in
-               (one.learned[name], *([bias(options.losses[name], one.theta)] if options.losses[name].weight_clip is None else []))))
-            for one in found]
-    columns = ("theta", "KL", "TV", "JSD, exact", *(named[name] for name in named if kinds[name] == "JSD"), "W, exact",
-               *(column for name in named if kinds[name] == "W" for column in
-                 (named[name], *(["its bias"] if options.losses[name].weight_clip is None else []))))
-    table = Table("distances", "Two parallel lines at distance theta (nats; W in units of theta)", columns, rows)
+    table = Table("distances", "Two parallel lines at distance theta (nats; W in units of theta)",
+                  ("theta", "KL", "TV", *_columns(options, kinds, "JSD"), *_columns(options, kinds, "W")),
+                  [(one.theta, one.kl, one.tv, one.jsd, *_cells(options, kinds, "JSD", one), one.wasserstein,
+                    *_cells(options, kinds, "W", one)) for one in found])
     told = ("The lines' JSD is log 2 as soon as they do not touch and has no slope towards smaller theta; the critics' "
             "estimates of the Wasserstein distance lie on |theta|.") if not options.noise else (
         f"With noise of {options.noise:g} on both lines JSD is a smooth valley; the Wasserstein distance stays |theta|.")
     return Result([table], lambda figure, style: _draw(figure, style, options, found, kinds), told)
+
+
+def _columns(options: Options, kinds: dict[str, str], kind: str) -> list[str]:
+    """Return the headings of one distance: the exact one, and those by each judge of it, with the bias of a penalty."""
+    columns = [f"{kind}, exact"]
+    for name in (name for name in kinds if kinds[name] == kind):
+        penalized = options.losses[name].gradient_penalty.weight > 0
+        columns += [f"{kind} by {name.replace('_', ' ')}", *["its bias"] * penalized]
+    return columns
+
+
+def _cells(options: Options, kinds: dict[str, str], kind: str, one: Distances) -> list[float]:
+    """Return what stands under these headings after the exact distance."""
+    cells = []
+    for name in (name for name in kinds if kinds[name] == kind):
+        penalized = options.losses[name].gradient_penalty.weight > 0
+        cells += [one.learned[name], *[bias(options.losses[name], one.theta)] * penalized]
+    return cells
 
 
 def _draw(figure: Any, style: Style, options: Options, found: list[Distances], kinds: dict[str, str]) -> None:

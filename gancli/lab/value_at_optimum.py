@@ -110,7 +110,7 @@ def _draw(figure: Any, style: Style, options: Options, shifted: list[Value], wid
         axes.axhline(LEAST, color=style.muted, linewidth=2, linestyle=":")
         axes.axhline(0, color=style.muted, linewidth=2, linestyle=":")
     left.text(left.get_xlim()[1], LEAST + 0.03, "-log 4: alike", ha="right")
-    left.text(0, -0.08, "0: told apart without error", va="top")
+    left.text(0, -0.03, "0: no error", va="top")
     left.set(xlabel="shift of q = N(shift, 1)", ylabel="value V(D, G) (nats)")
     right.set(xlabel="log₂ of the width of q")
     left.legend(loc="center right", fontsize=18)

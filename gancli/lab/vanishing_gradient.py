@@ -1,4 +1,4 @@
-"""What a frozen generator could learn while a new discriminator gets better (Arjovsky & Bottou 2017, 1701.04862, figures 2, 3).
+"""What a frozen generator could learn while a new discriminator gets better (Arjovsky & Bottou 2017, 1701.04862, fig. 2, 3).
 
 Real and generated examples lie apart, so that a perfect discriminator exists; the gradient of E log(1 - D(G(z))) with respect
 to the generator's weights vanishes on the way to it, that of -E log D(G(z)) does not.
@@ -35,6 +35,7 @@ class Options(LabOptions):
     losses: dict[str, LossOptions]
     model: dict[str, Any]
     dataset: dict[str, Any]
+    side: int | None
     data_dir: str | None
     ages: list[int]
     steps: int
@@ -45,6 +46,7 @@ class Options(LabOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_range("side", self.side, 1)
         check_range("steps", self.steps, 1)
         check_range("looks", self.looks, 2)
         check_range("examples", self.examples, 2)
@@ -52,6 +54,8 @@ class Options(LabOptions):
             check_range("ages", age, 0)
         if not self.ages or not self.losses:
             raise ValueError("ages and losses must not be empty")
+        if self.side is not None and "size" in self.dataset:
+            self.dataset = {**self.dataset, "size": self.side}
         try:
             spec = open_source(self.dataset, data_folder(self.data_dir)).inspect()
             check_batch(spec, max(self.trainer.batch_size, self.examples))
@@ -144,8 +148,8 @@ def experiment(options: Options) -> Result:
     table = Table("gradients", f"Norm of the frozen generator's gradient while a new D learns for {options.steps} steps",
                   ("generator's age", "its loss", "at first", "at last", "powers of ten fallen", "D(G(z)) at last",
                    "D's accuracy"), rows)
-    told = ("The norm of the generator's gradient while a new discriminator learns against it: the saturating loss loses it by "
-            "powers of ten, the non-saturating one keeps it.")
+    told = ("The norm of the generator's gradient while a new discriminator learns against it: the saturating loss loses it "
+            "by powers of ten, the non-saturating one keeps it.")
     return Result([table], lambda figure, style: _draw(figure, style, options, found), told)
 
 

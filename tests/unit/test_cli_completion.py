@@ -27,7 +27,9 @@ def run(*arguments: str, cwd: Path | None = None, **environment: str) -> str:
     (("list", "models"), "model=dcgan"), (("list", "runs"), "There are no runs"),
     (("compare", "--help"), "gan compare RUN"), (("train", "modle=gan"), ""), (("sample", "--help"), "gan sample ckpt="),
     (("interpolate", "--help"), "gan interpolate ckpt="), (("evaluate", "--help"), "gan evaluate ckpt="),
-    (("evaluate", "--cfg", "job"), "metrics:"), (("validate", "--help"), "gan validate")])
+    (("evaluate", "--cfg", "job"), "metrics:"), (("validate", "--help"), "gan validate"),
+    (("lab", "--help"), "gan lab equilibrium"), (("lab", "--list"), "Gidel 2019"), (("lab", "nonsense"), ""),
+    (("lab", "lipschitz", "-c", "job"), "reach:")])
 def test_light_commands_import_no_torch(arguments, part, tmp_path):
     assert part in run(*arguments, cwd=tmp_path)
 
@@ -41,6 +43,9 @@ def test_bash_splits_words_at_the_equals_sign():
     assert bash("gan", "train", "model", "=", "dc") == ["dcgan"]
     assert "dcgan" in bash("gan", "train", "seed", "=", "1", "model", "=")
     assert bash("gan", "train", "-m", "mod") == ["model.", "model="]
+    assert bash("gan", "lab", "eq") == ["equilibrium"]
+    assert bash("gan", "lab", "mode_seeking", "dist") == ["distances="]
+    assert bash("gan", "lab", "lipschitz", "la") == ["layers="]
 
 
 def test_zsh_keeps_words_whole():
