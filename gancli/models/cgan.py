@@ -57,7 +57,7 @@ class CGANOptions:
         check_range("model.dropout", self.dropout, 0, 0.99)
 
 
-class _LabelledDCGANGenerator(nn.Module):
+class _LabeledDCGANGenerator(nn.Module):
     """DCGAN's generator over the latent and the label side by side."""
 
     def __init__(self, latent_size: int, classes: int, shape: tuple[int, int, int], width: int) -> None:
@@ -126,6 +126,6 @@ def _mlp(options: CGANOptions, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
 
 def _conv(options: CGANOptions, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
     classes = len(spec.classes)
-    generator = _LabelledDCGANGenerator(options.latent_size, classes, spec.shape, options.width)
+    generator = _LabeledDCGANGenerator(options.latent_size, classes, spec.shape, options.width)
     discriminator = DCGANDiscriminator(spec.shape, options.width, options.discriminator_norm, condition_size=classes)
     return generator, discriminator

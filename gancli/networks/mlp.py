@@ -27,7 +27,7 @@ def _shaped(x: Tensor, shape: tuple[int, ...], unit_range: bool) -> Tensor:
 
 
 class MLPFeatures(nn.Module):
-    """Hidden layers, each linear, normalised except the first, and (leaky) ReLU (as Donahue 2017's code for MNIST).
+    """Hidden layers, each linear, normalized except the first, and (leaky) ReLU (as Donahue 2017's code for MNIST).
 
     The norm is free of parameters.  A condition joins every layer through a linear map of its own.
     """
