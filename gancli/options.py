@@ -20,6 +20,7 @@ T = TypeVar("T")
 class Recipe:
     """What a paper trains with: used by `optimizer=paper` and `trainer=default` for all that the command leaves open."""
 
+    loss: str | None = None  # of a model: with this one its recipe goes before the loss's
     optimizer: str | None = None  # adam, adamw, rmsprop or sgd
     lr: float | None = None
     discriminator_lr: float | None = None  # where it is not `lr` (two time scales)

@@ -80,3 +80,4 @@ def load_plugins() -> None:
 
 models = Registry("model", "gancli.models")
 datasets = Registry("dataset", "gancli.data.sources")
+augmentations = Registry("augmentation", "gancli.losses.augmentations")

@@ -11,7 +11,7 @@ from PIL import Image
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tensors here are tiny, and threads that wait for each other cost more
 sys.path.insert(0, str(Path(__file__).parent))
 
-UNIT_TIER = "not recipe and not table and not gpu"
+UNIT_TIER = "not recipe and not table and not gpu and not fuzz and not faults"
 MOST_WORKERS = 8  # each imports torch, which takes seconds and memory
 
 

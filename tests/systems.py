@@ -30,6 +30,11 @@ def rules_of(name: str) -> list[tuple[str, dict[str, Any]]]:
     return [(loss, changes) for loss, changes in RULES if known is None or RULE_OF[loss] in known]
 
 
+def loss_for(name: str, wanted: str = "nonsaturating") -> str:
+    """Return the wanted loss, or the one called none where the model brings its own."""
+    return wanted if any(loss == wanted for loss, _ in rules_of(name)) else rules_of(name)[0][0]
+
+
 def small(name: str, changes: Mapping[str, Any] | None = None) -> tuple[str, ...]:
     """Return overrides for the least networks of a model that still have every part."""
     return tuple(f"model.{key}={value}" for key, value in {**system(name).small, **(changes or {})}.items())

@@ -67,6 +67,9 @@ def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, m
 def _mode(overrides: list[str], multirun: bool) -> tuple[list[str], bool]:
     """Take hydra.mode out of the overrides: it says what --multirun says."""
     modes = [override.partition("=")[2].upper() for override in overrides if override.startswith("hydra.mode=")]
+    unknown = [mode for mode in modes if mode not in ("RUN", "MULTIRUN")]
+    if unknown:
+        raise UsageError(f"hydra.mode takes RUN or MULTIRUN, not {unknown[0]}.")
     rest = [override for override in overrides if not override.startswith("hydra.mode=")]
     return rest, multirun or "MULTIRUN" in modes
 

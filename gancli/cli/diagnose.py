@@ -26,7 +26,6 @@ def command(
     Each failure with its evidence and the overrides to try in a new run.  It reads the figures that the run recorded,
     so that it works while the run trains; samples of the checkpoint are drawn only for a run that recorded no looks at any.
     """
-    from gancli.diagnosis.detectors import NAMES
     from gancli.explore.diagnose import diagnose_run
 
     report = diagnose_run(run, data_dir, device)
@@ -34,5 +33,5 @@ def command(
         print(f"{finding.name[0].upper()}{finding.name[1:]}, since {finding.images / 1000:g} kimg")
         print(f"  {finding.evidence}\n  {finding.advice}")
     if not report.findings:
-        print(f"No failure found (looked for: {', '.join(NAMES)}).")
+        print(f"No failure found (looked for: {', '.join(report.looked_for)}).")
     print(f"Looked at {'; '.join(report.seen)}.")

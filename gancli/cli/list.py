@@ -27,6 +27,7 @@ class Kind(StrEnum):
 
     models = "models"
     losses = "losses"
+    augmentations = "augmentations"
     datasets = "datasets"
     optimizers = "optimizers"
     experiments = "experiments"
@@ -35,8 +36,8 @@ class Kind(StrEnum):
     runs = "runs"
 
 
-_GROUPS = {Kind.models: "model", Kind.losses: "loss", Kind.datasets: "dataset", Kind.optimizers: "optimizer",
-           Kind.experiments: "experiment"}
+_GROUPS = {Kind.models: "model", Kind.losses: "loss", Kind.augmentations: "augment", Kind.datasets: "dataset",
+           Kind.optimizers: "optimizer", Kind.experiments: "experiment"}
 _COLUMNS = ("id", "status", "kimg", "model", "loss", "dataset", "best", "alarms", "overrides", "path")
 
 
@@ -91,14 +92,17 @@ def _list_extractors() -> None:
 
 def _list_runs(root: Path, sort: str | None, descending: bool | None) -> None:
     """Print one line a run."""
+    from gancli.cli.list_notes import print_notes
     from gancli.cli.table import print_table
     from gancli.runs.find import list_runs
 
     if sort is not None and sort not in _COLUMNS:
         raise UsageError(f"There is no column {sort}; {near(sort, _COLUMNS)}")
-    runs = list_runs(root)
+    passed: list[Path] = []
+    runs = list_runs(root, passed)
     if not runs:
         print(f"There are no runs under {root}/; `gan train` makes one.")
+        print_notes(runs, passed)
         return
     if sort is not None:
         runs = _sorted(runs, sort, bool(descending))
@@ -109,6 +113,7 @@ def _list_runs(root: Path, sort: str | None, descending: bool | None) -> None:
     told = [place for place, name in enumerate(_COLUMNS) if name not in ("best", "alarms", "overrides") or
             any(row[place] for row in rows)]
     print_table([_COLUMNS[place] for place in told], [[row[place] for place in told] for row in rows])
+    print_notes(runs, passed)
 
 
 def _sorted(runs: list["RunInfo"], column: str, descending: bool) -> list["RunInfo"]:
@@ -128,9 +133,11 @@ def _sorted(runs: list["RunInfo"], column: str, descending: bool) -> list["RunIn
 
 def _own_overrides(run: "RunInfo", runs: list["RunInfo"]) -> list[str]:
     """Return the overrides of a sweep's job that not all listed jobs of its sweep have; none for a single run."""
+    if not run.in_sweep:
+        return []
     jobs = [other.overrides for other in runs if other.in_sweep and other.path.parent == run.path.parent]
-    shared = set.intersection(*map(set, jobs)) if run.in_sweep and len(jobs) > 1 else set()
-    return [word for word in run.overrides if run.in_sweep and word not in shared]
+    shared = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
+    return [word for word in run.overrides if word not in shared]
 
 
 def _best_text(best: tuple[str, float, int] | None) -> str:

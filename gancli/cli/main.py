@@ -1,15 +1,16 @@
 """The entry point `gan`: its commands, and the boundary at which a user's mistake becomes one line and an exit code."""
 
-import sys
+import errno
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import gancli
-from gancli.cli import compare, diagnose, evaluate, interpolate, list, sample, train, validate
+from gancli.cli import compare, diagnose, evaluate, interpolate, lab, list, sample, train, validate
 from gancli.cli.options import epilog
 from gancli.errors import UserError
+from gancli.monitor.terminal import open_streams, tell
 
 EXAMPLES = (
     "gan train",
@@ -19,7 +20,11 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, evaluate, compare, diagnose, validate, list)}
+            for module in (train, sample, interpolate, evaluate, compare, diagnose, lab, validate, list)}
+
+
+# What befalls files from outside, not by a mistake of ours: permissions, full disks, names too long, folders gone.
+OUTSIDE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 
 
 class Gan(TyperGroup):
@@ -31,8 +36,14 @@ class Gan(TyperGroup):
             return super().invoke(ctx)
         except UserError as error:
             if not error.silent:
-                print(f"Error: {error}", file=sys.stderr)
+                tell(f"Error: {error}")
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            if error.errno not in OUTSIDE:
+                raise
+            where = "" if error.filename is None else f"{error.filename}: "
+            tell(f"Error: {where}{error.strerror}.")
+            raise typer.Exit(UserError.exit_code) from None
 
 
 app = typer.Typer(cls=Gan, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -56,4 +67,5 @@ def gan(version: Annotated[bool, typer.Option("--version", callback=_print_versi
 
 def main() -> None:
     """Run the command line of this process."""
+    open_streams()
     app(prog_name="gan")

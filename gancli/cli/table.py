@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gancli.monitor.terminal import printable
+
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
     """Print rows of plain strings (no markup) under headings."""
@@ -17,11 +19,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     Console(highlight=False, width=None if sys.stdout.isatty() else 10_000).print(table)
-
-
-def printable(text: str) -> str:
-    """Return text without the control characters by which what a file says could take over a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def figures_text(figures: dict[str, float | None]) -> str:

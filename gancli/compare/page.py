@@ -4,9 +4,6 @@ What a run's folder says is text: every string is escaped, the data of the curve
 element, pictures are drawn anew, and the page's policy lets no script run but its own, known by its hash.
 """
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -17,6 +14,7 @@ import numpy as np
 
 from gancli import __version__
 from gancli.compare.curves import FEWEST_POINTS, MOST_POINTS, thin
+from gancli.compare.offline import image, json_text, policy
 from gancli.compare.reading import METRICS, Run
 from gancli.compare.samples import MOST_RUNS, Grid, caption, png
 from gancli.compare.table import NAMED, Column, Table
@@ -40,29 +38,21 @@ def make_page(table: Table, names: Sequence[str], charts: Mapping[str, bytes], g
     script = _file("page.js")
     parts = [("table", "Table")] + [("curves", "Curves")] * bool(charts) + [("samples", "Samples")] * bool(grids) + [
         ("runs", "Runs")]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     count = len(table.runs)
     return Template(_file("page.html")).substitute(
-        policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-               "base-uri 'none'; form-action 'none'",
+        policy=policy(script),
         title=escape(f"{count} runs compared" if count > 1 else f"Run {table.runs[0].id}"),
         subtitle=f"Written {escape(now())} by gan compare, gancli {escape(__version__)}.",
         nav="".join(f'<a href="#{anchor}">{text}</a>' for anchor, text in parts),
         style=_file("page.css"), script=script, shared=_shared(table), table=_table(table, names),
         charts=_charts(table.runs, names, charts), samples=_samples(grids, count),
         runs="\n".join(_run(number, run, name) for number, (run, name) in enumerate(zip(table.runs, names, strict=True))),
-        data=_json({"runs": list(names), "smoothing": smoothing,
+        data=json_text({"runs": list(names), "smoothing": smoothing,
                     "charts": [_points(tag, table.runs, MOST_IN_PAGE // max(1, count * len(charts))) for tag in charts]}))
 
 
 def _file(name: str) -> str:
     return files("gancli.compare").joinpath(name).read_text(encoding="utf-8")
-
-
-def _json(value: Any) -> str:
-    """Return JSON that cannot end the script element that holds it."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)  # ASCII only
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _shared(table: Table) -> str:
@@ -116,7 +106,7 @@ def _charts(runs: Sequence[Run], names: Sequence[str], charts: Mapping[str, byte
     if not charts:
         return ""
     figures = "\n".join(f'<figure class="chart"><figcaption>{escape(tag.removeprefix(METRICS))}</figcaption>'
-                        f"{_image(picture, _told(tag, runs, names))}</figure>" for tag, picture in charts.items())
+                        f"{image(picture, _told(tag, runs, names))}</figure>" for tag, picture in charts.items())
     return (f'<section id="curves" aria-labelledby="curves-title"><h2 id="curves-title">Curves</h2>\n'
             f'<div class="charts">\n{figures}\n</div></section>')
 
@@ -129,15 +119,11 @@ def _told(tag: str, runs: Sequence[Run], names: Sequence[str]) -> str:
     return f"Curves of {tag.removeprefix(METRICS)} against kimg: {'; '.join(ends[:12])}{more}."
 
 
-def _image(picture: bytes, alt: str) -> str:
-    return f'<img src="data:image/png;base64,{base64.b64encode(picture).decode()}" alt="{escape(alt)}">'
-
-
 def _samples(grids: Sequence[Grid], count: int) -> str:
     if not grids:
         return ""
     figures = "\n".join(f"<figure><figcaption>{escape(grid.name)}<span class=\"muted\">{escape(caption(grid))}</span>"
-                        f"</figcaption>{_image(png(grid.picture), f'{caption(grid)}, run {grid.name}')}</figure>"
+                        f"</figcaption>{image(png(grid.picture), f'{caption(grid)}, run {grid.name}')}</figure>"
                         for grid in grids)
     left_out = f'<p class="muted">Grids of the first {MOST_RUNS} of {count} runs.</p>' if count > MOST_RUNS else ""
     return (f'<section id="samples" aria-labelledby="samples-title"><h2 id="samples-title">Samples</h2>{left_out}\n'

@@ -1,7 +1,5 @@
 """What a comparison knows of a run: its settings, status, curves and sample grids, read without trust in any of them."""
 
-import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,8 +13,10 @@ from gancli.errors import UserError
 from gancli.metrics.catalog import FIGURES
 from gancli.runs.checkpoint import images_of
 from gancli.runs.config import flat, read_config
-from gancli.runs.files import PROVENANCE, SAMPLES, STATS
+from gancli.runs.files import SAMPLES, STATS
 from gancli.runs.find import find_runs, run_id
+from gancli.runs.provenance import read_provenance
+from gancli.runs.stats import read_ticks
 from gancli.runs.status import Status, read_status
 
 LABEL_LENGTH = 60  # characters of a name in a legend, where they are overrides
@@ -95,19 +95,15 @@ def read_runs(texts: Iterable[str], root: Path | str) -> list[Run]:
 def read_run(path: Path, short: str = "") -> Run:
     """Read one run's folder; whatever is missing, cut or broken there is left out."""
     return Run(run_id(path), path, short or run_id(path), flat(read_config(path)), read_status(path) or Status("unknown"),
-               _provenance(path / PROVENANCE), read_curves(path / STATS), _grids(path / SAMPLES))
+               read_provenance(path), read_curves(path / STATS), _grids(path / SAMPLES))
 
 
 def read_curves(path: Path) -> dict[str, Curve]:
     """Return the curves of a stats.jsonl by tag; lines that a kill has cut are left out."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return {}
-    rows = {row["images"]: row for row in _rows(lines)}
+    rows = {row["images"]: row for row in read_ticks(path)}
     ordered = [rows[images] for images in sorted(rows)]
     tags = dict.fromkeys(tag for row in ordered for tag in row if tag != "images")
-    return {tag: curve for tag in tags if (curve := _curve(ordered, tag)) is not None}
+    return {tag: _curve(ordered, tag) for tag in tags}
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
@@ -137,34 +133,10 @@ def _piece(path: Path) -> str:
     return rest.partition("-")[0] if rest and len(time) == 16 and time[8] == "T" else path.absolute().name
 
 
-def _rows(lines: list[str]) -> list[dict[str, Any]]:
-    """Return the lines that are whole."""
-    if lines and _value(lines[-1]) is None:  # cut by a kill
-        lines = lines[:-1]
-    rows = _value(f"[{','.join(lines)}]")  # at once: twice as fast as one by one
-    if rows is None:
-        rows = [_value(line) for line in lines]
-    return [row for row in rows if isinstance(row, dict) and isinstance(images := row.get("images"), (int, float))
-            and 0 <= images < math.inf]
-
-
-def _value(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _curve(rows: list[dict[str, Any]], tag: str) -> Curve | None:
-    """Return one scalar of the rows that have it; None where it is no number."""
+def _curve(rows: list[dict[str, Any]], tag: str) -> Curve:
+    """Return one scalar of the rows that have it."""
     having = [row for row in rows if tag in row]
-    try:
-        values = np.array([row[tag] for row in having], dtype=np.float64)  # null becomes NaN
-    except (ValueError, TypeError, OverflowError):
-        return None
-    if values.ndim != 1:
-        return None
-    values[~np.isfinite(values)] = np.nan
+    values = np.array([row[tag] for row in having], dtype=np.float64)  # null becomes NaN
     return Curve(np.array([row["images"] for row in having], dtype=np.float64) / 1000, values)
 
 
@@ -179,14 +151,6 @@ def _figure(name: str, curve: Curve) -> Figure:
         return Figure(name, _last(curve), None, None)
     place = int(np.nanargmin(curve.values) if lower else np.nanargmax(curve.values))
     return Figure(name, _last(curve), float(curve.values[place]), float(curve.kimg[place]))
-
-
-def _provenance(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _grids(folder: Path) -> dict[str, dict[int, Path]]:

@@ -29,7 +29,7 @@ def explain(error: Exception, config_name: str, overrides: list[str], config_dir
     if match := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:\n| requires)", text, re.S):
         key, _, values = match[1].partition("=")
         return UsageError(f"{match[1]} gives several values: write {key}=[{values}] for one list, or add -m to "
-                          "`gan train` for a run with each.")
+                          f"`gan {config_name if config_name == 'lab' else 'train'}` for a run with each.")
     if match := re.search(r"Could not override '([^']+)'", text):
         return unknown_key(match[1], config_name, overrides, config_dir)
     if text.startswith("Config group override must be a string"):
@@ -88,8 +88,13 @@ def unknown_key(key: str, config_name: str, overrides: list[str], config_dir: Pa
     """Return the error that there is no such key, with the composed keys that are near it."""
     known = [name for name in _known_keys(config_name, overrides, config_dir) if ".recipe." not in name]
     found = near_keys(key, known)
-    hint = f"did you mean {' or '.join(found)}?" if found else f"`gan {config_name} --cfg job` prints every key."
+    hint = f"did you mean {' or '.join(found)}?" if found else f"`gan {_typed(config_name, overrides)} --cfg job` prints every key."
     return UsageError(f"There is no key {key}; {hint}")
+
+
+def _typed(config_name: str, overrides: list[str]) -> str:
+    """Return the command as it is typed: a group of its own name is its first argument (`lab equilibrium`)."""
+    return " ".join([config_name, *(word.partition("=")[2] for word in overrides if word.startswith(f"{config_name}="))])
 
 
 def _known_keys(config_name: str, overrides: list[str], config_dir: Path | None) -> list[str]:

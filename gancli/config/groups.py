@@ -22,10 +22,13 @@ def conf_dirs(config_dir: Path | None = None) -> list[Path]:
 
 
 def groups(config_name: str) -> list[str]:
-    """Return the groups that conf/<config_name>.yaml chooses from (none if there is no such file)."""
+    """Return the groups that conf/<config_name>.yaml lets people choose from (none if there is no such file).
+
+    A group whose option follows from other choices (${model}-${dataset}) is none of them.
+    """
     names = []
     for entry in _defaults(conf_dir() / f"{config_name}.yaml"):
-        match = re.match(r"\s*-\s+(?:optional\s+)?([\w/]+):", entry)
+        match = re.match(r"\s*-\s+(?:optional\s+)?([\w/]+):(?!.*\$\{)", entry)
         if match:
             names.append(match[1])
     return names

@@ -30,7 +30,7 @@ def _quote_override(override: str, multirun: bool) -> str:
     plus, key, value = match.groups()
     if value in ("", "null", "???") or "${" in value:
         return override
-    if multirun and not _QUOTED.fullmatch(value) and not Path(os.path.expanduser(value)).exists():
+    if multirun and not _QUOTED.fullmatch(value) and not os.path.exists(os.path.expanduser(value)):
         if _SWEEP.fullmatch(value):
             return override
         values = value.split(",")
@@ -44,10 +44,10 @@ def absolute(value: str, may_be_name: bool) -> str:
     quoted = _QUOTED.fullmatch(value)
     value = quoted[2] if quoted else value
     path, at, kimg = Path(os.path.expanduser(value)), "", ""
-    if may_be_name and not path.exists():
+    if may_be_name and not os.path.exists(path):
         head, at, kimg = value.rpartition("@")
         path = Path(os.path.expanduser(head))
-        if not at or not path.exists():
+        if not at or not os.path.exists(path):
             return value if not value.startswith("~") else os.path.expanduser(value)
     return str(Path.cwd() / path) + at + kimg
 

@@ -18,7 +18,7 @@ def register() -> None:
 
 
 def _paper(key: str, default: Any = None, *, _root_: DictConfig) -> Any:
-    """Return `key` of the loss's recipe, else of the model's, else `default`.
+    """Return `key` of the loss's recipe, else of the model's, else `default`; the model's first with the loss it names.
 
     Rates and moments belong to one optimizer: once the loss prescribes one, nothing of the model's is mixed
     into it, and nothing of either goes with an optimizer that the user has written out instead.
@@ -28,7 +28,7 @@ def _paper(key: str, default: Any = None, *, _root_: DictConfig) -> Any:
     explicit = _written_out(_root_, "name")
     if key == "discriminator_lr" and _written_out(_root_, "lr") is not None:
         return default  # optimizer.lr=... means every player's
-    for group in ("loss", "model"):
+    for group in _order(_root_):
         recipe = f"{group}.recipe"
         own = OmegaConf.select(_root_, f"{recipe}.optimizer")
         value = OmegaConf.select(_root_, f"{recipe}.{key}")
@@ -38,6 +38,12 @@ def _paper(key: str, default: Any = None, *, _root_: DictConfig) -> Any:
         if key in _OPTIMIZER_KEYS and own is not None:
             break
     return OmegaConf.create(default) if isinstance(default, list) else default  # OmegaConf.resolve takes no plain list
+
+
+def _order(root: DictConfig) -> tuple[str, str]:
+    """Return whose recipe goes first: the loss's, unless the model's paper states its own for this very loss."""
+    own = OmegaConf.select(root, "model.recipe.loss")
+    return ("model", "loss") if own is not None and own == OmegaConf.select(root, "loss.name") else ("loss", "model")
 
 
 def _written_out(root: DictConfig, key: str) -> Any:

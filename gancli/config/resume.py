@@ -1,21 +1,28 @@
 """What a continued run may change: its length, its device, what is measured and recorded, and nothing else."""
 
+import logging
+import os
 import socket
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from gancli.errors import UserError
-from gancli.runs.config import flat, load_config
+from gancli.runs.checkpoint import CheckpointFolder
+from gancli.runs.config import flat, load_config, stored_config
 from gancli.runs.directory import is_run
 from gancli.runs.files import CONFIG
 from gancli.runs.find import find_run
+from gancli.runs.header import read_header
+from gancli.runs.records import Damaged
 from gancli.runs.status import read_status
 
 FREE = ("trainer.kimg", "trainer.epochs", "trainer.record_kimg", "trainer.sample_kimg", "trainer.checkpoint_kimg",
-        "trainer.keep", "device", "devices", "data_dir", "dataset.store")
+        "trainer.keep", "trainer.memory_check", "device", "devices", "data_dir", "dataset.store")
 LENGTH = ("trainer.kimg", "trainer.epochs")
+GROWN = ("trainer", "evaluation")  # groups in which later versions have more keys
 MOST_DIFFERENCES = 8
+log = logging.getLogger(__name__)
 
 
 def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | None) -> tuple[Path, dict[str, Any]]:
@@ -33,7 +40,7 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
     status = read_status(directory)
     if status is not None and status.status == "running" and status.host == socket.gethostname():
         raise UserError(f"The run {directory.name} is running (process {status.pid}): stop it first.")
-    stored = _completed(load_config(directory), asked)
+    stored = _completed(stored_settings(directory), asked, directory)
     keys = list(asked) if overrides is None else [_key(override) for override in overrides]
     values, differences = deepcopy(stored), []
     flat_asked, flat_stored = flat(asked), flat(stored)
@@ -63,14 +70,35 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
 
 def holds_run(directory: Path) -> bool:
     """Whether a directory holds a run that got as far as recording its settings."""
-    return is_run(directory) and (directory / CONFIG).exists()
+    return is_run(directory) and (os.path.lexists(directory / CONFIG) or bool(CheckpointFolder(directory).list()))
 
 
-def _completed(stored: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """Return a run's settings with those that its version did not have yet, at the top and in `trainer`, as they are here."""
-    completed = {**asked, **stored}
-    completed["trainer"] = {**asked["trainer"], **stored["trainer"]}
-    return completed
+def stored_settings(directory: Path) -> dict[str, Any]:
+    """Return a run's settings from config.yaml, or from its newest readable checkpoint where that file is damaged.
+
+    Raises:
+        UserError: neither can be read, or one asks for more than to be read.
+    """
+    try:
+        stored_config(directory)
+    except (OSError, Damaged) as error:
+        for path in reversed(CheckpointFolder(directory).list()):
+            try:
+                config = read_header(path).config
+            except UserError:
+                continue
+            log.warning("%s cannot be read (%s): the settings are those in %s.", directory / CONFIG, error, path.name)
+            return config
+    return load_config(directory)
+
+
+def _completed(stored: dict[str, Any], asked: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """Return a run's settings with those that its version did not have yet, at the top, in `trainer` and in `evaluation`."""
+    for group, values in asked.items():
+        if isinstance(values, dict) and not isinstance(stored.get(group, {}), dict):
+            raise UserError(f"{directory / CONFIG} is damaged: {group} is no mapping of settings.")
+    grown = {group: {**asked[group], **stored.get(group, {})} for group in GROWN}
+    return {**asked, **stored, **grown}
 
 
 def _key(override: str) -> str:
@@ -84,5 +112,5 @@ def _stands_under(key: str, tops: list[str]) -> bool:
 def _set(config: dict[str, Any], key: str, value: Any) -> None:
     *path, last = key.split(".")
     for name in path:
-        config = config[name]
+        config = config[name] if isinstance(config.get(name), dict) else config.setdefault(name, {})
     config[last] = value

@@ -1,6 +1,7 @@
 """Which image files a folder holds, and what is wrong with a folder that holds none."""
 
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -76,12 +77,12 @@ def is_folder(entry: os.DirEntry) -> bool:
 
 
 def stamp_of(entry: os.DirEntry) -> tuple[int, int] | None:
-    """Return (bytes, mtime in ns), or None for a link that leads nowhere."""
+    """Return (bytes, mtime in ns), or None for a link that leads nowhere and for what is no file (a pipe would hang)."""
     try:
         status = entry.stat()
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
 def find_path(key: str, value: str | None, data_dir: Path, kind: str = "folder") -> Path:

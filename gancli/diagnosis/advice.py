@@ -27,7 +27,7 @@ def _even(setting: Setting) -> list[str]:
 
 def _hold(setting: Setting) -> list[str]:
     """Return the penalty that keeps the discriminator from running ahead, if it has none."""
-    return [] if setting.penalized else ["loss.r1.weight=1"]
+    return ["loss.r1.weight=1"] if setting.exchangeable and not setting.penalized else []
 
 
 def weaken(setting: Setting) -> str:
@@ -55,12 +55,12 @@ def strengthen(setting: Setting) -> str:
 
 def spread(setting: Setting) -> str:
     """Mode collapse, of all samples or within classes."""
-    options = [] if setting.rule == "rpgan" else ["loss=rpgan"]
+    options = ["loss=rpgan"] if setting.exchangeable and setting.rule != "rpgan" else []
     if setting.reading == PROBABILITY:
         options += _hold(setting)
     if setting.lr["discriminator"] < setting.lr["generator"]:
         options = [*_even(setting), *options]
-    if setting.rule != "wgan":
+    if setting.exchangeable and setting.rule != "wgan":
         options.append("loss=wgan_gp")
     return _try(*options, _lr(setting, "generator", 0.25))
 
@@ -68,7 +68,7 @@ def spread(setting: Setting) -> str:
 def calm(setting: Setting) -> str:
     """Oscillation."""
     options = [f"optimizer.lr={min(setting.lr.values()) * 0.2:.2g}"]
-    if setting.betas is not None and setting.betas[0] > 0.5:
+    if setting.discriminators and setting.betas is not None and setting.betas[0] > 0.5:
         options.insert(0, f"optimizer.betas=[0.5,{setting.betas[1]:g}]")
     options += _hold(setting)
     if not setting.averaged:
@@ -78,7 +78,7 @@ def calm(setting: Setting) -> str:
 
 def tame(setting: Setting) -> str:
     """Divergence."""
-    options = [] if setting.penalized else ["loss=wgan_gp" if setting.rule == "wgan" else "loss.r1.weight=1"]
+    options = ["loss=wgan_gp"] if setting.rule == "wgan" and not setting.penalized else _hold(setting)
     if setting.clip_grad_norm is None:
         options.append("trainer.clip_grad_norm=1")
     return _try(f"optimizer.lr={min(setting.lr.values()) * 0.1:.2g}", *options)

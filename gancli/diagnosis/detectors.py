@@ -4,6 +4,11 @@ Where the thresholds come from: `scripts/calibrate_diagnosis` makes fourteen kin
 eight healthy ones, on 8x8 and 16x16 digits and on points.  Beside each threshold stands what was seen on both
 sides of it there, on seeds 0 and 1; the table on seeds 2 to 4 is in CONTRIBUTING.md.  A detector that has no
 meaning for a loss or a model (no D(x) on a known scale, no samples) is silent.
+
+Durations are counted in looks at samples (trainer.sample_kimg) and ticks of figures (trainer.record_kimg), not in images:
+the thresholds were seen with a look every 2 kimg and a tick every 0.5, and a run with the default 10 and 1 is judged after
+as many looks and ticks, hence more images.  A detector that waits for looks stays silent in a run that is too short to have
+them.
 """
 
 from collections.abc import Callable
@@ -190,14 +195,18 @@ def oscillation(history: History, setting: Setting) -> Finding | None:
 
 
 def divergence(history: History, setting: Setting) -> Finding | None:
-    """A loss and a gradient norm grow without bound, or a figure is not finite."""
+    """A loss and a gradient norm grow without bound, or a figure is not finite.
+
+    In a game a loss may run away to either side; one that is only minimized may fall as far as it can.
+    """
     tags = sorted(tag for tag in history.tags() if tag.startswith(("loss/", "gradient_norm/")))
     for tag in tags:
         images, values = history.series(tag)
         bad = trailing(np.isnan(values))
         if bad:
             return Finding("divergence", int(images[-bad]), f"{tag} is not finite.", advice.tame(setting))
-    grown = {kind: _growing(history, [tag for tag in tags if tag.startswith(kind)], large)
+    either = bool(setting.discriminators)
+    grown = {kind: _growing(history, [tag for tag in tags if tag.startswith(kind)], large, either)
              for kind, large in (("loss/", LARGE_LOSS), ("gradient_norm/", LARGE_GRADIENT))}
     if any(found is None for found in grown.values()):
         return None
@@ -205,14 +214,18 @@ def divergence(history: History, setting: Setting) -> Finding | None:
     return Finding("divergence", min(since for *_, since in grown.values()), f"{text} and goes on.", advice.tame(setting))
 
 
-def _growing(history: History, tags: list[str], large: float) -> tuple[str, float, float, int] | None:
-    """Return the first tag whose size rises throughout the second half of the run: (tag, first, last, images)."""
+def _growing(history: History, tags: list[str], large: float, either: bool) -> tuple[str, float, float, int] | None:
+    """Return the first tag that rises throughout the second half of the run: (tag, first, last, images).
+
+    Args:
+        either: its size counts, whatever its sign.
+    """
     for tag in tags:
         images, values = history.series(tag)
         half = len(values) // 2
         if len(values) < GROWTH_TICKS:
             continue
-        sizes = blocks(np.abs(values[half:]), BLOCKS)
+        sizes = blocks(np.abs(values[half:]) if either else values[half:], BLOCKS)
         if sizes[-1] >= large and rising(sizes, GROWTH):
             return tag, float(sizes[0]), float(sizes[-1]), int(images[half])
     return None
@@ -255,7 +268,19 @@ def dead_units(history: History, setting: Setting) -> Finding | None:
 Detector = Callable[[History, Setting], Finding | None]
 DETECTORS: tuple[Detector, ...] = (divergence, discriminator_too_strong, discriminator_too_weak, mode_collapse,
                                    collapse_within_classes, oscillation, memorization, dead_units)
-NAMES = tuple(detector.__name__.replace("_", " ") for detector in DETECTORS)
+OF_DISCRIMINATORS: tuple[Detector, ...] = (discriminator_too_strong, discriminator_too_weak)
+
+
+def _name(detector: Detector) -> str:
+    return detector.__name__.replace("_", " ")
+
+
+NAMES = tuple(map(_name, DETECTORS))
+
+
+def looked_for(setting: Setting) -> list[str]:
+    """Return the failures that such a run can have, by name."""
+    return [_name(detector) for detector in DETECTORS if setting.discriminators or detector not in OF_DISCRIMINATORS]
 
 
 def diagnose(history: History, setting: Setting) -> list[Finding]:

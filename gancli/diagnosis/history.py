@@ -1,9 +1,7 @@
 """The figures of a run tick by tick: what detectors read (torch-free)."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,18 +44,3 @@ class History:
         common = set(images).intersection(*(others for others, _ in found))
         rows = [[value for at, value in zip(*both, strict=True) if at in common] for both in found]
         return np.array([at for at in images if at in common], float), *(np.array(values, float) for values in rows)
-
-
-def read_history(path: Path) -> list[tuple[int, Figures]]:
-    """Return the ticks in stats.jsonl; a line cut by a kill is left out, an absent file is empty."""
-    if not path.exists():
-        return []
-    ticks = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            figures = json.loads(line)
-            ticks.append((int(figures.pop("images")), figures))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
-    return ticks
-

@@ -1,6 +1,6 @@
 """What a run's configuration says about how its figures are to be read and what may be changed (torch-free)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,8 @@ READINGS = {"minimax": PROBABILITY, "nonsaturating": PROBABILITY, "maximum_likel
 class Setting:
     """The loss, the rates and the turns of a run."""
 
-    rule: str
+    discriminators: tuple[str, ...]  # the players that discriminate
+    rule: str  # none: the model brings its own losses
     reading: str | None  # what the recorded D(x) and D(G(z)) are; None where they are on no known scale
     saturating: bool  # the generator's loss is flat where the discriminator is sure
     lr: Mapping[str, float]
@@ -26,19 +27,28 @@ class Setting:
     model: Mapping[str, Any]
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> "Setting":
-        """Read a run's resolved configuration (config.yaml)."""
+    def of(cls, config: Mapping[str, Any], discriminators: Sequence[str] = ("discriminator",)) -> "Setting":
+        """Read a run's resolved configuration (config.yaml).
+
+        Args:
+            discriminators: of the model (Model.discriminators).
+        """
         loss, optimizer, trainer = config["loss"], config["optimizer"], config["trainer"]
         rule = loss["rule"]
         reading = READINGS.get(rule)
-        if rule == "fgan" and loss["divergence"] == "js":
-            reading = PROBABILITY  # g_f of the Jensen-Shannon divergence is log 2 + log D
+        if rule == "fgan" and loss["divergence"] != "total_variation":
+            reading = PROBABILITY  # the ratio of densities can be read from every other divergence's output
         own = {player: optimizer[player]["lr"] for player in ("discriminator", "generator")}
-        return cls(rule, reading, rule == "minimax" or (rule == "fgan" and loss["saturating"]),
+        return cls(tuple(discriminators), rule, reading, rule == "minimax" or (rule == "fgan" and loss["saturating"]),
                    {player: optimizer["lr"] if lr is None else lr for player, lr in own.items()},
                    tuple(optimizer["betas"]) if optimizer["name"] in ("adam", "adamw") else None,
                    trainer["discriminator_turns"], _penalized(loss), loss["label_smoothing"], trainer["clip_grad_norm"],
                    trainer["ema_kimg"] is not None, config["model"])
+
+    @property
+    def exchangeable(self) -> bool:
+        """Whether the loss is one of those that can be chosen, with their penalties."""
+        return self.rule != "none"
 
 
 def _penalized(loss: Mapping[str, Any]) -> bool:

@@ -30,6 +30,7 @@ class TrainerOptions:
     record_kimg: float  # interval of figures
     sample_kimg: float  # of sample grids
     checkpoint_kimg: float  # of checkpoints
+    memory_check: bool  # a run that needs more memory than is free is refused
     keep: int  # the newest checkpoints kept (the best one is always kept)
 
     def __post_init__(self) -> None:

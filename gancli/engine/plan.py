@@ -18,6 +18,7 @@ class Plan:
     overrides: list[str]  # what the command line said
     model: Any  # the model's own options
     loss: LossOptions
+    augment: Any  # the augmentation's own options
     dataset: dict[str, Any]
     optimizer: OptimizerOptions
     trainer: TrainerOptions

@@ -232,5 +232,5 @@ class Player:
         what = f"{', '.join(bad)} in its loss" if bad else "its loss"
         if not bad and math.isfinite(scalars["loss"]):
             what = f"the gradient of {gradients[0]}" if gradients else "its gradient"
-        return (f"The {self.name}'s turn gave a number that is not finite: {what}. No step was taken on it; "
-                "the last checkpoint is good. Try a lower optimizer.lr, trainer.clip_grad_norm=1 or trainer.precision=fp32.")
+        return (f"The {self.name}'s turn gave a number that is not finite: {what}. No step was taken on it. "
+                "Try a lower optimizer.lr, trainer.clip_grad_norm=1 or trainer.precision=fp32.")

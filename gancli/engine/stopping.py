@@ -1,7 +1,14 @@
-"""SIGTERM and Ctrl-C end a run after the turn that is being played."""
+"""SIGTERM, Ctrl-C and a terminal that is gone (SIGHUP) end a run after the turn that is being played."""
 
 import signal
 import threading
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals by which this process is asked to stop; SIGHUP unless it is ignored, as under nohup."""
+    hangup = getattr(signal, "SIGHUP", None)
+    listens = hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN
+    return (signal.SIGTERM, signal.SIGINT, *([hangup] if listens else []))
 
 
 class StopRequest:
@@ -13,7 +20,7 @@ class StopRequest:
     def __enter__(self) -> "StopRequest":
         self._previous = {}
         if threading.current_thread() is threading.main_thread():  # elsewhere Python forbids handlers
-            self._previous = {number: signal.signal(number, self._handle) for number in (signal.SIGTERM, signal.SIGINT)}
+            self._previous = {number: signal.signal(number, self._handle) for number in stop_signals()}
         return self
 
     def __exit__(self, *exception) -> None:

@@ -20,6 +20,8 @@ import torch.distributed as distributed
 from gancli.devices import share_cores
 from gancli.engine.failing import sentence, tell_failure
 from gancli.engine.plan import Outcome, Plan
+from gancli.engine.stopping import stop_signals
+from gancli.engine.watching import last_good
 from gancli.errors import UserError
 from gancli.ranks import shards
 from gancli.ranks.joining import joined
@@ -139,7 +141,7 @@ class Family:
             pid, name = self.processes[rank].pid, signal.Signals(number).name
             why = f"Rank {rank} of {self.plan.ranks} (process {pid}) was killed by {name}"
             tell_failure(self.plan, why, "")
-            raise UserError(f"{why}. The last checkpoint is good: continue with resume={self.plan.run_dir.name}")
+            raise UserError(f"{why}. {last_good(self.plan.run_dir)} Continue with resume={self.plan.run_dir}")
         failures = sorted((report for report in self.reports.values() if report.outcome is None),
                           key=lambda report: (report.lost, report.rank))
         if any(report.interrupted for report in failures):
@@ -165,7 +167,7 @@ class Family:
 
     @contextmanager
     def _forwarding(self) -> Iterator[None]:
-        """Hand Ctrl-C and SIGTERM on to the ranks, which agree on when to stop."""
+        """Hand Ctrl-C, SIGTERM and SIGHUP on to the ranks, which agree on when to stop."""
 
         def forward(number: int, frame) -> None:
             self.forwarded.add(number)
@@ -175,7 +177,7 @@ class Family:
 
         before = {}
         if threading.current_thread() is threading.main_thread():
-            before = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGINT)}
+            before = {number: signal.signal(number, forward) for number in stop_signals()}
         try:
             yield
         finally:

@@ -18,6 +18,7 @@ import torch
 from gancli.data.dataset import load_data
 from gancli.devices import keep_freed_memory, pick_device, pick_precision, start_quickly
 from gancli.engine.averages import Average
+from gancli.engine.owning import owning
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
 from gancli.engine.recording.evaluation import Evaluation
@@ -27,10 +28,10 @@ from gancli.engine.rounds import Game
 from gancli.engine.state import collect, restore
 from gancli.engine.stopping import StopRequest
 from gancli.engine.supervision import on_every_rank
+from gancli.engine.watching import check_state, naming_what_is_good
 from gancli.errors import UserError
-from gancli.game.build import build_model
+from gancli.game.build import build_model, build_objective
 from gancli.game.model import Progress
-from gancli.losses.objective import Objective
 from gancli.monitor.scalars import Scalars
 from gancli.networks.layers import synchronize_batch_norm
 from gancli.ranks import shards
@@ -54,7 +55,7 @@ def play(plan: Plan) -> Outcome:
     precision = pick_precision(plan.trainer.precision, device)
     keep_freed_memory()
     start_quickly()
-    with KeepingRecord(plan, device, precision) if shards.rank() == 0 else FollowingRecord(plan) as record:
+    with owning(plan), KeepingRecord(plan, device, precision) if shards.rank() == 0 else FollowingRecord(plan) as record:
         with first_goes_first():
             data = load_data(plan.dataset, plan.data_dir, device, plan.seed, record.loading)
         check_same(data.fingerprint, "other data")
@@ -62,7 +63,8 @@ def play(plan: Plan) -> Outcome:
 
         # Networks; their random numbers are a stream of their own
         torch.manual_seed(mix(plan.seed, BUILD_STREAM))
-        model = build_model(plan.model, Objective(plan.loss), data.spec).to(device).train()
+        objective = build_objective(plan.loss, plan.augment, data.spec)
+        model = build_model(plan.model, objective, data.spec).to(device).train()
         if plan.trainer.sync_batch_norm:
             synchronize_batch_norm(model)
         with shards.alone():  # the whole batch, on every rank
@@ -89,7 +91,7 @@ def play(plan: Plan) -> Outcome:
 
         # Rounds: the loop of training, which waits for nothing
         scalars, stops, why = Scalars(), Stops(), None
-        with StopRequest() as stop:
+        with StopRequest() as stop, naming_what_is_good(plan.run_dir):
             while progress.images < progress.total and why is None:
                 shown = game.round(data, progress, scalars)
                 why = stops.agreed(stop.why)
@@ -102,8 +104,10 @@ def play(plan: Plan) -> Outcome:
                 for player in players.values():
                     player.check(figures)
                     figures[f"{player.name}/lr"] = player.lr(progress)
+                check_state(model, average)
                 if "pictures" in due:
-                    for name in [name for name in players if name not in model.discriminators]:
+                    opponents = [name for name in players if name not in model.discriminators] if model.discriminators else []
+                    for name in opponents:
                         figures |= mean_figures(game.after_turn(name, progress))
                 improved = False
                 if "evaluation" in due:

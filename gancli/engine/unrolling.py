@@ -7,12 +7,14 @@ through the discriminator's weights and not through the points at which it is ta
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
 from gancli.data.spec import Batch
 from gancli.engine.players import Player
+from gancli.game.looking import untouched
 from gancli.game.model import Progress
 from gancli.ranks import shards
 
@@ -36,12 +38,19 @@ def looked_ahead(judges: Sequence[Player], batch: Batch, progress: Progress, ste
         for player in judges:
             names = [name for name, _ in _named(player)]
             reseed()
-            loss, _ = player.loss(batch, progress, ahead=ahead)
+            with _unheard(player):
+                loss, _ = player.loss(batch, progress, ahead=ahead)
             found = torch.autograd.grad(loss, [ahead[name] for name in names], create_graph=True, materialize_grads=True)
             for name, gradient in zip(names, _over_ranks(found), strict=True):
                 ahead[name] = _stepped(player, ahead[name], gradient, states[name], player.lr(progress))
     reseed()
     return ahead
+
+
+def _unheard(player: Player) -> AbstractContextManager:
+    """Return a context in which an augmentation does not learn from what a discriminator says."""
+    augment = player.model.objective.augment
+    return nullcontext() if augment is None else untouched(augment)
 
 
 def _named(player: Player) -> list[tuple[str, Tensor]]:

@@ -4,23 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
 from gancli.data.dataset import data_folder, load_data
-from gancli.diagnosis.detectors import LATE_LOOKS, SIGNAL, diagnose, not_finite
+from gancli.diagnosis.detectors import LATE_LOOKS, SIGNAL, diagnose, looked_for, not_finite
 from gancli.diagnosis.finding import Finding
-from gancli.diagnosis.history import Figures, History, read_history
+from gancli.diagnosis.history import Figures, History
 from gancli.diagnosis.setting import Setting
 from gancli.errors import UserError
 from gancli.explore.loaded import load
+from gancli.game.abilities import able
 from gancli.game.examination import Examination
-from gancli.game.model import Progress
-from gancli.registry import load_plugins
+from gancli.game.model import Model, Progress
+from gancli.registry import load_plugins, models
 from gancli.runs.checkpoint import CheckpointFolder
+from gancli.runs.config import load_config
 from gancli.runs.files import CONFIG, STATS
 from gancli.runs.find import OUTPUTS, find_run
+from gancli.runs.stats import read_history
 from gancli.runs.status import read_status
 
 
@@ -30,6 +29,7 @@ class Report:
 
     run: Path
     findings: list[Finding]
+    looked_for: list[str]  # failures by name
     seen: list[str]  # what was looked at, and what could not be
 
 
@@ -45,24 +45,32 @@ def diagnose_run(text: str, data_dir: str | Path | None = None, device: str = "a
     """
     load_plugins()
     run = find_run(text, root)
-    config = _config(run)
+    config = load_config(run)
     try:
-        setting = Setting.of(config)
+        setting = Setting.of(config, _system(config).discriminators)
     except (KeyError, TypeError, AttributeError):
         raise UserError(f"{run / CONFIG} is not that of a training run: give a run of gan train.") from None
     ticks = read_history(run / STATS)
     seen = [f"{len(ticks)} ticks of figures" if ticks else "no figures: the run recorded none"]
-    looks = sum(any(tag.startswith(SIGNAL) for tag in figures) for _, figures in ticks)
+    looks = sum(SIGNAL + "diversity" in figures for _, figures in ticks)
     if looks:
         seen.append(f"samples at {looks} of them")
+    elif not any(able(_system(config), ability) for ability in ("sample", "translate")):
+        seen.append(f"no samples: model={config['model']['name']} makes none")
     else:
         more, text = _examined(run, config, data_dir, device)
         ticks = sorted([*ticks, *more], key=lambda tick: tick[0])
         seen.append(text)
-    if setting.reading is None:
+    if setting.discriminators and setting.reading is None:
         seen.append(f"not how strong the discriminator is: the outputs of loss={setting.rule} are on no known scale")
     history = History(ticks)
-    return Report(run, _with_the_end(diagnose(history, setting), run, history, setting), seen)
+    return Report(run, _with_the_end(diagnose(history, setting), run, history, setting), looked_for(setting), seen)
+
+
+def _system(config: dict[str, Any]) -> type[Model]:
+    """Return the class of the run's model; what all models share where it is not known here."""
+    name = config["model"]["name"]
+    return models.get(name).build if name in models.names() else Model
 
 
 def _examined(run: Path, config: dict[str, Any], data_dir: str | Path | None,
@@ -92,10 +100,3 @@ def _with_the_end(findings: list[Finding], run: Path, history: History, setting:
     if not noted and "not finite" in status.why:
         noted = [not_finite(status.images or history.images, status.why, setting)]
     return [*noted, *findings]
-
-
-def _config(run: Path) -> dict[str, Any]:
-    try:
-        return OmegaConf.to_container(OmegaConf.load(run / CONFIG))
-    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError):
-        raise UserError(f"{run} has no readable {CONFIG}: give a run of gan train.") from None

@@ -16,7 +16,7 @@ from gancli.explore.stages import Stages
 from gancli.explore.targets import Target, checkpoint_stem, choose_target, default_target, run_stem
 from gancli.explore.writing import writing
 from gancli.features.weights import check_features
-from gancli.game.abilities import able
+from gancli.game.abilities import able, refusal
 from gancli.game.sampler import Sampler
 from gancli.metrics.catalog import METRICS
 from gancli.metrics.evaluator import Evaluator, check
@@ -86,6 +86,8 @@ def evaluate(values: Mapping[str, Any]) -> Report:
     checkpoints = _checkpoints(options.ckpt)
     several = len(checkpoints) > 1
     loaded = load(checkpoints[0], options.device, options.weights)
+    if not able(loaded.model, "translate") and not able(loaded.model, "sample"):
+        raise UserError(refusal(loaded.name, "sample"))
     data_dir = data_folder(options.data_dir)
     sets = _data_sets(loaded, options, data_dir)
     stem = f"{run_stem(loaded)}-all" if several else checkpoint_stem(loaded)
@@ -120,7 +122,8 @@ def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tupl
     spec = source.inspect()
     check_shape(loaded, spec)
     check(options, spec, data_dir, latents=able(loaded.model, "sample"), mixture=hasattr(source, "centers"),
-          holdout=other is not None)
+          holdout=other is not None, conditional=able(loaded.model, "sample") and loaded.model.needs.labels,
+          classifies=able(loaded.model, "classify"))
     _check_domain(loaded, options.domain)
     return dataset, other
 

@@ -19,6 +19,7 @@ from gancli.explore.labels import blend, class_indices
 from gancli.explore.layout import Grid, pictures_of
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import PictureOptions
+from gancli.explore.room import check_room
 from gancli.explore.targets import FOLDER, checkpoint_stem, choose_target, default_target, refuse_points
 from gancli.explore.walks import PATHS
 from gancli.explore.writing import save_folder, writing
@@ -70,6 +71,7 @@ def interpolate(values: Mapping[str, Any]) -> list[Path]:
     if target.kind in ANIMATED:
         check_frames(loaded, options.n if options.seeds is None else 1, options.zoom)
     grid = _grid(loaded, options, steps) if target.kind == ".png" else None
+    check_room(loaded, _examples(options, steps), "steps", target.path, target.kind == FOLDER)
     walks = [loaded.walk(points, weights, steps, options.path, options.loop)
              for points, weights in _paths(loaded, options)]
 
@@ -82,6 +84,13 @@ def interpolate(values: Mapping[str, Any]) -> list[Path]:
         else:
             save_png(target.path, grid.draw(_rows(loaded, options, walks, grid.columns)))
     return [target.path]
+
+
+def _examples(options: InterpolateOptions, steps: int) -> int:
+    """Return how many examples all paths have together, at most."""
+    if options.seeds is None:
+        return options.n * 2 * steps
+    return max(len(options.seeds), len(options.label) if isinstance(options.label, list) else 1) * steps
 
 
 def _grid(loaded: Loaded, options: InterpolateOptions, steps: int) -> Grid:

@@ -3,8 +3,9 @@
 Legend: N images, C channels, H height, W width, P coordinates of a point, Z latent size (any shape).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,14 +13,16 @@ from torch import Tensor
 from gancli.data.spec import DataSpec
 from gancli.devices import pick_device
 from gancli.errors import UserError, check_choice, near
+from gancli.explore.codes import spread_codes
 from gancli.explore.labels import blend, class_indices, spread
 from gancli.explore.options import WEIGHTS
+from gancli.explore.soundness import tell_odd_numbers
 from gancli.explore.walks import walk
 from gancli.game.abilities import able, refusal
-from gancli.game.build import adapt, build_model, model_options
+from gancli.game.build import adapt, build_model, build_objective, model_options
 from gancli.game.model import Model
 from gancli.game.sampler import Latents
-from gancli.losses.objective import Objective
+from gancli.losses.augmentation import NONE, augment_options
 from gancli.losses.options import LossOptions
 from gancli.options import typed
 from gancli.runs.checkpoint import Checkpoint, read
@@ -50,6 +53,7 @@ def load(path: str | Path, device: str = "auto", weights: str = "ema", root: str
     model = _rebuild(checkpoint)
     tensors = checkpoint.under("model/") | (checkpoint.under("ema/") if weights == "ema" else {})
     model.load_state_dict(tensors)
+    tell_odd_numbers(checkpoint.path, tensors)
     return Loaded(model.to(target).eval().requires_grad_(False), checkpoint, target)
 
 
@@ -64,7 +68,8 @@ class Loaded:
         self.data_fingerprint: str | None = checkpoint.extra.get("data_fingerprint")  # absent where a test wrote it
         self._latents = Latents(model)
 
-    def sample(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64) -> Tensor:
+    def sample(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
+               codes: Mapping[str, Any] | None = None) -> Tensor:
         """Return n generated images [N, C, H, W] (or points [N, P]).
 
         Image i depends on (seed, i, its label) alone, up to the rounding of batches of another size.
@@ -72,21 +77,22 @@ class Loaded:
         Args:
             labels: of a conditional model: one class for all (name or index), or one for each image; None spreads
                 the images over all classes, sorted.
+            codes: values of a model's codes by name, one for all images, or several that are spread over them.
 
         Raises:
-            UserError: the model cannot sample, takes no labels, or has no such class.
+            UserError: the model cannot sample, takes no labels, or has no such class or code.
         """
-        return torch.cat([x for _, _, x in self.sample_batches(n, seed, labels, batch_size)])
+        return torch.cat([x for _, _, x in self.sample_batches(n, seed, labels, batch_size, codes)])
 
-    def sample_batches(self, n: int, seed: int = 0, labels: Labels = None,
-                       batch_size: int = 64) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+    def sample_batches(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
+                       codes: Mapping[str, Any] | None = None) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         """Yield (latents, labels, images) of `sample` in batches, so that any n fits in memory."""
         if n < 1 or batch_size < 1:
             raise UserError(f"n and batch_size must be at least 1, not {n} and {batch_size}.")
         self._require("sample")
         given = self.labels_for(n, labels)
-        for start, stop in spans(n, batch_size):
-            z = self._latents.take(start, stop, seed)
+        batches = self.latent_batches(n, seed, batch_size, codes)
+        for (start, stop), z in zip(spans(n, batch_size), batches, strict=True):
             part = None if given is None else given[start:stop]
             yield z, part, self._run(self.model.generate, z, part)
 
@@ -110,10 +116,14 @@ class Loaded:
         self._require("sample")
         return self._latents.take(start, start + n, seed)
 
-    def latent_batches(self, n: int, seed: int = 0, batch_size: int = 64) -> Iterator[Tensor]:
+    def latent_batches(self, n: int, seed: int = 0, batch_size: int = 64,
+                       codes: Mapping[str, Any] | None = None) -> Iterator[Tensor]:
         """Yield the latents of `sample_batches` alone."""
+        self._require("sample")
+        fixed = spread_codes(None, codes, self.model, self.name, n)
         for start, stop in spans(n, batch_size):
-            yield self.latents(stop - start, seed, start)
+            z = self.latents(stop - start, seed, start)
+            yield self.model.with_codes(z, {name: values[start:stop] for name, values in fixed.items()}) if fixed else z
 
     def generate(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Tensor:
         """Return the images [N, C, H, W] of latents [N, Z]; labels may be weights [N, classes]."""
@@ -207,12 +217,13 @@ def _rebuild(checkpoint: Checkpoint) -> Model:
     except (KeyError, TypeError, ValueError):
         raise UserError(f"The checkpoint {path} does not say which data it was trained on.") from None
     loss = typed(LossOptions, config["loss"], "loss")
+    augment = augment_options(config.get("augment", NONE))
     options = model_options(adapt(config["model"], loss)[0])
     with torch.device("meta"):
-        expected = build_model(options, Objective(loss), spec).state_dict()
+        expected = build_model(options, build_objective(loss, augment, spec), spec).state_dict()
     _check_fit(checkpoint, expected, options.name)
     with torch.random.fork_rng(devices=[]):
-        return build_model(options, Objective(loss), spec)
+        return build_model(options, build_objective(loss, augment, spec), spec)
 
 
 def _check_fit(checkpoint: Checkpoint, expected: dict[str, Tensor], name: str) -> None:

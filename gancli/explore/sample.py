@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from gancli.errors import check_range
+from gancli.explore.codes import spread_codes
 from gancli.explore.labels import spread_labels
 from gancli.explore.layout import Grid, pictures_of
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import PictureOptions
+from gancli.explore.room import check_room
 from gancli.explore.targets import FOLDER, checkpoint_stem, choose_target, default_target, refuse_points
 from gancli.explore.writing import as_rows, save_folder, save_npz, writing
 from gancli.monitor.grids import Picture, save_png, scatter
@@ -33,6 +35,8 @@ class SampleOptions(PictureOptions):
     n: int  # images
     seed: int
     label: Any  # a class (name or index), a list of classes, or None for every class of a conditional model
+    code: Any  # a category of the first categorical code, a list of them, or None for random ones
+    codes: Any  # values of codes by their names, or None
     columns: int | None
 
     def __post_init__(self) -> None:
@@ -51,37 +55,42 @@ def sample(values: Mapping[str, Any]) -> list[Path]:
     options = typed(SampleOptions, values, "")
     chosen = choose_target(options.out, ENDINGS, options.overwrite)
     loaded = load(options.ckpt, options.device, options.weights)
+    kind = chosen.kind if chosen else ".png"
+    check_room(loaded, options.n, "n", Path(options.out or "."), kind != ".png")
     labels = spread_labels(options.label, loaded.model, loaded.name, options.n)
+    codes = spread_codes(options.code, options.codes, loaded.model, loaded.name, options.n)
     target = chosen or default_target("sample", f"{checkpoint_stem(loaded)}-seed{options.seed}", ".png")
     refuse_points(loaded, target, ENDINGS)
 
-    images = (x for _, _, x in loaded.sample_batches(options.n, options.seed, labels, options.batch_size))
+    images = (x for _, _, x in loaded.sample_batches(options.n, options.seed, labels, options.batch_size, codes))
     with writing(target.path):
         if target.kind == ".npz":
-            save_npz(target.path, _arrays(loaded, options, labels, images), options.n)
+            save_npz(target.path, _arrays(loaded, options, labels, codes, images), options.n)
         elif target.kind == FOLDER:
             names = None if labels is None else (loaded.spec.classes[label] for label in labels.tolist())
             save_folder(target.path, images, options.n, names)
         else:
-            save_png(target.path, _picture(loaded, options, labels, images))
+            varied = (values for values in codes.values() if len(values.unique()) > 1)
+            save_png(target.path, _picture(loaded, options, next(varied, None) if labels is None else labels, images))
     return [target.path]
 
 
-def _arrays(loaded: Loaded, options: SampleOptions, labels: Tensor | None, images: Iterator[Tensor]) -> dict[str, Any]:
+def _arrays(loaded: Loaded, options: SampleOptions, labels: Tensor | None, codes: Mapping[str, Tensor],
+            images: Iterator[Tensor]) -> dict[str, Any]:
     """Return what an archive holds: images [N, H, W, C] uint8 (points [N, P] float32), z, seed, labels if there are any."""
     arrays = {
         "images" if loaded.spec.is_image else "points": map(as_rows, images),
-        "z": (z.numpy() for z in loaded.latent_batches(options.n, options.seed, options.batch_size)),
+        "z": (z.numpy() for z in loaded.latent_batches(options.n, options.seed, options.batch_size, codes)),
         "seed": np.asarray(options.seed),
     }
     return arrays if labels is None else arrays | {"labels": labels.numpy()}
 
 
-def _picture(loaded: Loaded, options: SampleOptions, labels: Tensor | None, images: Iterator[Tensor]) -> Picture:
-    """Return a grid of all images, one class a row where there are several; a plot of points."""
+def _picture(loaded: Loaded, options: SampleOptions, rows: Tensor | None, images: Iterator[Tensor]) -> Picture:
+    """Return a grid of all images, one class (or value of a code) a row where there are several; a plot of points."""
     if not loaded.spec.is_image:
         return scatter(torch.cat(list(images)), size=512 * (options.zoom or 1))
-    columns, cells = _arrange(options.n, labels, options.columns)
+    columns, cells = _arrange(options.n, rows, options.columns)
     grid = Grid.of(loaded.spec.shape, max(cells) + 1, columns, options.zoom)
     grid.check("out=FOLDER or out=FILE.npz")
     return grid.draw(pictures_of(images), cells)

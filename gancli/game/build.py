@@ -7,6 +7,7 @@ from typing import Any
 from gancli.data.spec import DataSpec
 from gancli.errors import UsageError
 from gancli.game.model import Model
+from gancli.losses.augmentation import augmentation_of
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
 from gancli.networks.initialization import orthogonal_init, spectral_norm
@@ -19,7 +20,8 @@ def adapt(model_values: MutableMapping[str, Any], loss_options: LossOptions) -> 
     """Return the model's values as the loss needs them, and a sentence for the log for each change.
 
     A penalty on the discriminator's gradient for each example means nothing where batch norm makes every output
-    depend on the whole batch: layer norm takes its place (Gulrajani 2017, section 4).
+    depend on the whole batch: layer norm takes its place (Gulrajani 2017, section 4).  This holds for DRAGAN's, too, whose
+    published code (github.com/kodalinaveen3/DRAGAN) has no norm at all in its discriminator.
     """
     if not (loss_options.punishes_input_gradients and model_values.get("discriminator_norm") == "batch"):
         return model_values, []
@@ -37,6 +39,11 @@ def model_options(model_values: Mapping[str, Any]) -> Any:
     if not name:
         raise UsageError("model.name has no value: give model=NAME.")
     return typed(models.get(name).options, model_values, "model")
+
+
+def build_objective(loss: LossOptions, augment: Any, spec: DataSpec) -> Objective:
+    """Return the objective of the typed options of a loss and of an augmentation."""
+    return Objective(loss, augmentation_of(augment, spec.shape))
 
 
 def build_model(options: Any, objective: Objective, spec: DataSpec) -> Model:

@@ -52,7 +52,7 @@ class Examination:
     def __init__(self, model: Any, data: Any, seed: int) -> None:
         spec = data.spec
         self.model, self.seed, self.spec = model, seed, spec
-        self.able = able(model, "sample")
+        self.able = able(model, "sample") and spec.kind != "tokens"
         self.translates = not self.able and able(model, "translate") and len(spec.domains) == 2
         self.device = next(model.parameters()).device
         size = math.prod(spec.shape)

@@ -8,6 +8,8 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
     reconstruct(x) -> x'
     translate(x, domain) -> y                x of the other domain, y of `domain` (a name of the data's domains)
     classify(x) -> logits                    [n, classes]
+    codes                                    what latents hold by name: a number of categories, or None for a continuous code
+    with_codes(z, values) -> z               latents in which codes, by name, have other values [n]
 
 Legend: N batch, C channels, H height, W width, P coordinates, Z latent size.
 """

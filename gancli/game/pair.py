@@ -23,8 +23,9 @@ class PairModel(Model):
     Subclasses define `pairs`, the discriminator's real and fake inputs for a batch, and `judge`, its logits.
 
     The generator's turn judges the examples that the discriminator has just been trained on, as the code published
-    with Goodfellow 2014 and Donahue 2017 does.  Algorithm 1, and the code of Radford 2016, draw new latents
-    (trainer.reuse_generated=false), which takes one more pass of the generator.
+    with Goodfellow 2014 and Donahue 2017 does, and DCGAN's port to Torch with PyTorch's example after it.  Algorithm 1,
+    and the Theano code of Radford 2016 itself, draw new latents (trainer.reuse_generated=false), which takes one more pass
+    of the generator.
     """
 
     encoder_plays: ClassVar[bool] = False  # the generator's player also makes the real inputs (BiGAN)

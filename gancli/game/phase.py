@@ -37,6 +37,10 @@ class Phase:
         """Batches of real data that a round draws at most."""
         return sum(turn.draws for turn in self.turns)
 
+    def with_turn(self, place: int, turn: Turn) -> "Phase":
+        """Return the phase with a further turn behind the one at `place`."""
+        return replace(self, turns=(*self.turns[:place + 1], turn, *self.turns[place + 1:]))
+
     def due(self, rounds: int) -> list[tuple[int, Turn]]:
         """Return the turns of the round that follows after `rounds` of this phase, with their numbers."""
         return [(number, turn) for number, turn in enumerate(self.turns) if rounds % turn.every == 0]

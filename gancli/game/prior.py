@@ -5,9 +5,11 @@ Legend: N latents, Z their shape, T times.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from gancli.ranks import shards
 
@@ -73,6 +75,57 @@ class Normal(Prior):
 
     def between(self, start: Tensor, end: Tensor, times: Tensor) -> Tensor:
         return slerp(start, end, times)
+
+
+class Codes(Prior):
+    """Noise, then categorical codes as one-hot vectors, then continuous codes, side by side (Chen 2016, section 4).
+
+    Noise and continuous codes are uniform in [-1, 1], the categories of a code equally likely; all are independent.
+    Codes are called c1, c2, ... in the order in which they stand, as in the paper.
+    """
+
+    def __init__(self, noise: int, categorical: Sequence[int], continuous: int) -> None:
+        super().__init__(noise + sum(categorical) + continuous)
+        self.noise, self.categorical, self.continuous = noise, tuple(categorical), continuous
+        self.plain = Uniform(noise + continuous, low=-1.0, high=1.0)
+        kinds: list[int | None] = [*self.categorical, *[None] * continuous]
+        self.codes = {f"c{number}": kind for number, kind in enumerate(kinds, 1)}  # how many categories; None: continuous
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        plain = self.plain.draw(n, generator)
+        return self._joined(plain, [torch.randint(size, (n,), generator=generator) for size in self.categorical])
+
+    def like(self, x: Tensor) -> Tensor:
+        plain = self.plain.like(x)
+        return self._joined(plain, [shards.randint(size, len(x), device=x.device) for size in self.categorical])
+
+    def between(self, start: Tensor, end: Tensor, times: Tensor) -> Tensor:
+        """A categorical code has nothing between two categories: it changes halfway."""
+        one, two = (torch.cat((z[:self.noise], self.continuous_of(z[None])[0])) for z in (start, end))
+        plain = self.plain.between(one, two, times)
+        middle = slice(self.noise, self.noise + sum(self.categorical))
+        categories = torch.where(times[:, None] < 0.5, start[middle], end[middle])
+        return torch.cat((plain[:, :self.noise], categories, plain[:, self.noise:]), 1)
+
+    def categories_of(self, z: Tensor) -> tuple[Tensor, ...]:
+        """Return the categorical codes of latents [N, Z], each [N, categories]."""
+        return z[:, self.noise:self.noise + sum(self.categorical)].split(self.categorical, 1) if self.categorical else ()
+
+    def continuous_of(self, z: Tensor) -> Tensor:
+        """Return the continuous codes of latents [N, Z], [N, C]."""
+        return z[:, self.noise + sum(self.categorical):]
+
+    def with_codes(self, z: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        """Return latents [N, Z] in which some codes, by name, have other values [N]: a category's number, or a float."""
+        parts = dict(zip(self.codes, (*self.categories_of(z), *self.continuous_of(z).split(1, 1)), strict=True))
+        for name, value in values.items():
+            size = self.codes[name]
+            parts[name] = value[:, None] if size is None else one_hot(value, size)
+        return torch.cat((z[:, :self.noise], *(part.to(z) for part in parts.values())), 1)
+
+    def _joined(self, plain: Tensor, categories: Sequence[Tensor]) -> Tensor:
+        chosen = [one_hot(each, size).to(plain) for each, size in zip(categories, self.categorical, strict=True)]
+        return torch.cat((plain[:, :self.noise], *chosen, plain[:, self.noise:]), 1)
 
 
 def slerp(start: Tensor, end: Tensor, times: Tensor) -> Tensor:

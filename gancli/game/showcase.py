@@ -1,7 +1,11 @@
 """How pictures that belong together are laid out in a sample grid."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+
+from gancli.game.model import Fixed
 
 
 def interleave_rows(columns: int, *pictures: Tensor) -> Tensor:
@@ -18,3 +22,12 @@ def interleave_rows(columns: int, *pictures: Tensor) -> Tensor:
     whole = len(pictures[0]) // columns * columns
     rows = torch.stack([batch[:whole].float().unflatten(0, (-1, columns)) for batch in pictures], 1)
     return rows.flatten(0, 2)
+
+
+def reconstructions(model: Any, fixed: Fixed) -> Tensor:
+    """Return real examples with what the model makes of them below (of points, which share one picture, the latter alone)."""
+    real = fixed.batch.real
+    if real.dim() == 2:
+        return model.reconstruct(real)
+    shown = real[: max(fixed.columns, len(fixed.batch) // 2)]  # twice these fill a grid
+    return interleave_rows(fixed.columns, shown, model.reconstruct(shown))

@@ -28,6 +28,7 @@ class Rule(ABC):
     """One adversarial rule; all methods return scalars to be minimized."""
 
     relativistic = False  # the generator's loss needs the real outputs too
+    undecided: float | None = 0.0  # a discriminator's best output where real and fake are equally likely; None: any
 
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -51,6 +52,7 @@ class Minimax(Rule):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing  # one-sided: real targets only (Salimans 2016, section 3.4)
+        self.undecided = math.log((1 - label_smoothing) / (1 + label_smoothing))  # D = (1 - smoothing) / 2
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         real_cost = softplus(-real)
@@ -81,6 +83,7 @@ class LeastSquares(Rule):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.real_target = 1 - label_smoothing
+        self.undecided = self.real_target / 2
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return 0.5 * (real - self.real_target).square().mean() + 0.5 * fake.square().mean()
@@ -98,6 +101,8 @@ class LeastSquares(Rule):
 class Wasserstein(Rule):
     """The critic's estimate of the Wasserstein-1 distance (Arjovsky 2017, algorithm 1; Gulrajani 2017)."""
 
+    undecided = None
+
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return fake.mean() - real.mean()
 
@@ -111,6 +116,8 @@ class Wasserstein(Rule):
 class Hinge(Wasserstein):
     """Hinge loss for the critic, -E s for the generator (Lim & Ye 2017, 1705.02894; Miyato 2018, eqs. 16, 17)."""
 
+    undecided = 0.0
+
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return relu(1 - real).mean() + relu(1 + fake).mean()
 
@@ -119,6 +126,7 @@ class RelativisticPairing(Rule):
     """RpGAN with softplus: each real is judged against a fake (Jolicoeur-Martineau 2019; Huang 2024, eq. 2)."""
 
     relativistic = True
+    undecided = None
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return softplus(fake - real).mean()
@@ -170,16 +178,39 @@ def conjugate(divergence: str, v: Tensor) -> Tensor:
     raise ValueError(f"there is no divergence called {divergence}")
 
 
+def probability_of_real(divergence: str, v: Tensor) -> Tensor:
+    """Return p / (p + q) where v is optimal, g_f(v) = f'(p / q) (Nowozin 2016, section 2.2 with table 6).
+
+    The total variation's f' is only a sign: its optimal v is unbounded and tells no ratio, so that v itself is returned.
+    """
+    match divergence:
+        case "kl":
+            return (v - 1).sigmoid()  # v = 1 + log(p / q)
+        case "reverse_kl" | "js":
+            return v.sigmoid()  # v = log(p / q)
+        case "pearson":
+            ratio = relu(1 + v / 2)  # v = 2 (p / q - 1)
+            return ratio / (1 + ratio)
+        case "hellinger":
+            return (2 * v).sigmoid()  # v = log(p / q) / 2
+        case "total_variation":
+            return v
+    raise ValueError(f"there is no divergence called {divergence}")
+
+
 class FDivergence(Rule):
     """Variational f-divergence minimization (Nowozin 2016, eq. 7 with the activations of table 6).
 
     The discriminator maximizes E g_f(s_real) - E f*(g_f(s_fake)).  The generator minimizes that bound where
-    `saturating`, else it maximizes E g_f(s_fake), the paper's alternative (section 3.2).
+    `saturating`, else it maximizes E g_f(s_fake), the paper's alternative (section 3.2).  An encoder does the same on the
+    other side: it minimizes the bound, else E f*(g_f(s_real)), whose gradient is there when the discriminator is sure
+    (but for the total variation, both of whose terms are tanh(s) / 2).
     """
 
     def __init__(self, divergence: str, saturating: bool) -> None:
         self.divergence = divergence
         self.saturating = saturating
+        self.undecided = 1.0 if divergence == "kl" else 0.0  # where g_f is f'(1)
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return conjugate(self.divergence, fake).mean() - activation(self.divergence, real).mean()
@@ -190,7 +221,11 @@ class FDivergence(Rule):
         return -activation(self.divergence, fake).mean()
 
     def encoder(self, real: Tensor) -> Tensor:
-        return activation(self.divergence, real).mean()  # it lowers the bound on the real side
+        term = activation if self.saturating else conjugate
+        return term(self.divergence, real).mean()
+
+    def score(self, outputs: Tensor) -> Tensor:
+        return probability_of_real(self.divergence, outputs)
 
 
 def rule_of(options: LossOptions) -> Rule:

@@ -23,12 +23,12 @@ class Objective(nn.Module):
 
     augment: Augmentation | None
 
-    def __init__(self, options: LossOptions) -> None:
+    def __init__(self, options: LossOptions, augment: Augmentation | None = None) -> None:
         super().__init__()
         self.options = options
         self.rule = None if options.rule == "none" else rule_of(options)
         self.one_pass = False  # real and fake share one forward pass: the model allows it where no layer forbids
-        self.augment = None
+        self.augment = augment
 
     # What the engine calls beside the losses
 
@@ -55,10 +55,11 @@ class Objective(nn.Module):
         """Return the discriminator's loss with the penalties due on this turn (counted from 0), and its parts."""
         judge = self._augmented(judge)
         of_real, of_fake = self._judge_both(judge, real, fake)
-        if self.augment is not None:
-            self.augment.observe(of_real.logits.detach())
         loss = self._shared.discriminator(of_real.logits, of_fake.logits)
         scalars = {"adversarial": loss.detach(), "D(x)": self._score(of_real), "D(G(z))": self._score(of_fake)}
+        if self.augment is not None:
+            self.augment.observe(of_real.logits.detach() - (self._shared.undecided or 0.0))
+            scalars |= self.augment.scalars()
         for name, weight, penalty in self._penalties(logits_only(judge), real, fake, turn):
             scalars[name] = penalty.detach()
             loss = loss + weight * penalty
@@ -84,11 +85,10 @@ class Objective(nn.Module):
         return self.rule
 
     def _augmented(self, judge: Judge) -> Judge:
-        """Return the judge behind the augmentation, which every image among its inputs passes."""
-        augment = self.augment
-        if augment is None:
+        """Return the judge behind the augmentation, which every example among its inputs passes."""
+        if self.augment is None:
             return judge
-        return lambda *inputs: judge(*(augment(x) if x.dim() == 4 else x for x in inputs))
+        return lambda *inputs: judge(*self.augment(inputs))
 
     def _score(self, output: Output) -> Tensor:
         return self._shared.score(output.logits.detach()).mean()

@@ -63,6 +63,13 @@ class LossOptions:
                              "set loss.weight_clip=null or loss.spectral_norm=false")
 
     @property
+    def on_discriminators(self) -> list[str]:
+        """The options that are switched on and mean nothing without a discriminator."""
+        penalties = [key for key in ("gradient_penalty", "dragan", "r1", "r2") if getattr(self, key).weight > 0]
+        bounds = {"weight_clip": self.weight_clip is not None, "spectral_norm": self.spectral_norm}
+        return [*penalties, *(key for key, on in bounds.items() if on)]
+
+    @property
     def punishes_input_gradients(self) -> bool:
         """Whether a penalty takes the discriminator's gradient per example, which batch norm makes meaningless."""
-        return any(penalty.weight > 0 for penalty in (self.gradient_penalty, self.r1, self.r2))
+        return any(penalty.weight > 0 for penalty in (self.gradient_penalty, self.dragan, self.r1, self.r2))

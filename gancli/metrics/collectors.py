@@ -114,7 +114,7 @@ class Rows(Collector):
 
     def __init__(self, kind: str, limit: int) -> None:
         super().__init__({"limit": limit})
-        self.kind, self.limit, self.needs_features = kind, limit, kind == "vectors"
+        self.kind, self.limit, self.needs_features = kind, limit, kind in ("vectors", "predictions")
         self.starts: list[Tensor] = []
         self.parts: list[Tensor] = []
 
@@ -123,9 +123,11 @@ class Rows(Collector):
         self.parts.append(self.pick(seen))
 
     def pick(self, seen: Seen) -> Tensor:
-        """Return the rows of a batch: images as uint8, which they are in steps of."""
+        """Return the rows of a batch: images as uint8, which they are in steps of; the classes that are predicted."""
         if self.kind == "vectors":
             return seen.features.vectors
+        if self.kind == "predictions":
+            return seen.features.logits.argmax(1)
         if seen.examples.dim() == 4:
             return seen.examples.add(1).mul_(127.5).round_().to(torch.uint8)
         return seen.examples
@@ -139,7 +141,7 @@ class Rows(Collector):
         self.parts = [state["rows"] for state in states]
 
     def rows(self) -> Tensor:
-        """Return what was taken in the order of positions: features, uint8 images or points."""
+        """Return what was taken in the order of positions: features, classes, uint8 images or points."""
         positions, rows = torch.cat(self.starts), torch.cat(self.parts)
         return rows if bool((positions.diff() > 0).all()) else rows[positions.argsort().to(rows.device)]
 
@@ -243,5 +245,6 @@ def make_collector(kind: str, total: int, shape: tuple[int, ...], seed: int) -> 
         return Rows(kind, min(MOST_IMAGES, most) if len(shape) == 3 else MOST_POINTS)
     return {"moments": MomentsOf, "classes": ClassCounts,
             "vectors": lambda: Rows("vectors", MOST_VECTORS),
+            "predictions": lambda: Rows("predictions", MOST_VECTORS),
             "scores": lambda: ScoreSums(total, SPLITS),
             "patches": lambda: Patches(min(total, PATCH_IMAGES), PATCH_BUDGET, seed)}[kind]()

@@ -48,6 +48,9 @@ class Context:
 
     def held_out(self, count: int) -> Tensor:
         """Return up to so many held-out examples, at random."""
+        return self.holdout.examples(self.held_out_rows(count), self.domain)
+
+    def held_out_rows(self, count: int) -> Tensor:
+        """Return which ones these are."""
         random = torch.Generator().manual_seed(mix(self.seed, 1))
-        rows = torch.randperm(self.holdout.counts[self.domain], generator=random)[:count]
-        return self.holdout.examples(rows, self.domain)
+        return torch.randperm(self.holdout.counts[self.domain], generator=random)[:count]

@@ -52,16 +52,18 @@ class Options(Shape):
 
 
 def check(options: Options, spec: DataSpec, data_dir: Path, *, latents: bool, mixture: bool = False,
-          holdout: bool = False) -> None:
+          holdout: bool = False, conditional: bool = False, classifies: bool = False) -> None:
     """Raise a UserError for a metric that cannot be computed; nothing is read but the existence of weights.
 
     Args:
         latents: the model draws latents and generates from them.
         mixture: the data are a toy density whose centers are known.
         holdout: there are real examples that the model was not trained on.
+        conditional: the model generates by labels.
+        classifies: the model classifies.
     """
     for name in options.metrics:
-        reason = _lacking(name, options.features, spec, latents, mixture, holdout)
+        reason = _lacking(name, options.features, spec, latents, mixture, holdout, conditional, classifies)
         if reason:
             raise UserError(f"metrics={name} {reason}")
         _refuse_few(name, options.n, spec.count if options.real is None else min(options.real, spec.count))
@@ -78,7 +80,8 @@ def check(options: Options, spec: DataSpec, data_dir: Path, *, latents: bool, mi
             raise UserError(f"features={features} takes no features_weights=: leave that out.")
 
 
-def _lacking(name: str, features: str, spec: DataSpec, latents: bool, mixture: bool, holdout: bool) -> str:
+def _lacking(name: str, features: str, spec: DataSpec, latents: bool, mixture: bool, holdout: bool,
+             conditional: bool, classifies: bool) -> str:
     """Return what keeps a metric from being computed, as the rest of a sentence; empty where nothing does."""
     measure = METRICS[name]
     if measure.needs_points and not mixture:
@@ -87,6 +90,10 @@ def _lacking(name: str, features: str, spec: DataSpec, latents: bool, mixture: b
         return "needs images and this data set holds points: use metrics=[swd] or, for mixtures, [swd,modes]."
     if measure.needs_labels and not spec.classes:
         return "needs labels and this data set has none: leave it out."
+    if measure.needs_condition and not conditional:
+        return "asks whether samples are of the class that the model was told, and this one is told none: leave it out."
+    if measure.needs_classify and not classifies:
+        return "looks at a model's own classification, and this one has none: leave it out."
     if measure.needs_latents and not latents:
         return "moves latents and this model has none to move: leave it out."
     if measure.needs_holdout and not holdout:

@@ -64,6 +64,8 @@ class Measure:
     refuses: Callable[[str], str] = suits_all  # why not with these `features=`, as the rest of a sentence; empty: it can
     needs_features: bool = False  # an extractor's features or logits; without it, no extractor stands in the figure's name
     needs_labels: bool = False  # the real examples' labels
+    needs_condition: bool = False  # a generator that is told a label
+    needs_classify: bool = False  # a model that classifies
     needs_images: bool = False  # pixels, [N, C, H, W]
     needs_points: bool = False  # a toy density whose centers are known
     needs_latents: bool = False  # a generator whose latents can be moved: `draw_latents` and `generate`

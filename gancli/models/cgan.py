@@ -19,6 +19,7 @@ from gancli.game.model import Fixed, Needs
 from gancli.game.pair import Inputs, PairModel
 from gancli.game.prior import Uniform
 from gancli.losses.objective import Objective
+from gancli.networks.convolution import check_kernel
 from gancli.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gancli.networks.initialization import he_init
 from gancli.networks.layers import label_weights
@@ -27,7 +28,7 @@ from gancli.options import Recipe
 from gancli.registry import models
 
 
-@dataclass
+@dataclass(kw_only=True)
 class CGANOptions:
     """The paper's MLPs, or DCGAN's networks with the label as a condition."""
 
@@ -42,6 +43,7 @@ class CGANOptions:
     dropout: float  # mlp: hidden layers of both players
     width: int  # conv: channels of the largest maps
     discriminator_norm: str  # conv: batch, layer, instance or none
+    kernel: int = 4  # conv: side of the convolutions: 5 (Radford 2016) or 4; checkpoints older than this option have 4
     recipe: Recipe
 
     @property
@@ -55,14 +57,15 @@ class CGANOptions:
                     "width"):
             check_range(f"model.{key}", getattr(self, key), 1)
         check_range("model.dropout", self.dropout, 0, 0.99)
+        check_kernel("model.kernel", self.kernel)
 
 
 class _LabeledDCGANGenerator(nn.Module):
     """DCGAN's generator over the latent and the label side by side."""
 
-    def __init__(self, latent_size: int, classes: int, shape: tuple[int, int, int], width: int) -> None:
+    def __init__(self, latent_size: int, classes: int, shape: tuple[int, int, int], width: int, kernel: int) -> None:
         super().__init__()
-        self.network = DCGANGenerator(latent_size + classes, shape, width)
+        self.network = DCGANGenerator(latent_size + classes, shape, width, kernel)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         return self.network(torch.cat((z, labels), 1))
@@ -126,6 +129,6 @@ def _mlp(options: CGANOptions, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
 
 def _conv(options: CGANOptions, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
     classes = len(spec.classes)
-    generator = _LabeledDCGANGenerator(options.latent_size, classes, spec.shape, options.width)
-    discriminator = DCGANDiscriminator(spec.shape, options.width, options.discriminator_norm, condition_size=classes)
+    generator = _LabeledDCGANGenerator(options.latent_size, classes, spec.shape, options.width, options.kernel)
+    discriminator = DCGANDiscriminator(spec.shape, options.width, options.discriminator_norm, classes, options.kernel)
     return generator, discriminator

@@ -1,5 +1,9 @@
 """CycleGAN: two translators between unpaired domains, held together by cycle consistency (Zhu 2017).
 
+Differs from the paper's code: images are neither jittered (there they are enlarged to 286x286 and cut to 256x256 at random)
+nor, unless dataset.flip=true, mirrored; and translations are drawn from an average of the translators' weights
+(trainer.ema_kimg=null: from the weights themselves).
+
 Legend: A, B the two domains; N batch, C channels, H height, W width.
 """
 

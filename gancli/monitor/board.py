@@ -34,14 +34,11 @@ def tag_of(name: str, discriminators: Sequence[str]) -> str:
 
 
 class Board:
-    """Writes figures and pictures of a run; a continued run drops what it had written after its checkpoint."""
+    """Writes figures and pictures of a run; in the event file, what was written after `images` is void."""
 
     def __init__(self, folder: Path, stats: Path, images: int) -> None:
         """Open the event file in `folder` and the lines in `stats` after so many images."""
         self.stats = stats
-        if self.stats.exists():
-            lines = [line for line in self.stats.read_text().splitlines() if _images(line) <= images]
-            self.stats.write_text("".join(line + "\n" for line in lines))
         self.events = SummaryWriter(str(folder), purge_step=images + 1 if images else None)
         self.last: dict[str, float] = {}
 
@@ -73,10 +70,3 @@ class Board:
     def close(self) -> None:
         """Write everything out."""
         self.events.close()
-
-
-def _images(line: str) -> float:
-    try:
-        return json.loads(line)["images"]
-    except (ValueError, KeyError, TypeError):  # a line cut by a kill
-        return math.inf

@@ -3,12 +3,16 @@
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from gancli.monitor.terminal import GONE, attempt, printable
 
 LINE_EVERY_S = 10.0  # where the output is not a terminal
 SHOWN = {"D(x)": re.compile(r"D\(x\)(/\w+)?"),  # tags, of each discriminating player one (see `tag_of`)
@@ -30,7 +34,7 @@ def summary(figures: dict[str, float], alarms: Sequence[str] = ()) -> str:
 
 
 class Screen:
-    """Progress of one long piece of work, counted in `unit`s."""
+    """Progress of one long piece of work, counted in `unit`s; nothing that befalls the terminal ends that work."""
 
     def __init__(self, label: str, total: int, done: int = 0, unit: str = "kimg", scale: float = 1000.0) -> None:
         self.console = Console(stderr=True, highlight=False)
@@ -43,12 +47,19 @@ class Screen:
             self.task = self.bar.add_task(label, total=total, completed=done, count=self._count(done))
             self.figures = Text(no_wrap=True, overflow="ellipsis")
             self.live = Live(Group(self.bar, self.figures), console=self.console, refresh_per_second=4)
-            self.live.start()
+            self._show(self.live.start)
 
     def _count(self, done: int) -> str:
         if self.scale == 1:
             return f"{done:,}/{self.total:,} {self.unit}"
         return f"{done / self.scale:.4g}/{self.total / self.scale:.4g} {self.unit}"
+
+    def _show(self, show: Callable[[], Any]) -> None:
+        """Write to the terminal; the live line ends where that has gone."""
+        if not attempt(show) and self.live is not None:
+            live, self.live = self.live, None
+            with suppress(*GONE, IndexError):  # what it had not begun
+                live.stop()
 
     def update(self, done: int, figures: str = "") -> None:
         """Show how far the work is."""
@@ -77,10 +88,13 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print a line above the live one."""
-        self.console.print(text, soft_wrap=True, markup=False)
+        self._show(lambda: self._print(text))
+
+    def _print(self, text: str) -> None:
+        self.console.print(printable(text), soft_wrap=True, markup=False)
         sys.stderr.flush()
 
     def close(self) -> None:
         """End the live line."""
         if self.live is not None:
-            self.live.stop()
+            self._show(self.live.stop)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu
 
-from gancli.networks.convolution import KERNEL, Doubling, Halving
+from gancli.networks.convolution import Doubling, Halving
 from gancli.networks.initialization import normal_init
 from gancli.networks.layers import norm_layer
 
@@ -35,7 +35,7 @@ def feature_widths(width: int, layers: int) -> list[int]:
 class DCGANGenerator(nn.Module):
     """z projected to a small map, then transposed convolutions with batch norm and ReLU; tanh at the end."""
 
-    def __init__(self, latent_size: int, shape: tuple[int, int, int], width: int) -> None:
+    def __init__(self, latent_size: int, shape: tuple[int, int, int], width: int, kernel: int = 4) -> None:
         super().__init__()
         channels, *size = shape
         sizes = halvings(*size)[::-1]  # from the smallest map up to the image
@@ -47,14 +47,18 @@ class DCGANGenerator(nn.Module):
         for i, (small, large) in enumerate(pairwise(sizes)):
             last = i == len(widths) - 1
             odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
-            self.layers.append(Doubling(widths[i], channels if last else widths[i + 1], bias=last, odd=odd))
+            self.layers.append(Doubling(widths[i], channels if last else widths[i + 1], last, odd, kernel))
         normal_init(self, WEIGHT_STD)
 
     def forward(self, z: Tensor) -> Tensor:  # [N, Z] -> [N, C, H, W] in [-1, 1]
+        return self.unbounded(z).tanh()
+
+    def unbounded(self, z: Tensor) -> Tensor:
+        """Return what the tanh takes, [N, C, H, W]."""
         x = self.project(z).unflatten(1, self.start).permute(0, 3, 1, 2)  # channels_last without a copy
         for norm, layer in zip(self.norms, self.layers, strict=True):
             x = layer(relu(norm(x), inplace=True))
-        return x.tanh()
+        return x
 
 
 class ConvFeatures(nn.Module):
@@ -64,22 +68,22 @@ class ConvFeatures(nn.Module):
     filled with the condition and concatenated to the layer's input would add, except at the border.
     """
 
-    def __init__(self, shape: tuple[int, int, int], width: int, norm: str, condition_size: int = 0) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int, norm: str, condition_size: int = 0, kernel: int = 4) -> None:
         super().__init__()
         channels, *size = shape
         sizes = halvings(*size)
         widths = feature_widths(width, len(sizes) - 1)
         kinds = ["none", *[norm] * (len(widths) - 1)]
         self.layers = nn.ModuleList(
-            Halving(inputs, outputs, bias=kind == "none")
+            Halving(inputs, outputs, kind == "none", kernel)
             for inputs, outputs, kind in zip([channels, *widths], widths, kinds, strict=False))
         self.norms = nn.ModuleList(norm_layer(kind, outputs) for outputs, kind in zip(widths, kinds, strict=True))
         self.conditions = nn.ModuleList(
             nn.Linear(condition_size, outputs, bias=False) for outputs in (widths if condition_size else []))
         self.features = widths[-1] * sizes[-1][0] * sizes[-1][1]
         normal_init(self, WEIGHT_STD)
-        for layer in self.conditions:  # a plane of ones sums a kernel's taps: KERNEL times their deviation
-            nn.init.normal_(layer.weight, 0.0, WEIGHT_STD * KERNEL)
+        for layer in self.conditions:  # a plane of ones sums a kernel's taps: `kernel` times their deviation
+            nn.init.normal_(layer.weight, 0.0, WEIGHT_STD * kernel)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:  # [N, C, H, W], [N, K] -> [N, F]
         for i, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
@@ -93,9 +97,9 @@ class ConvFeatures(nn.Module):
 class DCGANDiscriminator(nn.Module):
     """Strided convolutions; the last map is flattened and fed to one output (Radford 2016, section 3)."""
 
-    def __init__(self, shape: tuple[int, int, int], width: int, norm: str, condition_size: int = 0) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int, norm: str, condition_size: int = 0, kernel: int = 4) -> None:
         super().__init__()
-        self.body = ConvFeatures(shape, width, norm, condition_size)
+        self.body = ConvFeatures(shape, width, norm, condition_size, kernel)
         self.head = nn.Linear(self.body.features, 1)
         normal_init(self.head, WEIGHT_STD)
 
@@ -106,9 +110,9 @@ class DCGANDiscriminator(nn.Module):
 class ConvEncoder(nn.Module):
     """The discriminator's body with a latent in [-1, 1] for its output (Donahue 2017, section 4.3)."""
 
-    def __init__(self, shape: tuple[int, int, int], width: int, latent_size: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int, latent_size: int, kernel: int = 4) -> None:
         super().__init__()
-        self.body = ConvFeatures(shape, width, "batch")
+        self.body = ConvFeatures(shape, width, "batch", kernel=kernel)
         self.head = nn.Linear(self.body.features, latent_size)
         normal_init(self.head, WEIGHT_STD)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrizations
@@ -44,8 +45,12 @@ def he_init(module: nn.Module) -> None:
 def orthogonal_init(module: nn.Module) -> None:
     """Make every weight matrix (a convolution's flattened per output) orthogonal, gain 1 (Saxe 2014; Brock 2019)."""
     for part in module.modules():
-        if isinstance(part, WEIGHTED):
-            nn.init.orthogonal_(part.weight)
+        gain = 1 / getattr(part, "scale", 1.0)  # equalized layers multiply their weight by their scale
+        if isinstance(part, nn.ConvTranspose2d):  # its weight has the inputs first
+            weight = part.weight.data.transpose(0, 1)
+            weight.copy_(nn.init.orthogonal_(torch.empty_like(weight, memory_format=torch.contiguous_format), gain))
+        elif isinstance(part, WEIGHTED):
+            nn.init.orthogonal_(part.weight, gain)
 
 
 def spectral_norm(modules: Iterable[nn.Module]) -> None:
@@ -53,3 +58,5 @@ def spectral_norm(modules: Iterable[nn.Module]) -> None:
     for module in modules:
         for part in [part for part in module.modules() if isinstance(part, WEIGHTED)]:
             parametrizations.spectral_norm(part)
+            if hasattr(part, "scale"):  # equalized: what is normalized needs no scale
+                part.scale = 1.0

@@ -15,7 +15,7 @@ from torch.nn.functional import leaky_relu, relu
 from gancli.networks.layers import Dropout, Maxout, norm_layer
 
 
-def _flat(x: Tensor, unit_range: bool) -> Tensor:
+def flat_values(x: Tensor, unit_range: bool) -> Tensor:
     """Flatten examples to [N, X], images to [0, 1] where `unit_range`."""
     x = x.flatten(1)
     return (x + 1) / 2 if unit_range else x
@@ -27,56 +27,63 @@ def _shaped(x: Tensor, shape: tuple[int, ...], unit_range: bool) -> Tensor:
 
 
 class MLPFeatures(nn.Module):
-    """Hidden layers, each linear, normalized except the first, and (leaky) ReLU (as Donahue 2017's code for MNIST).
+    """Hidden layers, each linear, normalized, and (leaky) ReLU (as Donahue 2017's code for MNIST).
 
-    The norm is free of parameters.  A condition joins every layer through a linear map of its own.
+    The norm is free of parameters; the first layer goes without unless `norm_first`.  A condition joins every layer from
+    number `condition_from` on (the last in any case) through a linear map of its own.
     """
 
-    def __init__(self, inputs: int, units: int, layers: int, norm: str, slope: float, condition_size: int = 0) -> None:
+    def __init__(self, inputs: int, units: int, layers: int, norm: str, slope: float, condition_size: int = 0,
+                 condition_from: int = 0, norm_first: bool = False) -> None:
         super().__init__()
         self.features, self.slope = units, slope
-        kinds = ["none", *[norm] * (layers - 1)]
+        self.condition_from = min(condition_from, layers - 1)
+        kinds = [norm if norm_first else "none", *[norm] * (layers - 1)]
         self.layers = nn.ModuleList(
             nn.Linear(inputs if i == 0 else units, units, bias=kind == "none") for i, kind in enumerate(kinds))
         self.norms = nn.ModuleList(norm_layer(kind, units, affine=False) for kind in kinds)
         self.conditions = nn.ModuleList(
-            nn.Linear(condition_size, units, bias=False) for _ in (kinds if condition_size else []))
+            nn.Linear(condition_size, units, bias=False) for _ in (kinds[self.condition_from:] if condition_size else []))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:  # [N, X], [N, K] -> [N, units]
         for i, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
             x = layer(x)
-            if self.conditions:
-                x = x + self.conditions[i](condition)
+            if self.conditions and i >= self.condition_from:
+                x = x + self.conditions[i - self.condition_from](condition)
             x = leaky_relu(norm(x), self.slope)
         return x
 
 
 class MLPGenerator(nn.Module):
-    """z through hidden ReLU layers to data."""
+    """z through hidden ReLU layers to data.
+
+    Where `rejoined`, z joins every layer after the first again, and the first is normalized too (as Donahue 2017's code).
+    """
 
     def __init__(self, latent_size: int, units: int, layers: int, shape: tuple[int, ...], unit_range: bool,
-                 norm: str = "none") -> None:
+                 norm: str = "none", rejoined: bool = False) -> None:
         super().__init__()
         self.shape, self.unit_range = shape, unit_range
-        self.body = MLPFeatures(latent_size, units, layers, norm, slope=0.0)
+        again = latent_size if rejoined and layers > 1 else 0
+        self.body = MLPFeatures(latent_size, units, layers, norm, 0.0, again, condition_from=1, norm_first=rejoined)
         self.head = nn.Linear(units, prod(shape))
 
     def forward(self, z: Tensor) -> Tensor:  # [N, Z] -> [N, *shape]
-        return _shaped(self.head(self.body(z)), self.shape, self.unit_range)
+        return _shaped(self.head(self.body(z, z)), self.shape, self.unit_range)
 
 
 class MLPDiscriminator(nn.Module):
     """LeakyReLU layers over an example and, where there is one, its condition (as Donahue 2017's code for MNIST)."""
 
     def __init__(self, shape: tuple[int, ...], units: int, layers: int, unit_range: bool, norm: str,
-                 condition_size: int = 0) -> None:
+                 condition_size: int = 0, condition_from: int = 0) -> None:
         super().__init__()
         self.unit_range = unit_range
-        self.body = MLPFeatures(prod(shape), units, layers, norm, 0.2, condition_size)
+        self.body = MLPFeatures(prod(shape), units, layers, norm, 0.2, condition_size, condition_from)
         self.head = nn.Linear(units, 1)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:  # [N, *shape], [N, K] -> [N]
-        return self.head(self.body(_flat(x, self.unit_range), condition)).flatten()
+        return self.head(self.body(flat_values(x, self.unit_range), condition)).flatten()
 
 
 class MLPEncoder(nn.Module):
@@ -89,24 +96,28 @@ class MLPEncoder(nn.Module):
         self.head = nn.Linear(units, latent_size)
 
     def forward(self, x: Tensor) -> Tensor:  # [N, *shape] -> [N, Z]
-        return self.head(self.body(_flat(x, self.unit_range))).sigmoid() * 2 - 1
+        return self.head(self.body(flat_values(x, self.unit_range))).sigmoid() * 2 - 1
 
 
-class MaxoutDiscriminator(nn.Module):
-    """Maxout layers with dropout on the input and on every hidden layer (Goodfellow 2014, section 5)."""
+class DropoutDiscriminator(nn.Module):
+    """Maxout layers with dropout on the input and on every hidden layer (Goodfellow 2014, section 5).
 
-    def __init__(self, shape: tuple[int, ...], units: int, layers: int, pieces: int, unit_range: bool,
+    Without `pieces` the layers have LeakyReLU units.
+    """
+
+    def __init__(self, shape: tuple[int, ...], units: int, layers: int, pieces: int | None, unit_range: bool,
                  dropout: float, input_dropout: float) -> None:
         super().__init__()
         self.unit_range = unit_range
         parts, inputs = [Dropout(input_dropout)], prod(shape)
         for _ in range(layers):
-            parts += [Maxout(inputs, units, pieces), Dropout(dropout)]
+            layer = [Maxout(inputs, units, pieces)] if pieces else [nn.Linear(inputs, units), nn.LeakyReLU(0.2)]
+            parts += [*layer, Dropout(dropout)]
             inputs = units
         self.layers = nn.Sequential(*parts, nn.Linear(inputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:  # [N, *shape] -> [N]
-        return self.layers(_flat(x, self.unit_range)).flatten()
+        return self.layers(flat_values(x, self.unit_range)).flatten()
 
 
 class ConditionalGenerator(nn.Module):
@@ -142,5 +153,5 @@ class ConditionalMaxoutDiscriminator(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:  # [N, *shape], [N, Y] -> [N]
-        hidden = torch.cat((self.image(_flat(x, self.unit_range)), self.label(labels)), 1)
+        hidden = torch.cat((self.image(flat_values(x, self.unit_range)), self.label(labels)), 1)
         return self.head(self.dropout(self.joint(self.dropout(hidden)))).flatten()

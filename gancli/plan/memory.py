@@ -10,9 +10,8 @@ from gancli.engine.averages import judging
 from gancli.engine.options import OptimizerOptions
 from gancli.engine.plan import Plan
 from gancli.engine.rounds import shares_work
-from gancli.game.build import build_model
+from gancli.game.build import build_model, build_objective
 from gancli.game.model import Model, Progress
-from gancli.losses.objective import Objective
 from gancli.plan.course import Stretch
 
 STATES = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 0}  # tensors of a weight's size that the optimizer keeps
@@ -36,7 +35,7 @@ class Estimate:
 def blueprint(plan: Plan) -> Model:
     """Return the plan's model on the meta device, where tensors have no data."""
     with torch.device("meta"):
-        return build_model(plan.model, Objective(plan.loss), plan.spec).train()
+        return build_model(plan.model, build_objective(plan.loss, plan.augment, plan.spec), plan.spec).train()
 
 
 def estimate(plan: Plan, model: Model, stretches: list[Stretch]) -> Estimate:

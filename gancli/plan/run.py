@@ -19,19 +19,22 @@ from gancli.engine.plan import Plan
 from gancli.errors import UsageError, UserError, near
 from gancli.game.abilities import able
 from gancli.game.build import adapt, model_options
+from gancli.game.model import Model
+from gancli.losses.augmentation import augment_options
 from gancli.losses.options import RULES, LossOptions
 from gancli.metrics.evaluator import check
 from gancli.metrics.options import EvaluationOptions
 from gancli.options import typed
 from gancli.plan.course import check_course
-from gancli.plan.memory import blueprint
+from gancli.plan.fitting import blueprint_that_fits, check_memory
 from gancli.ranks.shards import launched
 from gancli.registry import load_plugins, models
-from gancli.runs.checkpoint import CheckpointFolder
+from gancli.runs.checkpoint import CheckpointFolder, images_of
 from gancli.runs.directory import is_run, run_name
+from gancli.runs.records import LONGEST_NAME
 
 RUNS = Path("outputs/train")
-GROUPS = ("model", "loss", "dataset", "optimizer", "trainer", "evaluation")
+GROUPS = ("model", "loss", "augment", "dataset", "optimizer", "trainer", "evaluation")
 TOP = ("seed", "device", "devices", "data_dir")
 
 
@@ -76,6 +79,7 @@ def plan_run(cfg: DictConfig, overrides: list[str], job_dir: Path | None = None)
     plan.run_dir = directory or RUNS.absolute() / run_name(plan.config["model"]["name"], plan.config["dataset"]["name"])
     _check_writable(plan.run_dir)
     plan.checkpoint = CheckpointFolder(plan.run_dir).latest()
+    _check_length(plan)
     if plan.checkpoint is None and is_run(plan.run_dir):
         plan.notices.append("This run has no checkpoint yet: it starts from the beginning.")
     return plan
@@ -97,6 +101,7 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     _fill_length(config)
     run = typed(RunOptions, {key: config[key] for key in TOP}, "")
     loss = typed(LossOptions, config["loss"], "loss")
+    augment = augment_options(config["augment"])
     config["model"], notices = adapt(config["model"], loss)
     model = model_options(config["model"])
     optimizer = typed(OptimizerOptions, config["optimizer"], "optimizer")
@@ -109,8 +114,8 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     models.get(model.name).build.check_data(model, spec)
     check_batch(spec, trainer.batch_size)
     evaluation, more = _evaluation(config["evaluation"], model.name, source, spec, data_dir)
-    plan = Plan(config, overrides, model, loss, config["dataset"], optimizer, trainer, evaluation, run.seed, run.device,
-                data_dir, spec, Path(), ranks=ranks, notices=notices + more)
+    plan = Plan(config, overrides, model, loss, augment, config["dataset"], optimizer, trainer, evaluation, run.seed,
+                run.device, data_dir, spec, Path(), ranks=ranks, notices=notices + more)
     _check_game(plan)
     return plan
 
@@ -124,14 +129,39 @@ def _check_game(plan: Plan) -> None:
     if rules != () and (rule == "none" or rules is not None and rule not in rules):
         known = [other for other in RULES if other != "none"] if rules is None else rules
         raise UsageError(f"model={name} does not take loss={plan.loss.name}: give loss={' or '.join(known)}.")
-    model = blueprint(plan)
+    model = blueprint_that_fits(plan)
     unknown = plan.optimizer.players.keys() - model.players.keys()
     if unknown:
         raise UsageError(f"optimizer.players.{min(unknown)}: model={name} has no such player; "
                          f"{near(min(unknown), model.players)}")
-    if plan.trainer.unrolled and not model.discriminators:
-        raise UsageError(f"trainer.unrolled looks ahead at discriminators, and model={name} has none: leave it out.")
-    check_course(model, plan)
+    of_discriminators = _of_discriminators(plan)
+    if of_discriminators and not model.discriminators:
+        raise UsageError(f"{of_discriminators[0]} is for discriminators, and model={name} has none: leave it out.")
+    _check_augment(model, plan)
+    check_memory(plan, model, check_course(model, plan))
+
+
+def _of_discriminators(plan: Plan) -> list[str]:
+    """Return the settings that mean nothing to a model without discriminators."""
+    keys = [f"loss.{key}" for key in plan.loss.on_discriminators]
+    keys += ["optimizer.discriminator.lr"] if plan.optimizer.discriminator.lr is not None else []
+    keys += ["trainer.discriminator_turns"] if plan.trainer.discriminator_turns > 1 else []
+    return keys + (["trainer.unrolled"] if plan.trainer.unrolled else [])
+
+
+def _check_augment(model: Model, plan: Plan) -> None:
+    """Refuse an augmentation that has nothing to change, or that the loss or the data forbid."""
+    augment, name = model.objective.augment, plan.augment.name
+    if augment is None:
+        return
+    if plan.loss.rule == "none" or not model.discriminators:
+        raise UsageError(f"augment={name} changes what the discriminator of an adversarial loss sees, and model="
+                         f"{plan.model.name} has none: leave augment= out.")
+    if plan.spec.kind not in augment.kinds:
+        other = "give augment=noise or leave it out" if plan.spec.kind == "points" else "leave augment= out"
+        raise UsageError(f"augment={name} changes {' or '.join(augment.kinds)} and this data set holds {plan.spec.kind}: "
+                         f"{other}.")
+    augment.check(plan.loss)
 
 
 def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSpec,
@@ -144,7 +174,8 @@ def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSp
         return replace(options, kimg=None, patience=None), [f"model={model} neither samples nor translates: nothing is "
                                                             "measured while it trains, and no checkpoint is the best."]
     if options.on:
-        check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"))
+        check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"),
+              conditional=generates and build.needs.labels, classifies=able(build, "classify"))
     return options, []
 
 
@@ -176,9 +207,21 @@ def _fill_length(config: dict[str, Any]) -> None:
             raise UsageError("The length of the run is open: give trainer.kimg= or trainer.epochs=.")
 
 
+def _check_length(plan: Plan) -> None:
+    """Refuse to continue a run that has been trained for longer than it is to last; its last round may overshoot."""
+    done = 0 if plan.checkpoint is None else images_of(plan.checkpoint)
+    if done - plan.trainer.batch_size * plan.trainer.discriminator_turns >= plan.total_images:
+        raise UserError(f"The run {plan.run_dir.name} has been trained for {done / 1000:g} kimg, which is longer than "
+                        f"{plan.total_images / 1000:g} kimg: give a longer trainer.kimg= or trainer.epochs=.")
+
+
 def _check_writable(directory: Path) -> None:
-    """Refuse a directory that could not be created or written."""
-    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    """Refuse a directory that could not be created or written, or that holds much besides runs."""
+    if directory in (Path.cwd(), Path.home(), Path(directory.anchor)):
+        raise UserError(f"run_dir={directory} would spread a run's files over that folder: give a folder of the run's own.")
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in directory.parts):
+        raise UserError(f"run_dir= has a name of more than {LONGEST_NAME} bytes: give a shorter one.")
+    existing = next(path for path in (directory, *directory.parents) if os.path.lexists(path))
     if not existing.is_dir():
         raise UserError(f"{existing} is a file, so {directory} cannot hold a run: give another run_dir=.")
     if not os.access(existing, os.W_OK | os.X_OK):

@@ -23,7 +23,8 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     model = blueprint(plan)
     stretches = check_course(model, plan)
     needs = estimate(plan, model, stretches)
-    lines = [("model", f"{plan.model.name} with loss {plan.loss.name}"),
+    loss = "losses of its own" if plan.loss.rule == "none" else f"loss {plan.loss.name}"
+    lines = [("model", f"{plan.model.name} with {loss}"),
              ("data", f"{plan.dataset['name']}, {plan.spec.describe()}")]
     for player, count in needs.parameters.items():
         own = plan.optimizer.of(player, player in model.discriminators)
@@ -42,6 +43,8 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
         lines += [("phase", _phase(stretch, list(needs.parameters))) for stretch in stretches]
     if plan.trainer.scheme != "alternating" or plan.trainer.unrolled:
         lines.append(("scheme", _scheme(plan.trainer)))
+    if model.objective.augment is not None:
+        lines.append(("augment", f"{plan.augment.name}: {model.objective.augment.describe()}"))
     lines.append(("evaluation", _evaluation(plan.evaluation)))
     lines.append(("directory", str(plan.run_dir)))
     lines += [("note", notice) for notice in plan.notices]
@@ -53,7 +56,9 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
 def _length(plan: Plan, stretches: list[Stretch], players: list[str]) -> str:
     turns = ", ".join(f"{sum(stretch.turns(player) for stretch in stretches):,} of the {player}" for player in players)
     passes = plan.total_images / plan.spec.count
-    return f"{plan.total_images / 1000:g} kimg ({passes:.1f} passes), batch {plan.trainer.batch_size}: turns {turns}"
+    more = "" if plan.trainer.discriminator_turns == 1 else (
+        "; kimg count the images of each turn of the discriminator, so compare lengths by the generator's turns")
+    return f"{plan.total_images / 1000:g} kimg ({passes:.1f} passes), batch {plan.trainer.batch_size}: turns {turns}{more}"
 
 
 def _phase(stretch: Stretch, players: list[str]) -> str:

@@ -25,10 +25,14 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
     _sync_folder(path.parent)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8, atomically; a lone surrogate, as odd file names have them, becomes a question mark."""
+    write_atomic(path, lambda file: file.write(text.encode(errors="replace")))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically; floats that JSON cannot hold must not be in it (ValueError)."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomic(path, lambda file: file.write(text.encode()))
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def remove_leftovers(folder: Path) -> None:

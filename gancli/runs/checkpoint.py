@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 import re
 import shutil
 import struct
@@ -23,6 +24,7 @@ from gancli.runs.atomic import remove_leftovers, write_atomic
 from gancli.runs.files import BEST, CHECKPOINTS
 from gancli.runs.formats import FORMAT
 from gancli.runs.header import ITEM_BYTES, MAX_HEADER_BYTES, METADATA_KEY, Header, read_header, verify
+from gancli.runs.records import LONGEST_NAME, Damaged, is_name, read_text
 
 if TYPE_CHECKING:
     import torch
@@ -170,11 +172,11 @@ class CheckpointFolder:
     def best(self) -> Path | None:
         """Return the checkpoint that was marked as best, if it is still there."""
         try:
-            name = (self.path / BEST).read_text().strip()
-        except OSError:
+            name = read_text(self.path / BEST, LONGEST_NAME).strip()
+        except (OSError, Damaged):
             return None
         path = self.path / Path(name).name
-        return path if name and path.is_file() else None
+        return path if is_name(path.name) and os.path.isfile(path) else None
 
     def mark_best(self, name: Path | str) -> None:
         """Mark a checkpoint of this folder, by its path or name, as best; `prune` keeps it."""

@@ -28,7 +28,7 @@ def run_name(model: str, dataset: str) -> str:
 
 def is_run(path: Path) -> bool:
     """Whether a directory holds a run's record."""
-    return any((path / name).exists() for name in RECORDS)
+    return any(os.path.exists(path / name) for name in RECORDS)
 
 
 def provenance(device: str, seed: int, fingerprint: str, argv: Sequence[str] | None = None) -> dict[str, Any]:

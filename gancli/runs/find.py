@@ -1,16 +1,19 @@
 """Runs and checkpoints by path, by id or by a unique part of it (torch-free)."""
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 
 from gancli.errors import UserError
 from gancli.runs.checkpoint import SUFFIX, CheckpointFolder, images_of
-from gancli.runs.config import at, read_config
+from gancli.runs.config import at, stored_config
 from gancli.runs.directory import is_run
-from gancli.runs.files import CHECKPOINTS
-from gancli.runs.status import Status, read_status
+from gancli.runs.files import CHECKPOINTS, CONFIG
+from gancli.runs.looking import PassedOver, folders
+from gancli.runs.records import Damaged
+from gancli.runs.status import DAMAGED, Status, read_status
 from gancli.runs.sweeps import FILE as SWEEP_FILE
 from gancli.runs.sweeps import job_folders, sweep_of
 
@@ -38,9 +41,13 @@ class RunInfo:
     in_sweep: bool = False
 
 
-def list_runs(root: Path | str = OUTPUTS) -> list[RunInfo]:
-    """Return every run in `root`/train/* and of the sweeps `root`/sweep/* (or directly in `root`), oldest first."""
-    return sorted((_info(path) for path in _run_folders(Path(root))), key=lambda run: (run.started, run.id))
+def list_runs(root: Path | str = OUTPUTS, passed: PassedOver | None = None) -> list[RunInfo]:
+    """Return every run in `root`/train/* and of the sweeps `root`/sweep/* (or directly in `root`), oldest first.
+
+    Args:
+        passed: takes the folders that cannot be read.
+    """
+    return sorted((_info(path) for path in _run_folders(Path(root), passed)), key=lambda run: (run.started, run.id))
 
 
 def find_run(text: str, root: Path | str = OUTPUTS) -> Path:
@@ -50,7 +57,7 @@ def find_run(text: str, root: Path | str = OUTPUTS) -> Path:
         UserError: no run or several runs match; it lists the matches, or the nearest.
     """
     path = Path(text)
-    if text and path.is_dir():
+    if text and os.path.isdir(path):
         return _run_at(path)
     runs = {run_id(path): path for path in _run_folders(Path(root))}
     wanted = str(text).strip("/")
@@ -75,10 +82,10 @@ def find_runs(text: str, root: Path | str = OUTPUTS) -> list[Path]:
         UserError: as `find_run`.
     """
     path, wanted = Path(text), str(text).strip("/")
-    if text and path.is_dir():
+    if text and os.path.isdir(path):
         inside = [] if is_run(path) else _run_folders(path)
         return sorted(inside, key=natural) or [_run_at(path)]
-    sweeps = [folder for folder in Path(root).glob("sweep/*") if wanted in (folder.name, *_pieces(folder.name))]
+    sweeps = [folder for folder in folders(Path(root) / "sweep", []) if wanted in (folder.name, *_pieces(folder.name))]
     if wanted and len(sweeps) == 1:
         return sorted(_run_folders(sweeps[0]), key=natural) or [find_run(text, root)]
     return [find_run(text, root)]
@@ -115,9 +122,9 @@ def find_checkpoint(text: str, root: Path | str = OUTPUTS) -> Path:
         UserError: no such run or checkpoint; it lists what exists.
     """
     path = Path(text)
-    if path.is_file():
+    if os.path.isfile(path):
         return path
-    if text and path.is_dir():
+    if text and os.path.isdir(path):
         return _best_or_latest(_run_at(path))
     run, at, which = str(text).rpartition("@")
     if at:
@@ -171,17 +178,30 @@ def _run_at(path: Path) -> Path:
                     f"The folder {path} is no run but holds {len(inside)}: {_shown(inside)}.")
 
 
-def _run_folders(root: Path) -> list[Path]:
-    """Return the runs under a folder; of a sweep those that its record names, however deep they lie in it."""
-    paths = {path for pattern in ("*", "train/*", "sweep/*/*") for path in root.glob(pattern)}
-    sweeps = [root, *(found.parent for pattern in ("*", "sweep/*") for found in root.glob(f"{pattern}/{SWEEP_FILE}"))]
-    paths |= {job for sweep in sweeps if (sweep / SWEEP_FILE).is_file() for job in job_folders(sweep)}
-    return sorted(path for path in paths if path.is_dir() and is_run(path))
+def _run_folders(root: Path, passed: PassedOver | None = None) -> list[Path]:
+    """Return the runs under a folder; of a sweep those that its record names, however deep they lie in it.
+
+    Args:
+        passed: takes the folders that cannot be read.
+    """
+    passed = [] if passed is None else passed
+    tops = folders(root, passed)
+    sweeps = folders(root / "sweep", passed)
+    paths = {*tops, *folders(root / "train", passed), *(job for sweep in sweeps for job in folders(sweep, passed))}
+    for sweep in (root, *tops, *sweeps):
+        if os.path.isfile(sweep / SWEEP_FILE):
+            paths |= {job for job in job_folders(sweep) if os.path.isdir(job)}
+    return sorted(path for path in paths if is_run(path))
 
 
 def _info(path: Path) -> RunInfo:
-    config = read_config(path)
-    status = read_status(path) or Status("unknown")
+    """Return what a run's records say; one that is damaged is told as the run's status."""
+    status, config = read_status(path) or Status("unknown"), {}
+    try:
+        config = stored_config(path)
+    except (OSError, Damaged) as error:
+        if status.status != DAMAGED and os.path.lexists(path / CONFIG):
+            status = replace(status, status=DAMAGED, why=f"{CONFIG} is damaged: {error}")
     in_sweep = sweep_of(path.absolute()) is not None or path.absolute().parent.parent.name == "sweep"
     return RunInfo(run_id(path), path, status.status, status.images / 1000, at(config, "model", "name"),
                    at(config, "loss", "name"), at(config, "dataset", "name"), status.started, status.why,

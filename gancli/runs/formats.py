@@ -7,6 +7,7 @@ extractor.  A run folder's config.yaml has no number of its own: what is convert
 from copy import deepcopy
 from typing import Any
 
+LATER_OPTIONS = {"dcgan": {"kernel": 4}, "cgan": {"kernel": 4}, "bigan": {"kernel": 4, "layout": "plain"}}
 FORMAT = 2  # of checkpoints; raised when an older gancli could not read a new one
 
 
@@ -18,6 +19,10 @@ def converted(config: dict[str, Any]) -> dict[str, Any]:
     if isinstance(trainer := config.get("trainer"), dict):
         for key, value in {"scheme": "alternating", "consensus": 10.0, "unrolled": 0}.items():
             trainer.setdefault(key, value)
+    if isinstance(model := config.get("model"), dict):
+        for key, value in LATER_OPTIONS.get(str(model.get("name")), {}).items():
+            model.setdefault(key, value)
+        config.setdefault("augment", {"name": "none"})
     if isinstance(evaluation := config.get("evaluation"), dict) and "weights" in evaluation:
         evaluation["features_weights"] = evaluation.pop("weights")
     return config

@@ -7,6 +7,7 @@ bytes follow.  JSON and raw numbers are all it can hold, so reading one never ru
 
 import math
 import mmap
+import os
 import struct
 import zlib
 from dataclasses import dataclass
@@ -85,8 +86,8 @@ def read_header(path: Path) -> Header:
     Raises:
         UserError: the file is missing, unreadable, no checkpoint, truncated, or from a newer gancli.
     """
-    if not path.is_file():
-        raise UserError(f"There is no checkpoint at {path}{': it is a folder' if path.is_dir() else ''}.")
+    if not os.path.isfile(path):
+        raise UserError(f"There is no checkpoint at {path}{': it is a folder' if os.path.isdir(path) else ''}.")
     try:
         with open(path, "rb") as file:
             size = file.seek(0, 2)

@@ -31,7 +31,7 @@ class Kind:
     holds: Callable[[Any], bool]
 
 
-def read_text(path: Path, largest: int = LARGEST_BYTES) -> str:
+def read_text(path: Path, largest: int = LARGEST_BYTES, errors: str = "strict") -> str:
     """Return a plain file's text; OSError where it cannot be opened, Damaged where it is none or too long."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe of that name would wait for a writer
     with open(descriptor, "rb") as file:
@@ -42,14 +42,20 @@ def read_text(path: Path, largest: int = LARGEST_BYTES) -> str:
             raise Damaged(f"it has {status.st_size:,} bytes, and no such record has more than {largest:,}")
         content = file.read(largest + 1)
     try:
-        return content[:largest].decode()
+        return content[:largest].decode(errors=errors)
     except UnicodeDecodeError:
         raise Damaged("it is no text in UTF-8") from None
 
 
-def parse_json(text: str | bytes) -> Any:
-    """Return what a text of JSON says; Damaged where it is none, too deep, or holds numbers that nothing here counts to."""
+def parse_json(text: str | bytes, odd_numbers: bool = False) -> Any:
+    """Return what a text of JSON says; Damaged where it is none, too deep, or holds numbers that nothing here counts to.
+
+    Args:
+        odd_numbers: such numbers are NaN instead.
+    """
     try:
+        if odd_numbers:
+            return json.loads(text, parse_int=_whole_or_nan)
         return json.loads(text, parse_int=_whole, parse_constant=_no_number)
     except Damaged:
         raise
@@ -132,6 +138,10 @@ def _whole(digits: str) -> int:
     if len(digits) > 20 or abs(value := int(digits)) > LARGEST_NUMBER:
         raise Damaged(f"the number {digits[:20]}... is too large")
     return value
+
+
+def _whole_or_nan(digits: str) -> float:
+    return int(digits) if len(digits) < 19 else math.nan
 
 
 def _no_number(word: str) -> float:

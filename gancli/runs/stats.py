@@ -1,12 +1,12 @@
 """stats.jsonl: the figures of a run, one line a tick, read without trust in any line (torch-free)."""
 
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-from gancli.runs.atomic import write_atomic
+from gancli.runs.atomic import write_text
 from gancli.runs.records import Damaged, is_number, is_whole, parse_json, read_text
 
-FILE = "stats.jsonl"
 LARGEST_BYTES = 1 << 30
 
 
@@ -16,7 +16,7 @@ def read_ticks(path: Path) -> list[dict[str, Any]]:
     A line that a kill has cut is left out, and so is a figure that is no number.
     """
     try:
-        lines = read_text(path, LARGEST_BYTES).splitlines()
+        lines = read_text(path, LARGEST_BYTES, errors="replace").splitlines()
     except (OSError, Damaged):
         return []
     rows = _value(f"[{','.join(lines)}]")  # at once: twice as fast as one by one
@@ -25,21 +25,26 @@ def read_ticks(path: Path) -> list[dict[str, Any]]:
     return [tick for row in rows if (tick := _tick(row)) is not None]
 
 
+def read_history(path: Path) -> list[tuple[int, dict[str, float | None]]]:
+    """Return the images shown and the figures of every tick, as a diagnosis reads them."""
+    return [(tick.pop("images"), tick) for tick in read_ticks(path)]
+
+
 def keep_until(path: Path, images: int) -> None:
     """Drop what was written after so many images, where anything was; the file is whole at any moment."""
     if not path.is_file():
         return
     try:
-        lines = read_text(path, LARGEST_BYTES).splitlines()
+        lines = read_text(path, LARGEST_BYTES, errors="replace").splitlines()
     except Damaged:
         lines = []
     kept = [line for line in lines if (tick := _tick(_value(line))) is not None and tick["images"] <= images]
-    write_atomic(path, lambda file: file.write("".join(line + "\n" for line in kept).encode()))
+    write_text(path, "".join(line + "\n" for line in kept))
 
 
 def _value(line: str) -> Any:
     try:
-        return parse_json(line)
+        return parse_json(line, odd_numbers=True)
     except Damaged:
         return None
 
@@ -47,4 +52,5 @@ def _value(line: str) -> Any:
 def _tick(row: Any) -> dict[str, Any] | None:
     if not isinstance(row, dict) or not is_whole(row.get("images")):
         return None
-    return {tag: value for tag, value in row.items() if value is None or is_number(value)}
+    kept = {tag: value for tag, value in row.items() if isinstance(value, (int, float, NoneType))}
+    return {tag: value if is_number(value) else None for tag, value in kept.items()}

@@ -58,7 +58,7 @@ class Status:
     def begin(cls, overrides: list[str]) -> "Status":
         """Return the status of a run that this process starts now."""
         return cls("running", overrides=list(overrides), started=now(), pid=os.getpid(), host=socket.gethostname(),
-                   process_started=_process_start(os.getpid()))
+                   process_started=process_start(os.getpid()))
 
     def end(self, status: str, why: str = "") -> "Status":
         """Return the status of the run, ended now as `finished`, `failed` or `stopped`."""
@@ -85,15 +85,18 @@ def read_status(run_dir: Path | str) -> Status | None:
 
     A run is `killed` where it was running and its process is gone from this host.
     """
+    values: dict = {}
     try:
-        status = Status(**checked(read_json(Path(run_dir) / STATUS), _KINDS, ("status",)))
+        values = read_json(Path(run_dir) / STATUS)
+        status = Status(**checked(values, _KINDS, ("status",)))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         return Status(DAMAGED, f"{STATUS} cannot be read: {error.strerror}")
     except Damaged as error:
-        return Status(DAMAGED, f"{STATUS} is damaged: {error}")
-    if status.status == "running" and status.host == socket.gethostname() and not _alive(status):
+        sound = {name: values[name] for name, kind in _KINDS.items() if name in values and kind.holds(values[name])}
+        return replace(Status(DAMAGED), **{**sound, "status": DAMAGED, "why": f"{STATUS} is damaged: {error}"})
+    if status.status == "running" and status.host == socket.gethostname() and not is_alive(status.pid, status.process_started):
         return replace(status, status="killed", why=f"process {status.pid} is gone")
     return status
 
@@ -121,20 +124,21 @@ _KINDS = {
 }
 
 
-def _alive(status: Status) -> bool:
-    if status.pid <= 0:
+def is_alive(pid: int, started: int | None) -> bool:
+    """Whether a process of this host runs, and is the one that started then (where the system tells)."""
+    if pid <= 0:
         return False
     try:
-        os.kill(status.pid, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass  # another user's process
-    start = _process_start(status.pid)
-    return start is None or status.process_started in (None, start)
+    start = process_start(pid)
+    return start is None or started in (None, start)
 
 
-def _process_start(pid: int) -> int | None:
+def process_start(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot; -1 for a zombie; None where /proc does not tell."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()

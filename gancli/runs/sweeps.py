@@ -1,5 +1,6 @@
 """sweep.json: the command of a sweep and which job lies in which folder of it (torch-free)."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ from gancli import __version__
 from gancli.errors import UserError
 from gancli.runs.atomic import write_json
 from gancli.runs.directory import is_run
-from gancli.runs.files import STATUS
+from gancli.runs.looking import folders
 from gancli.runs.records import (
     TEXT,
     TEXTS,
@@ -100,13 +101,12 @@ def job_folders(folder: Path) -> list[Path]:
     record = read_sweep(folder)
     if record is not None:
         return [folder / name for name in record.jobs]
-    recorded = {path.parent for path in folder.glob(f"*/{STATUS}")} | {path for path in folder.glob("*") if is_run(path)}
-    return sorted(recorded, key=_natural)
+    return sorted((path for path in folders(folder, []) if is_run(path)), key=_natural)
 
 
 def sweep_of(path: Path) -> Path | None:
     """Return the sweep in which a run lies, by the sweep.json above it; None for a run of its own."""
-    return next((above for above in path.parents if (above / FILE).is_file()), None)
+    return next((above for above in path.parents if os.path.isfile(above / FILE)), None)
 
 
 def find_sweep(text: str, root: Path | str) -> Path | None:
@@ -116,9 +116,9 @@ def find_sweep(text: str, root: Path | str) -> Path | None:
         UserError: several sweeps have that piece.
     """
     path = Path(text)
-    if text and (path / FILE).is_file():
+    if text and os.path.isfile(path / FILE):
         return path
-    sweeps = {found.parent.name: found.parent for found in sorted(Path(root).glob(f"sweep/*/{FILE}"))}
+    sweeps = {found.name: found for found in folders(Path(root) / "sweep", []) if os.path.isfile(found / FILE)}
     matches = [name for name in sweeps if text == name or text in name.split("-")]
     if len(matches) > 1:
         raise UserError(f"{text} names {len(matches)} sweeps: {', '.join(matches[:5])}. Give more of the name.")

@@ -2,14 +2,14 @@
 
 import _thread
 import signal
-import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+from gancli.monitor.terminal import tell
 from gancli.sweeps.isolation import STOP
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 class StopFile:
@@ -32,9 +32,10 @@ class StopFile:
         self._waiter = None
         if threading.current_thread() is not threading.main_thread():
             return self
-        self._previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        self._signals = _listened()
+        self._previous = {number: signal.signal(number, self._handle) for number in self._signals}
         if hasattr(signal, "pthread_sigmask"):
-            self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+            self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
             self._ended = False
             self._waiter = threading.Thread(target=self._wait, daemon=True)
             self._waiter.start()
@@ -55,7 +56,7 @@ class StopFile:
     def _wait(self) -> None:
         """Wait for the blocked signals."""
         while True:
-            number = signal.sigwait(SIGNALS)
+            number = signal.sigwait(self._signals)
             if self._ended:
                 return
             self._handle(number, None)
@@ -63,7 +64,7 @@ class StopFile:
     def _handle(self, number: int, frame) -> None:
         if not self.path.exists():
             self.path.touch()
-            print("Stopping: the running jobs save first (Ctrl-C again ends at once).", file=sys.stderr, flush=True)
+            tell("Stopping: the running jobs save first (Ctrl-C again ends at once).")
         elif number == signal.SIGINT and threading.current_thread() is threading.main_thread():
             raise KeyboardInterrupt
         elif number == signal.SIGINT:
@@ -72,7 +73,7 @@ class StopFile:
 
 @contextmanager
 def terminate_as_interrupt():
-    """Let SIGTERM end a sweep in this process as Ctrl-C does: the job that is played saves, between jobs it ends at once."""
+    """Let SIGTERM and SIGHUP end a sweep in this process as Ctrl-C does: the job that is played saves first."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -80,8 +81,14 @@ def terminate_as_interrupt():
     def interrupt(number: int, frame) -> None:
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    previous = {number: signal.signal(number, interrupt) for number in _listened() if number != signal.SIGINT}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _listened() -> tuple[signal.Signals, ...]:
+    """Return the signals that stop a sweep; not those that are ignored, as SIGHUP is under nohup."""
+    return tuple(number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN)

@@ -48,6 +48,7 @@ def study_overrides(swept: Swept, folder: Path, at_once: int, given: set[str]) -
             raise UsageError(f"{key} decides the objective, and Optuna cannot compare jobs of different ones: give one value.")
     if OmegaConf.select(swept.cfg, "evaluation") is not None and OmegaConf.select(swept.cfg, "evaluation.kimg") is None:
         raise UsageError("Optuna needs an objective: evaluation.kimg= says how often the metric is taken.")
+    _refuse_unmeasured(swept)
     _, lower = objective(swept.cfg)
     sweeper = swept.cfg.hydra.sweeper
     storage = sweeper.storage if "hydra.sweeper.storage" in given else f"sqlite:///{folder.absolute() / FILE}"
@@ -65,6 +66,17 @@ def study_overrides(swept: Swept, folder: Path, at_once: int, given: set[str]) -
         values["sampler.seed"] = swept.cfg.seed + asked  # a sampler that begins anew would repeat its draws
     defaults = [f"hydra.sweeper.{key}={value}" for key, value in values.items() if f"hydra.sweeper.{key}" not in given]
     return defaults, max(0, sweeper.n_trials - done)
+
+
+def _refuse_unmeasured(swept: Swept) -> None:
+    """Refuse models of which no metric can be taken."""
+    from gancli.game.abilities import able, refusal
+    from gancli.registry import models
+
+    name = OmegaConf.select(swept.cfg, "model.name")
+    for each in swept.values.get("model", [name]):
+        if each in models.names() and not any(able(models.get(each).build, ability) for ability in ("sample", "translate")):
+            raise UsageError(f"Optuna needs an objective, and {refusal(each, 'sample')}")
 
 
 def continue_study(storage: Any, name: str) -> tuple[int, int]:

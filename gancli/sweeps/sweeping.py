@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from gancli.config.calling import call_hydra
 from gancli.config.compose import Swept
 from gancli.config.paths import quote
 from gancli.errors import UsageError, UserError
+from gancli.monitor.terminal import tell
 from gancli.runs.config import printable
 from gancli.runs.find import OUTPUTS
 from gancli.runs.locks import try_lock
@@ -157,7 +157,7 @@ def _launch(task: Callable[[Any], Any], overrides: list[str], flags: list[str], 
         forced.append(f"hydra.sweeper.n_trials={trials}")
     finished = sum(status.status == "finished" for status in read_jobs(folder).values())
     known = f"; {finished} of them finished before" if finished else ""
-    print(f"Sweep {folder}: {cost(swept, jobs)}{known}.", file=sys.stderr, flush=True)
+    tell(f"Sweep {folder}: {cost(swept, jobs)}{known}.")
     ignored = changeable([*overrides, *record.overrides], list(swept.values))
     record.overrides = [override for override in overrides if key_of(override) != "hydra.sweep.dir"]
     with _stopping(folder, launcher) as stop_asked, shared_machine(swept, jobs):

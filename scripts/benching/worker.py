@@ -16,6 +16,7 @@ import torch
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
+
 from benching.ceiling import ceilings, needs, synchronize  # noqa: E402
 from benching.reference import steps as reference_steps  # noqa: E402
 from benching.workloads import WORKLOADS  # noqa: E402
@@ -26,10 +27,9 @@ from gancli.engine.averages import Average  # noqa: E402
 from gancli.engine.plan import Plan  # noqa: E402
 from gancli.engine.players import Player  # noqa: E402
 from gancli.engine.rounds import Game  # noqa: E402
-from gancli.game.build import build_model  # noqa: E402
+from gancli.game.build import build_model, build_objective  # noqa: E402
 from gancli.game.model import Progress  # noqa: E402
 from gancli.gradients import library_kernels  # noqa: E402
-from gancli.losses.objective import Objective  # noqa: E402
 from gancli.monitor.scalars import Scalars  # noqa: E402
 from gancli.plan.run import plan_run  # noqa: E402
 
@@ -44,7 +44,7 @@ def our_steps(plan: Plan, device: torch.device) -> Iterator[int]:
     """Play rounds as gancli.engine.training does between two ticks; yield the images shown."""
     precision = pick_precision(plan.trainer.precision, device)
     data = load_data(plan.dataset, plan.data_dir, device, plan.seed)
-    model = build_model(plan.model, Objective(plan.loss), data.spec).to(device).train()
+    model = build_model(plan.model, build_objective(plan.loss, plan.augment, data.spec), data.spec).to(device).train()
     average = Average(model, plan.trainer.ema_kimg)
     players = {name: Player(name, model, plan.optimizer, plan.trainer, precision) for name in model.players}
     game, progress, scalars = Game(model, average, players, plan.trainer, plan.seed), Progress(total=10**12), Scalars()
@@ -54,7 +54,7 @@ def our_steps(plan: Plan, device: torch.device) -> Iterator[int]:
 
 def their_steps(workload: str, plan: Plan, device: torch.device) -> Iterator[int]:
     """Return the plain loop on the same networks and images."""
-    model = build_model(plan.model, Objective(plan.loss), plan.spec).to(device).train()
+    model = build_model(plan.model, build_objective(plan.loss, plan.augment, plan.spec), plan.spec).to(device).train()
     path = Path(plan.dataset["path"])
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
     arrays = [np.load(file, mmap_mode="r") for file in files]

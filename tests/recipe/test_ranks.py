@@ -38,8 +38,12 @@ GAMES = {
     "gan dragan": (*MLP, "loss.dragan.weight=1", "trainer.accumulate=2"),
     "dcgan wgan_gp": (*DCGAN, "loss=wgan_gp", "trainer.sync_batch_norm=true"),
     "dcgan": (*DCGAN, "trainer.sync_batch_norm=true"),
+    "dcgan ada": (*DCGAN, "trainer.sync_batch_norm=true", "augment=ada", "augment.p=0.4", "augment.kimg=1",
+                  "loss.r1.weight=1"),
+    "dcgan diffaugment": (*DCGAN, "trainer.sync_batch_norm=true", "augment=diffaugment"),
+    "gan noise": (*MLP, "augment=noise"),
 }
-FIGURES = re.compile(r"loss/.*|gradient_norm/.*|D\(.*|.*penalty|.*dragan")
+FIGURES = re.compile(r"discriminator/augment_.*|loss/.*|gradient_norm/.*|D\(.*|.*penalty|.*dragan")
 
 
 def losses(run_dir: Path) -> torch.Tensor:
@@ -149,7 +153,7 @@ def test_synchronized_batch_norm_is_that_of_the_whole_batch(tmp_path):
 
 @pytest.mark.parametrize("game", GAMES)
 def test_two_ranks_have_the_losses_of_one(game, tmp_path):
-    assert len(GAMES) == 5
+    assert len(GAMES) == 8
     length = f"trainer.kimg={ROUNDS * 8 / 1000}"
     for ranks in (1, 2):
         run(tmp_path / str(ranks), *GAMES[game], *COMMON, length, f"devices={ranks}")

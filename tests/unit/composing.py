@@ -1,17 +1,21 @@
 """Models and losses from the real conf files, without Hydra: the file's own values, the stabilizers' and changes."""
 
+from itertools import product
 from pathlib import Path
 
 import torch
 from omegaconf import OmegaConf
-from systems import CONF, system
+from systems import CONF, loss_for, system
 
 from gancli.data.spec import Batch, DataSpec
+from gancli.errors import UserError
 from gancli.game.build import adapt, build_model, model_options
-from gancli.game.model import Model
+from gancli.game.model import Model, Progress
+from gancli.game.phase import in_turn
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
 from gancli.options import typed
+from gancli.plan.course import course
 
 
 def read(path: Path):
@@ -33,10 +37,23 @@ def spec_for(name: str, shape: tuple[int, ...] = (1, 16, 16)) -> DataSpec:
     return DataSpec(shape, 100, ("zero", "one", "two"), domains)
 
 
+def spec_near(name: str, shape: tuple[int, int, int], **changes) -> DataSpec:
+    """Return data of that shape, or of the nearest below that the model can be trained on."""
+    options = model_options(OmegaConf.merge(read(CONF / f"model/{name}.yaml"), dict(system(name).small), changes))
+    for rows, columns in sorted(product(range(8), repeat=2), key=sum):  # as few as possible are cut off
+        spec = spec_for(name, (shape[0], shape[1] - rows, shape[2] - columns))
+        try:
+            system(name).check_data(options, spec)
+        except UserError:
+            continue
+        return spec
+    raise ValueError(f"{name} can be trained on no images of about {shape}")
+
+
 def compose_model(name: str, loss: LossOptions | None = None, spec: DataSpec | None = None, small: bool = True,
                   **changes) -> Model:
     """Return conf/model/`name`.yaml built (small unless told) for the loss and the data."""
-    loss = loss or compose_loss("nonsaturating")
+    loss = loss or compose_loss(loss_for(name))
     values = OmegaConf.merge(read(CONF / f"model/{name}.yaml"), dict(system(name).small) if small else {}, changes)
     values, _ = adapt(values, loss)
     return build_model(model_options(values), Objective(loss), spec or spec_for(name))
@@ -46,6 +63,14 @@ def batch_for(spec: DataSpec, n: int = 4) -> Batch:
     """Return n random examples of each domain with labels."""
     examples = tuple(torch.rand(n, *spec.shape) * 2 - 1 for _ in spec.domains)
     return Batch(examples, torch.arange(n) % len(spec.classes))
+
+
+def phases_of(model: Model, batch_size: int = 4, total: int = 1000) -> list[tuple[tuple[str, ...], Progress]]:
+    """Return the players of each phase of a run, and where it stands in the middle of that phase."""
+    stretches = course(model, in_turn(list(model.players)), total, batch_size)
+    return [(tuple(dict.fromkeys(turn.player for turn in stretch.phase.turns if not turn.part)),
+             Progress(total=total, images=(stretch.begin + stretch.end) // 2, phase=stretch.phase.name))
+            for stretch in stretches]
 
 
 def take_turn(model: Model, player: str, batch: Batch, progress) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

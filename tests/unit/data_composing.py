@@ -13,11 +13,11 @@ DATASETS = sorted(path.stem for path in (CONF / "dataset").glob("*.yaml"))
 
 
 def read_group(path: Path) -> dict:
-    """Return a conf file's values on top of those of its defaults list."""
+    """Return a conf file's values on top of those of its defaults list (which may choose for another group, too)."""
     values = OmegaConf.to_container(OmegaConf.load(path))
     merged = {}
     for default in values.pop("defaults", []):
-        if default != "_self_":
+        if isinstance(default, str) and default != "_self_":
             merged |= read_group(CONF / f"{default.split('@')[0].strip('/')}.yaml")
     return merged | values
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from composing import read, spec_for
 from omegaconf import OmegaConf
-from systems import CONF, system
+from systems import CONF, loss_for, system
 
 from gancli.data.spec import DataSpec
 from gancli.game.build import adapt, build_model, model_options
@@ -15,15 +15,15 @@ from gancli.options import typed
 from gancli.runs.checkpoint import CheckpointFolder
 
 
-def config_of(name: str, loss: str = "nonsaturating", **changes) -> dict:
+def config_of(name: str, loss: str | None = None, **changes) -> dict:
     """Return the resolved model and loss of a run."""
     model = OmegaConf.merge(read(CONF / f"model/{name}.yaml"), dict(system(name).small), changes)
-    values = OmegaConf.merge(read(CONF / "stabilizer/off.yaml"), read(CONF / f"loss/{loss}.yaml"))
+    values = OmegaConf.merge(read(CONF / "stabilizer/off.yaml"), read(CONF / f"loss/{loss or loss_for(name)}.yaml"))
     return {"model": OmegaConf.to_container(model), "loss": OmegaConf.to_container(values),
             "dataset": {"name": "digits"}}
 
 
-def save_run(run_dir: Path, name: str, loss: str = "nonsaturating", spec: DataSpec | None = None, images: int = 2000,
+def save_run(run_dir: Path, name: str, loss: str | None = None, spec: DataSpec | None = None, images: int = 2000,
              averaged: bool = True, **changes) -> Path:
     """Save a run of model `name` with random weights, its averaged ones half as large again; return its directory."""
     config, spec = config_of(name, loss, **changes), spec or spec_for(name)
@@ -32,7 +32,7 @@ def save_run(run_dir: Path, name: str, loss: str = "nonsaturating", spec: DataSp
     model = build_model(model_options(adapt(config["model"], options)[0]), Objective(options), spec)
     with torch.no_grad():
         for tensor in model.parameters():
-            tensor.copy_(torch.randn_like(tensor) / tensor[0].numel() ** 0.5)
+            tensor.copy_(torch.randn_like(tensor) / (tensor[0].numel() if tensor.dim() else 1) ** 0.5)
     state = model.state_dict()
     tensors = {f"model/{key}": tensor for key, tensor in state.items()}
     if averaged:

@@ -30,6 +30,11 @@ TRAIN = {  # what is wrong: (arguments of `gan train` and `gan validate`, exit c
     "bad seed": (["seed=-1"], 2, "seed must be at least 0"),
     "two lengths": (["trainer.kimg=1", "trainer.epochs=1"], 2, "both state the length"),
     "smoothing without a target": (["loss=wgan_gp", "loss.label_smoothing=0.1"], 2, "set loss.label_smoothing=0"),
+    "augmented points": (["model=gan", "dataset=ring", "augment=ada"], 2, "holds points: give augment=noise"),
+    "ada without a zero of the logits": (["loss=wgan_gp", "augment=ada"], 2, "give augment.target=null augment.p=0.3"),
+    "ada on two channels": (["augment=ada", "dataset.channels=2"], 2, "augment.policy=[blit,geometry]"),
+    "unknown change of images": (["augment=diffaugment", "augment.policy=[colr]"], 2, "did you mean color"),
+    "no change of images": (["augment=diffaugment", "augment.policy=[]"], 2, "each once"),
     "two bounds on the weights": (["loss=wgan", "loss.spectral_norm=true"], 2, "set loss.weight_clip=null"),
     "parts that do not divide": (["trainer.batch_size=10", "trainer.accumulate=3"], 2, "give a multiple"),
     "missing folder": (["dataset=folder", "dataset.path=nowhere", "dataset.size=32"], 1, "nowhere"),
@@ -38,6 +43,7 @@ TRAIN = {  # what is wrong: (arguments of `gan train` and `gan validate`, exit c
     "a file for a folder": (["dataset=folder", "dataset.path={file}", "dataset.size=32"], 1, "file.txt"),
     "images too small": (["model=dcgan", "dataset.size=4"], 2, "at least 8"),
     "points for an image model": (["model=dcgan", "dataset=ring"], 1, "use model=gan"),
+    "no such kernel": (["model=dcgan", "model.kernel=3"], 2, "model.kernel must be 4 or 5, not 3"),
     "labels needed": (["model=cgan", "dataset=folder", "dataset.path={pictures}", "dataset.size=8",
                        "trainer.batch_size=2"], 1, "needs labels"),
     "two domains needed": (["model=cyclegan", "dataset=digits"], 1, "dataset=unpaired"),
@@ -141,7 +147,7 @@ def snapshot(root: Path) -> dict[str, int]:
 
 
 def test_the_lists_are_whole():
-    assert (len(TRAIN), len(READ)) == (31, 13)
+    assert (len(TRAIN), len(READ)) == (32, 13)
 
 
 @pytest.mark.parametrize("command", ["train", "validate"])

@@ -202,7 +202,8 @@ def test_reading_commands_print_paths(fake):
 
 def test_lists_name_every_file_with_its_description(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for kind, group in (("models", "model"), ("losses", "loss"), ("datasets", "dataset"), ("optimizers", "optimizer")):
+    for kind, group in (("models", "model"), ("losses", "loss"), ("augmentations", "augment"),
+                        ("datasets", "dataset"), ("optimizers", "optimizer")):
         lines = gan("list", kind).stdout.splitlines()
         assert len(lines) == len(list((groups.conf_dir() / group).glob("*.yaml"))) > 0
         assert all(line.startswith(f"{group}=") and len(line.split()) > 2 for line in lines)

@@ -1,13 +1,14 @@
 """Our strided convolutions against the library's, and one pass over real and fake against two."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 
 from gancli.gradients import halves_apart, inputs_only, library_kernels
-from gancli.networks.convolution import Doubling, Halving
+from gancli.networks.convolution import KERNELS, Doubling, Halving
 from gancli.networks.layers import mixes_examples, mixes_halves, norm_layer
 
 # (layer, inputs, outputs, height, width): few channels, many channels over small maps, neither, odd sizes
@@ -29,9 +30,10 @@ def results(layer: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize(("kind", "inputs", "outputs", "height", "width"), CASES)
 @pytest.mark.parametrize("bias", [True, False])
-def test_equal_the_library_up_to_second_gradients(kind, inputs, outputs, height, width, bias):
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_equal_the_library_up_to_second_gradients(kind, inputs, outputs, height, width, bias, kernel):
     torch.manual_seed(0)
-    layer = kind(inputs, outputs, bias=bias).double()
+    layer = kind(inputs, outputs, bias=bias, kernel=kernel).double()
     x = torch.randn(3, inputs, height, width, dtype=torch.float64)
     ours = results(layer, x)
     with library_kernels():
@@ -52,9 +54,42 @@ def test_one_channel_keeps_the_channels_innermost():
     assert Halving(1, 4)(Doubling(4, 1)(y)).is_contiguous(memory_format=torch.channels_last)
 
 
-def test_odd_maps_are_doubled_to_their_size():
-    layer = Doubling(4, 3, odd=(1, 0))
-    assert layer(torch.zeros(2, 4, 4, 4)).shape == (2, 3, 9, 8)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_odd_maps_are_halved_rounding_down_and_doubled_to_their_size(kernel):
+    assert Halving(3, 4, kernel=kernel)(torch.zeros(2, 3, 9, 8)).shape == (2, 4, 4, 4)
+    assert Doubling(4, 3, odd=(1, 0), kernel=kernel)(torch.zeros(2, 4, 4, 4)).shape == (2, 3, 9, 8)
+
+
+@pytest.mark.parametrize("odd", [(0, 0), (1, 0), (1, 1)], ids=str)
+@pytest.mark.parametrize("plain", [False, True], ids=["ours", "library"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_doubling_is_the_transpose_of_halving(kernel, odd, plain):
+    """With one weight <halve(x), y> = <x, double(y)>: a generator's layer places its taps as a discriminator's reads them."""
+    halve = Halving(3, 5, bias=False, kernel=kernel).double()
+    double = Doubling(5, 3, bias=False, odd=odd, kernel=kernel).double()
+    double.weight.data = halve.weight.data
+    x = torch.randn(2, 3, 6 + odd[0], 8 + odd[1], dtype=torch.float64)
+    y = torch.randn(2, 5, 3, 4, dtype=torch.float64)
+    with library_kernels() if plain else nullcontext():
+        torch.testing.assert_close((halve(x) * y).sum(), (x * double(y)).sum())
+
+
+def test_windows_of_five_are_centered_where_radford_has_them():
+    """Padding 2 on every side of an even map (border_mode=(2, 2) of its code)."""
+    x = torch.randn(2, 3, 8, 8)
+    layer = Halving(3, 4, kernel=5)
+    torch.testing.assert_close(layer(x), nn.functional.conv2d(x, layer.weight, layer.bias, 2, 2))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_weight_gradient_of_wide_layers_in_bf16(kernel):
+    torch.manual_seed(0)
+    layer, x = Halving(64, 32, kernel=kernel), torch.randn(8, 64, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        (ours,) = torch.autograd.grad(layer(x).float().square().sum(), layer.weight)
+        with library_kernels():
+            (theirs,) = torch.autograd.grad(layer(x).float().square().sum(), layer.weight)
+    assert (ours - theirs).norm() < 0.01 * theirs.norm()
 
 
 def test_autocast_reaches_into_them():

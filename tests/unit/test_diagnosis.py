@@ -11,10 +11,11 @@ from omegaconf import OmegaConf
 from gancli.config.compose import compose
 from gancli.diagnosis import advice, detectors
 from gancli.diagnosis.detectors import DETECTORS, NAMES, certainty, diagnose, not_finite
-from gancli.diagnosis.history import FIRST, LAST, History, read_history
+from gancli.diagnosis.history import FIRST, LAST, History
 from gancli.diagnosis.setting import Setting
 from gancli.diagnosis.windows import medians, trailing
 from gancli.plan.run import plan_run
+from gancli.runs.stats import read_history
 
 TICKS, EVERY = 60, 4  # ticks of a history, and ticks between looks at samples
 REAL, FAKE, NORM = detectors.REAL, detectors.FAKE, detectors.GENERATOR_GRADIENT
@@ -129,7 +130,8 @@ def test_verdicts_are_read_as_the_loss_means_them(loss, real, fake, right):
 def test_what_the_configuration_says():
     told = setting("minimax", "optimizer=adam", "optimizer.discriminator.lr=1e-3", "trainer.discriminator_turns=3")
     assert told.saturating and told.lr == {"discriminator": 1e-3, "generator": 2e-4} and told.discriminator_turns == 3
-    assert setting("fgan", "loss.divergence=js").reading and setting("fgan", "loss.divergence=kl").reading is None
+    assert setting("fgan", "loss.divergence=js").reading == setting("fgan", "loss.divergence=kl").reading == "probability"
+    assert setting("fgan", "loss.divergence=total_variation").reading is None
     assert setting("wgan").penalized and not NONSATURATING.penalized
 
 

@@ -22,6 +22,8 @@ from gancli.metrics.collectors import ClassCounts, MomentsOf, Patches, Rows, Sco
 from gancli.metrics.evaluator import Evaluator, check
 from gancli.metrics.follow import BestFollower
 from gancli.metrics.measures.inception import inception_score
+from gancli.metrics.measures.matching import matched_classes, matched_error
+from gancli.metrics.measures.modes import class_agreement
 from gancli.metrics.options import EvaluationOptions
 from gancli.metrics.protocol import Measured, Protocol
 from gancli.options import typed
@@ -71,8 +73,8 @@ def measured(digits, home):
 
 
 def test_every_metric_of_the_catalog_yields_its_figures(measured, home):
-    assert len(METRICS) == 11
-    assert {*IMAGES, "parzen", "modes"} == set(METRICS)
+    assert len(METRICS) == 13
+    assert {*IMAGES, "parzen", "modes", "agreement", "class_error"} == set(METRICS)
     evaluator, found = measured
     assert set(found) == {figure.name for name in IMAGES for figure in METRICS[name].figures}
     assert all(math.isfinite(each.value) for each in found.values())
@@ -109,6 +111,62 @@ def test_real_examples_measured_against_themselves_are_perfect(digits, home):
     assert found["precision"] == found["recall"] == found["coverage"] == 1
     worse = {each.figure: each.value for each in evaluator(sampler())}
     assert worse["fid"] > 1e-3 and worse["swd"] > 5 * found["swd"] and worse["coverage"] < 0.5
+
+
+def test_agreement_is_how_often_the_class_is_the_one_that_was_told(digits, home):
+    def draw(start: int, stop: int) -> torch.Tensor:
+        return digits.examples(torch.arange(start, stop))
+
+    def told(start: int, stop: int) -> torch.Tensor:
+        labels = digits.labels(torch.arange(start, stop)).cpu()
+        return labels if draw.right else (labels + 1) % 10
+
+    draw.batch_size, draw.limit, draw.seed, draw.labels = 64, None, 0, told
+    evaluator = Evaluator(options("agreement", n=300), digits, home)
+    shares = {}
+    for draw.right in (True, False):
+        (found,) = evaluator(draw)
+        shares[draw.right] = found.value
+        assert found.name == "agreement(classifier,300)" and set(found.protocol.details["classes"]) == set("0123456789")
+    evaluator.prepare()
+    predicted = evaluator.extractor(((draw(0, 300) + 1) * 127.5).round().to(torch.uint8)).logits.argmax(1).cpu()
+    for draw.right in (True, False):
+        assert shares[draw.right] == pytest.approx((predicted == told(0, 300)).double().mean().item())
+    assert shares[True] > 2 * shares[False] and shares[True] + shares[False] <= 1  # seldom right after one pass of training
+    check(options("agreement"), digits.spec, home, latents=True, conditional=True)
+
+
+def test_a_models_categories_are_named_on_training_examples_and_judged_on_others(digits, home):
+    other = load("digits", home, limit=500, size=16)
+    sets = (digits, other)
+
+    def classify(x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.one_hot(bands(x), 3).float()
+
+    def bands(x: torch.Tensor) -> torch.Tensor:
+        return (x.mean((1, 2, 3)) > -0.4).long() + (x.mean((1, 2, 3)) > -0.3).long()
+
+    draw = real_again(digits)
+    draw.model = SimpleNamespace(classify=classify)
+    draw.order = torch.arange(300)
+    (found,) = Evaluator(options("class_error"), digits, home, holdout=other)(draw)
+    known, tested = (bands(data.examples(torch.arange(data.spec.count))) for data in sets)
+    names = [data.labels(torch.arange(data.spec.count)) for data in sets]
+    due = torch.stack([torch.bincount(names[0][known == band], minlength=10).argmax() for band in range(3)])
+    assert found.value == pytest.approx((due[tested] != names[1]).double().mean().item())
+    assert 0 < found.value < 1 and found.protocol.details["classes_of_categories"] == [str(name) for name in due.tolist()]
+    check(options("class_error"), digits.spec, home, latents=True, holdout=True, classifies=True)
+
+
+def test_matching_by_hand():
+    names = matched_classes(torch.tensor([0, 0, 0, 2, 2, 3]), torch.tensor([1, 1, 0, 0, 0, 1]), 2)
+    assert names.tolist() == [1, -1, 0, 1]
+    assert matched_error(torch.tensor([0, 1, 2, 3, 4]), torch.tensor([1, 0, 0, 0, 1]), names) == pytest.approx(3 / 5)
+
+
+def test_agreement_by_hand():
+    found = class_agreement(torch.tensor([0, 1, 1, 2]), torch.tensor([0, 1, 2, 2]), 4)
+    assert found.share == 0.75 and found.classes[:3].tolist() == [1, 1, 0.5] and found.classes[3].isnan()
 
 
 def test_points_and_their_modes(home):
@@ -201,6 +259,8 @@ PLAIN = DataSpec((3, 16, 16), 50)
     ("modes", {}, PLAIN, "metrics=modes needs a toy density"),
     ("fid", {}, PLAIN, "features=classifier is trained on labels and this data set has none: give features=mobilenet_v2"),
     ("classes", {}, PLAIN, "metrics=classes needs labels"),
+    ("agreement", {}, DataSpec((3, 16, 16), 50, ("a",)), "metrics=agreement asks .* told, and this one is told none"),
+    ("class_error", {}, DataSpec((3, 16, 16), 50, ("a",)), "metrics=class_error looks at .* and this one has none"),
     ("classes", {"features": "inception"}, DataSpec((3, 16, 16), 50, ("a",)), "which features=inception does not know"),
     ("ppl", {"features": "mobilenet_v2"}, PLAIN, "metrics=ppl moves latents and this model has none"),
     ("parzen", {}, PLAIN, "metrics=parzen needs real examples that the model was not trained on"),
@@ -230,12 +290,12 @@ def batches(n: int = 150):
 
 
 COLLECTORS = [MomentsOf, ClassCounts, lambda: Rows("vectors", 100), lambda: Rows("images", 70),
-              lambda: ScoreSums(150, 4), lambda: Patches(100, 300, 7)]
+              lambda: Rows("predictions", 100), lambda: ScoreSums(150, 4), lambda: Patches(100, 300, 7)]
 
 
 @pytest.mark.parametrize("make", COLLECTORS)
 def test_collectors_of_two_ranks_merge_into_one(make):
-    assert len(COLLECTORS) == 6
+    assert len(COLLECTORS) == 7
     _, parts = batches()
     alone, ranks = make(), [make(), make()]
     for index, part in enumerate(parts):
@@ -280,7 +340,8 @@ def evaluation(**changes) -> EvaluationOptions:
 def test_options():
     assert evaluation().on and not evaluation(kimg=None).on
     for changes, message in (({"metrics": ["fdi"]}, "did you mean fid"), ({"metrics": ["swd", "swd"]}, "twice"),
-                             ({"metrics": ["ms_ssim"]}, "begin with one of classes, fid, is"), ({"n": 1}, "at least 2"),
+                             ({"metrics": ["ms_ssim"]}, "begin with one of agreement, class_error"),
+                             ({"n": 1}, "at least 2"),
                              ({"kimg": None, "patience": 3}, "there are none"), ({"patience": 0}, "at least 1")):
         with pytest.raises(UsageError, match=message):
             evaluation(**changes)

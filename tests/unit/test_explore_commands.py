@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
 from PIL import Image
 from small_runs import save_run
@@ -24,7 +25,8 @@ from gancli.options import typed
 
 CONF = Path(__file__).parents[2] / "conf"
 RUNS = {"dcgan": "20260101T000000Z-aaaaaa-dcgan-digits", "cgan": "20260102T000000Z-bbbbbb-cgan-digits",
-        "gan": "20260103T000000Z-cccccc-gan-ring", "cyclegan": "20260104T000000Z-dddddd-cyclegan-unpaired"}
+        "gan": "20260103T000000Z-cccccc-gan-ring", "cyclegan": "20260104T000000Z-dddddd-cyclegan-unpaired",
+        "infogan": "20260105T000000Z-eeeeef-infogan-digits"}
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,23 @@ def test_a_conditional_model_has_a_class_a_row(here):
     assert many.shape == (4 * 18 + 2, 18 + 2)
 
 
+def test_codes_are_set_one_a_row(here):
+    loaded = load("infogan")
+    z = loaded.latents(6)
+    told = {"c1": torch.tensor([3, 3, 3, 0, 0, 0]), "c2": torch.full((6,), -2.0)}
+    expected = loaded.generate(loaded.model.with_codes(z, told))
+    with np.load(run_sample(ckpt="infogan", n=6, code=[3, 0], codes={"c2": -2}, batch_size=4, out="a.npz")) as archive:
+        assert archive["z"][:, 6:16].argmax(1).tolist() == [3, 3, 3, 0, 0, 0] and (archive["z"][:, 16] == -2).all()
+        assert np.array_equal(archive["z"][:, :6], z[:, :6].numpy())
+        assert np.abs(archive["images"][..., 0].astype(int) - to_uint8(expected)[:, 0].numpy()).max() <= 1
+    assert torch.allclose(loaded.sample(6, codes={"c1": [3, 0], "c2": -2}), expected, atol=1e-5)
+    grid = pixels(run_sample(ckpt="infogan", n=6, zoom=1, code=[3, 0], codes={"c2": -2}, out="b.png"))
+    assert grid.shape[:2] == (2 + 2 * 18, 2 + 3 * 18)  # a category a row
+    by_value = pixels(run_sample(ckpt="infogan", n=6, zoom=1, codes={"c1": 3, "c3": [-2, 0, 2]}, out="c.png"))
+    square = pixels(run_sample(ckpt="infogan", n=9, zoom=1, code=3, out="d.png"))
+    assert by_value.shape[:2] == (2 + 3 * 18, 2 + 2 * 18) and square.shape[:2] == (2 + 3 * 18, 2 + 3 * 18)
+
+
 def test_npz_holds_images_labels_latents_and_seed(here):
     path = run_sample(ckpt="cgan", n=10, seed=2, batch_size=3, out="deep/a.npz")
     loaded = load("cgan")
@@ -179,6 +198,16 @@ REFUSED = [
     (sample, dict(ckpt="cgan", label="five"), "no class called five; there is zero, one, two"),
     (sample, dict(ckpt="cgan", label={"a": 1}), "no class called"),
     (sample, dict(ckpt="cyclegan"), "cyclegan cannot sample"),
+    (sample, dict(ckpt="dcgan", code=3), "model=dcgan cannot be told codes; infogan"),
+    (sample, dict(ckpt="dcgan", codes={"c2": 1.0}), "model=dcgan cannot be told codes; infogan"),
+    (sample, dict(ckpt="infogan", code=10), "c1 has 10 categories and takes one from 0 to 9, not 10"),
+    (sample, dict(ckpt="infogan", code=1.5), "takes one from 0 to 9, not 1.5"),
+    (sample, dict(ckpt="infogan", code=[]), "c1 has no value"),
+    (sample, dict(ckpt="infogan", codes={"c4": 1.0}), "no code called c4; .*c1"),
+    (sample, dict(ckpt="infogan", codes={"c2": 2.5}), "c2 is continuous and takes a number from -2 to 2, not 2.5"),
+    (sample, dict(ckpt="infogan", codes={"c3": "far"}), "takes a number from -2 to 2, not far"),
+    (sample, dict(ckpt="infogan", codes=1.5), "codes=1.5 names no code"),
+    (sample, dict(ckpt="infogan", code=3, codes={"c1": 4}), "are one code"),
     (sample, dict(ckpt="dcgan", out="new/a.gif"), "end it in .png, .npz, or give a folder"),
     (sample, dict(ckpt="dcgan", out="taken.png"), "taken.png exists: .*overwrite=true"),
     (sample, dict(ckpt="dcgan", out="taken"), "is a file"),
@@ -202,7 +231,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("command", "changes", "message"), REFUSED)
 def test_wrong_input_is_refused_and_nothing_is_created(command, changes, message, here):
-    assert len(REFUSED) == 31
+    assert len(REFUSED) == 41
     Path("taken.png").write_text("")
     Path("taken").write_text("")
     before = sorted(here.rglob("*"))
@@ -212,7 +241,7 @@ def test_wrong_input_is_refused_and_nothing_is_created(command, changes, message
 
 
 def test_a_folder_that_is_not_writable_is_refused(here, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
     for changes in (dict(out="new/a.png"), dict()):
         with pytest.raises(UserError, match="not writable"):
             run_sample(ckpt="dcgan", n=2, **changes)

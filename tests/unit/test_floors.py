@@ -17,7 +17,6 @@ FLOORS = {
     1: "capacity monitor errors seeds gradients __version__",
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}
-PLANNED = {"lab"}  # rooms that no file needs yet
 
 
 def modules() -> dict[str, Path]:
@@ -49,7 +48,7 @@ def room(module: str) -> str:
 
 def test_every_room_has_its_floor():
     rooms = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"}
-    assert rooms - {"__pycache__", "__init__", "__main__", "conf"} == set(FLOOR) - PLANNED - {"__version__"}
+    assert rooms - {"__pycache__", "__init__", "__main__", "conf"} == set(FLOOR) - {"__version__"}
 
 
 def test_no_import_runs_up_or_along_the_house():

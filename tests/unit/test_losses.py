@@ -79,6 +79,47 @@ def test_divergence_equals_its_closed_form(name):
     assert alternative.generator(fake).item() == pytest.approx(-mean(g, FAKE), rel=1e-5)
 
 
+OPTIMAL = {  # divergence: the output v at which g_f(v) = f'(u), for the ratio u = p / q (Nowozin 2016, table 1)
+    "kl": lambda u: 1 + math.log(u),
+    "reverse_kl": math.log,
+    "js": math.log,
+    "pearson": lambda u: 2 * (u - 1),
+    "hellinger": lambda u: math.log(u) / 2,
+}
+
+
+@pytest.mark.parametrize("ratio", [0.01, 0.5, 1.0, 3.0, 50.0])
+@pytest.mark.parametrize("name", OPTIMAL)
+def test_score_of_a_divergence_is_the_probability_of_real(name, ratio):
+    optimal = torch.tensor(OPTIMAL[name](ratio), dtype=torch.float64, requires_grad=True)
+    rule, bound = (rule_of(options("fgan", divergence=name, saturating=saturating)) for saturating in (False, True))
+    (-ratio * rule.generator(optimal) + bound.generator(optimal)).backward()
+    assert optimal.grad.item() == pytest.approx(0, abs=1e-9)  # the bound p g_f(v) - q f*(g_f(v)) is largest there
+    assert rule.score(optimal.detach()).item() == pytest.approx(ratio / (1 + ratio))
+
+
+def test_score_of_a_divergence_in_the_tails():
+    outputs = torch.tensor([-1e4, -3.0, 1e4])
+    for name in OPTIMAL:
+        low, *_, high = rule_of(options("fgan", divergence=name)).score(outputs).tolist()
+        assert low == pytest.approx(0, abs=1e-6) and high == pytest.approx(1, abs=1e-3)
+    assert rule_of(options("fgan", divergence="total_variation")).score(outputs).equal(outputs)
+    assert set(OPTIMAL) | {"total_variation"} == set(DIVERGENCES)
+
+
+@pytest.mark.parametrize("name", [name for name in DIVERGENCES if name != "total_variation"])
+def test_encoder_does_not_saturate_unless_asked(name):
+    """Where the discriminator is sure of a real pair (s = 10), the encoder has a gradient; that of the bound may vanish."""
+    gradients = []
+    for saturating in (False, True):
+        s = torch.tensor([10.0], requires_grad=True)
+        rule_of(options("fgan", divergence=name, saturating=saturating)).encoder(s).backward()
+        gradients.append(s.grad.item())
+    assert gradients[0] > 0.99
+    if name in ("js", "reverse_kl", "hellinger"):
+        assert gradients[1] == pytest.approx(math.exp(-10), rel=1e-3)
+
+
 def test_minimax_is_not_nonsaturating():
     """Where the discriminator is sure (s = -30), one gradient has vanished and the other has not."""
     gradients = {}

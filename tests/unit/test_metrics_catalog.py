@@ -7,11 +7,13 @@ from gancli.metrics.catalog import FIGURES, MEASURES, METRICS
 
 
 def test_names_and_deciding_figures():
-    assert sorted(METRICS) == ["classes", "fid", "is", "kid", "modes", "ms_ssim", "nearest", "parzen", "ppl", "prdc", "swd"]
+    assert sorted(METRICS) == [
+        "agreement", "class_error", "classes", "fid", "is", "kid", "modes", "ms_ssim", "nearest", "parzen", "ppl",
+        "prdc", "swd"]
     assert len(FIGURES) == sum(len(measure.figures) for measure in MEASURES)  # no figure stands in two measures
     assert {name: measure.lower_is_better for name, measure in METRICS.items()} == {
-        "classes": True, "fid": True, "is": False, "kid": True, "modes": False, "ms_ssim": None, "nearest": None,
-        "parzen": False, "ppl": True, "prdc": False, "swd": True}
+        "agreement": False, "class_error": True, "classes": True, "fid": True, "is": False, "kid": True, "modes": False,
+        "ms_ssim": None, "nearest": None, "parzen": False, "ppl": True, "prdc": False, "swd": True}
     assert not METRICS["swd"].needs_features  # the default works everywhere
     for measure in MEASURES:
         assert measure.decides is None or measure.figure(measure.decides).lower_is_better is not None
@@ -20,13 +22,14 @@ def test_names_and_deciding_figures():
 
 def test_needs_are_consistent():
     seen = {name: {*measure.real, *measure.fake} for name, measure in METRICS.items()}
-    assert set.union(*seen.values()) == {"moments", "vectors", "scores", "classes", "patches", "images"}
+    assert set.union(*seen.values()) == {
+        "moments", "vectors", "predictions", "scores", "classes", "patches", "images"}
     for name, measure in METRICS.items():
-        collects_features = bool(seen[name] & {"moments", "vectors", "scores", "classes"})
+        collects_features = bool(seen[name] & {"moments", "vectors", "predictions", "scores", "classes"})
         assert measure.needs_features == (collects_features or name == "ppl")  # which looks at features by itself
         assert measure.needs_images or not measure.needs_features
     assert {name for name, measure in METRICS.items() if measure.needs_holdout or measure.likes_holdout} == {
-        "parzen", "nearest"}
+        "parzen", "nearest", "class_error"}
     assert {name: measure.least for name, measure in METRICS.items() if measure.least > 1} == {
         "fid": 2, "kid": 2, "is": 10, "prdc": 6, "ppl": 4, "ms_ssim": 2}
     assert METRICS["swd"].kinds(True, is_image=True) == ("patches",)

@@ -9,6 +9,7 @@ import torch
 from gancli.monitor.board import Board, tag_of
 from gancli.monitor.scalars import Scalars
 from gancli.monitor.screen import Screen, summary
+from gancli.runs.stats import keep_until
 
 
 def test_scalars_are_means_since_the_last_reading():
@@ -57,7 +58,7 @@ def test_stats_hold_null_for_what_is_not_finite_and_survive_a_cut_line(tmp_path)
     board.close()
     with open(tmp_path / "stats.jsonl", "a") as file:
         file.write('{"images": 16, "D(x)"')  # killed here
-    Board(tmp_path, tmp_path / "stats.jsonl", 8).close()
+    keep_until(tmp_path / "stats.jsonl", 8)
     lines = [json.loads(line) for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
     assert lines == [{"images": 8, "D(x)": 0.5, "loss/generator": None}]
 

@@ -2,12 +2,15 @@
 
 import pytest
 import torch
+from composing import CONF, compose_model, read
 from torch import nn
 
+from gancli.game.build import model_options
 from gancli.networks import initialization
+from gancli.networks.convolution import KERNELS, Doubling, Halving
 from gancli.networks.dcgan import ConvFeatures, DCGANDiscriminator, DCGANGenerator, feature_widths, halvings
 from gancli.networks.layers import NORMS, Maxout, label_weights, mixes_examples, norm_layer
-from gancli.networks.mlp import MaxoutDiscriminator, MLPGenerator
+from gancli.networks.mlp import DropoutDiscriminator, MLPGenerator
 from gancli.networks.patch import PatchDiscriminator, patch_depth
 from gancli.networks.translator import ResNetTranslator
 
@@ -16,10 +19,11 @@ SIZES = [(8, 8), (28, 28), (33, 50), (64, 64), (15, 8)]
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_dcgan_fits_every_size(size, channels):
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_dcgan_fits_every_size(size, channels, kernel):
     assert len(SIZES) == 5
     shape = (channels, *size)
-    generator, discriminator = DCGANGenerator(5, shape, 2), DCGANDiscriminator(shape, 2, "batch")
+    generator, discriminator = DCGANGenerator(5, shape, 2, kernel), DCGANDiscriminator(shape, 2, "batch", kernel=kernel)
     images = generator(torch.rand(2, 5))
     assert images.shape == (2, *shape) and images.abs().max() <= 1
     assert discriminator(images).shape == (2,)
@@ -45,6 +49,20 @@ def test_dcgan_follows_the_papers_rules():
     assert weights.mean().abs() < 1e-3 and weights.std().item() == pytest.approx(0.02, rel=0.02)
     gains = torch.cat([norm.weight for norm in DCGANGenerator(4, (3, 64, 64), 128).norms])
     assert gains.mean().item() == pytest.approx(1, abs=0.005) and gains.std().item() == pytest.approx(0.02, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "bigan", "cgan"])
+def test_kernels_of_five_reach_every_convolution(name):
+    """Figure 1 of Radford 2016 and its code have 5x5; a checkpoint that does not say is of the time of 4x4 only."""
+    backbone = {} if name == "dcgan" else {"backbone": "conv"}
+    model = compose_model(name, kernel=5, **backbone)
+    kernels = {part.kernel_size for part in model.modules() if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d))}
+    assert kernels == {(5, 5)}
+    images = model.sample(2, torch.Generator())
+    assert images.shape == (2, 1, 16, 16) and images.abs().max() <= 1
+    values = read(CONF / f"model/{name}.yaml")
+    del values["kernel"]
+    assert model_options(values).kernel == 4
 
 
 def test_maps_stay_channels_last():
@@ -88,7 +106,7 @@ def test_the_gans_networks_work_in_the_unit_range():
     assert torch.allclose(generator(torch.rand(2, 3)), torch.ones(2, 1, 4, 4))
     nn.init.constant_(generator.head.bias, -50.0)
     assert torch.allclose(generator(torch.rand(2, 3)), -torch.ones(2, 1, 4, 4))
-    judge = MaxoutDiscriminator((1, 4, 4), 8, 2, 5, True, dropout=0.5, input_dropout=0.2).eval()
+    judge = DropoutDiscriminator((1, 4, 4), 8, 2, 5, True, dropout=0.5, input_dropout=0.2).eval()
     seen = []
     judge.layers[0].register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
     judge(torch.stack((-torch.ones(1, 4, 4), torch.ones(1, 4, 4))))
@@ -113,6 +131,15 @@ def test_initializations():
     assert network.head.weight.var().item() == pytest.approx(2 / 50, rel=0.1)
     initialization.orthogonal_init(network)
     assert torch.allclose(network.head.weight.T @ network.head.weight, torch.eye(50), atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "outputs"), [(Halving, 24), (Doubling, 24), (Doubling, 3)])
+def test_convolutions_start_orthogonal_per_output(kind, outputs):
+    """The weights of each output, flattened, are orthogonal to those of every other one: of a transposed convolution, too."""
+    layer = kind(16, outputs)
+    initialization.orthogonal_init(layer)
+    rows = (layer.weight.transpose(0, 1) if kind is Doubling else layer.weight).flatten(1)
+    assert torch.allclose(rows @ rows.T, torch.eye(outputs), atol=1e-5)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

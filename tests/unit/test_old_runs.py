@@ -1,4 +1,4 @@
-"""Runs and checkpoints of format 1 (commit 5c91bb7) sample, evaluate and resume; what would be read wrongly is refused."""
+"""Runs and checkpoints of format 1 (5c91bb7) still sample, evaluate and resume; what would be read wrongly is refused."""
 
 import json
 import shutil
@@ -40,8 +40,8 @@ def test_it_samples(old):
 def test_it_is_evaluated(old, tmp_path):
     from gancli.config.compose import compose
 
-    out = f"out={tmp_path / 'figures'}"
-    report = evaluate(compose("evaluate", [f"ckpt={old}", "metrics=[swd]", "n=64", "device=cpu", out]))
+    asked = [f"ckpt={old}", "metrics=[swd]", "n=64", "device=cpu", f"out={tmp_path}/figures"]
+    report = evaluate(compose("evaluate", asked))
     assert report.evaluated[0].measured[0].value > 0
 
 

@@ -73,8 +73,10 @@ def test_after_is_measured_on_the_latents_of_before(tmp_path):
     assert line["D(G(z))/before_generator_turn"] == pytest.approx(line["D(G(z))/after_generator_turn"], abs=1e-3)
 
 
-@pytest.mark.parametrize("extra", [(), ("trainer.precision=fp32", "loss=wgan_gp"), ("model=cyclegan", "loss=lsgan")],
-                         ids=["dcgan", "wgan_gp", "cyclegan"])
+@pytest.mark.parametrize("extra", [(), ("trainer.precision=fp32", "loss=wgan_gp"), ("model=cyclegan", "loss=lsgan"),
+                                   ("augment=ada", "augment.p=0.5", "augment.kimg=0.05", "augment.interval=2"),
+                                   ("augment=noise", "augment.decay_kimg=0.04", "loss.r1.weight=1")],
+                         ids=["dcgan", "wgan_gp", "cyclegan", "ada", "noise"])
 def test_continued_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path, extra, two_domains, monkeypatch):
     settings = [*DCGAN, *extra]
     if "model=cyclegan" in extra:

@@ -1,6 +1,7 @@
 """The sets in MNIST's file format: mnist, fashion_mnist, kmnist, emnist, in torchvision's layout NAME/raw/*-ubyte."""
 
 import gzip
+import math
 import string
 import struct
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ import numpy as np
 
 from gancli.data.download import download, download_note
 from gancli.data.options import ImageOptions
+from gancli.data.sizes import UNREADABLE, check_memory
 from gancli.data.source import ArraySource, Native, Stamp
 from gancli.errors import UserError, check_choice
 from gancli.registry import datasets
 
+MOST_PACKED = 1100  # values a byte: deflate packs no better
 LETTERS_MERGED = set("cijklmopsuvwxyz")  # whose two cases EMNIST's bymerge and balanced do not tell apart
 EMNIST_CLASSES = {
     "byclass": string.digits + string.ascii_uppercase + string.ascii_lowercase,
@@ -111,23 +114,32 @@ def read_header(path: Path, dimensions: int) -> tuple[int, ...]:
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             magic, *sides = struct.unpack(f">{1 + dimensions}I", file.read(4 + 4 * dimensions))
-    except (OSError, EOFError, struct.error) as error:
+    except UNREADABLE as error:
         raise damaged(path, str(error)) from None
     size = path.stat().st_size
     if magic != 0x800 + dimensions:
         raise damaged(path, f"it does not start as an idx file of {dimensions} dimensions")
-    if path.suffix != ".gz" and size != 4 + 4 * dimensions + int(np.prod(sides)):
+    if path.suffix != ".gz" and size != 4 + 4 * dimensions + math.prod(sides):
         raise damaged(path, f"it has {size} bytes for {'x'.join(map(str, sides))} values")
+    if 0 in sides:
+        raise damaged(path, "it holds nothing")
+    if path.suffix == ".gz" and math.prod(sides) > MOST_PACKED * size:
+        raise damaged(path, f"{size} packed bytes cannot hold {'x'.join(map(str, sides))} values")
+    check_memory(path, math.prod(sides))
     return tuple(sides)
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """Return the array of bytes in an idx file."""
     sides = read_header(path, dimensions)
+    length = 4 + 4 * dimensions + math.prod(sides)
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            content = file.read(length + 1)  # a packed file may go on and on
+        if len(content) != length:
+            raise damaged(path, f"it does not hold {'x'.join(map(str, sides))} values")
         return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(sides)
-    except (OSError, EOFError, ValueError) as error:
+    except UNREADABLE as error:
         raise damaged(path, str(error)) from None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from gancli.data.listing import find_path
 from gancli.data.options import MIN_SIDE, HoldoutOptions
+from gancli.data.sizes import UNREADABLE, check_arrays
 from gancli.data.source import ArraySource, Native, Stamp
 from gancli.errors import UserError
 from gancli.registry import datasets
@@ -38,6 +39,7 @@ class Npz(ArraySource):
         if not self.path.is_file():
             raise UserError(f"dataset.path={options.path} is a folder: give an .npz or .npy file, or use "
                             "dataset=folder.")
+        check_arrays(self.path)
         self.shape, self.dtype = self.image_header()
 
     def image_header(self) -> tuple[tuple[int, ...], np.dtype]:
@@ -47,7 +49,7 @@ class Npz(ArraySource):
                 version = np.lib.format.read_magic(file)
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape, _, dtype = read(file)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise UserError(f"{self.path} cannot be read as .npz or .npy ({error}): "
                             "write it with numpy.savez.") from None
         if dtype.hasobject or dtype.kind not in "uifb":
@@ -88,7 +90,7 @@ class Npz(ArraySource):
                     return None
                 labels = file["labels"]
                 names = [str(name) for name in file["classes"]] if "classes" in file else None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise UserError(f"The labels in {self.path} cannot be read ({error}): "
                             "write them as whole numbers or text.") from None
         if labels.shape != self.shape[:1]:
@@ -116,7 +118,7 @@ class Npz(ArraySource):
                     return None
                 values = file["attributes"]
                 names = [str(name) for name in file["attribute_names"]] if "attribute_names" in file else None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise UserError(f"The attributes in {self.path} cannot be read ({error}): write them as 0 and 1.") from None
         if values.ndim != 2 or len(values) != self.shape[0] or not values.shape[1]:
             raise UserError(f"{self.path} has {self.shape[0]} images but attributes of shape {list(values.shape)}: give "
@@ -145,7 +147,7 @@ class Npz(ArraySource):
             else:
                 with np.load(self.path, allow_pickle=False) as file:
                     images = file["images"]
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise UserError(f"{self.path} is damaged ({error}): write it again.") from None
         order = layout(images.shape)
         if len(order) == 3:

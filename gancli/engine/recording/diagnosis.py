@@ -5,7 +5,7 @@ from typing import Any
 
 from gancli.diagnosis.detectors import diagnose, not_finite
 from gancli.diagnosis.finding import Finding
-from gancli.diagnosis.history import History, read_history
+from gancli.diagnosis.history import History
 from gancli.diagnosis.setting import Setting
 from gancli.engine.averages import Average
 from gancli.engine.players import NonFinite
@@ -13,6 +13,7 @@ from gancli.game.examination import Examination
 from gancli.game.looking import evaluating
 from gancli.game.model import Model, Progress
 from gancli.runs.files import STATS
+from gancli.runs.stats import read_history
 
 PREFIX = "diagnosis/"
 JUDGE_EVERY = 5  # ticks of figures, and whenever samples were looked at: a tick may last milliseconds
@@ -24,7 +25,7 @@ class Diagnosis:
 
     def __init__(self, run_dir: Path, config: dict[str, Any], model: Model, average: Average | None, data: Any,
                  seed: int) -> None:
-        self.setting = Setting.of(config)
+        self.setting = Setting.of(config, model.discriminators)
         self.history = History(read_history(run_dir / STATS))
         self.model, self.shown = model, average.model if average is not None else model
         self.examination = Examination(model, data, seed)

@@ -31,6 +31,8 @@ class Gallery:
         self.model = average.model if average is not None else model
         self.points = None if data.spec.is_image else data.first(min(POINTS, data.spec.count)).real
         self.fixed = self._fixed(model, data, seed)
+        self.tokens = data.spec.kind == "tokens"
+        self.samples = self.fixed.z is not None  # whether the model draws any
         self.last: Path = self.folder
 
     def _fixed(self, model: Model, data, seed: int) -> Fixed:
@@ -42,12 +44,14 @@ class Gallery:
             generator = torch.Generator().manual_seed(mix(seed, GALLERY_STREAM))
             z = model.draw_latents(n, generator).to(device)
         labels = torch.arange(n, device=device) // COLUMNS if classes else None
-        batch = data.first(min(n, 2 * COLUMNS, data.spec.count))
+        batch = data.first(min(n, 2 * COLUMNS if data.spec.is_image else POINTS, data.spec.count))
         return Fixed(z, labels, batch, COLUMNS)
 
     @torch.no_grad()
     def hang(self, images: int) -> dict[str, bytes]:
-        """Make, save and return the pictures after so many images, PNG files' bytes by name."""
+        """Make, save and return the pictures after so many images, PNG files' bytes by name; tokens are no picture."""
+        if self.tokens:
+            return {}
         with evaluating(self.model):
             shown = self.model.showcase(self.fixed)
         pictures = {}

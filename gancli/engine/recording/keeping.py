@@ -1,6 +1,5 @@
 """The record of a run as rank 0 keeps it: it puts the parts together, each of which has a file of its own."""
 
-import json
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -31,9 +30,11 @@ from gancli.errors import UserError
 from gancli.game.model import Model, Progress
 from gancli.monitor.board import Board
 from gancli.monitor.screen import Screen
-from gancli.runs.atomic import write_json
+from gancli.runs.atomic import write_text
 from gancli.runs.directory import provenance
-from gancli.runs.files import CONFIG, LOG, OVERRIDES, PROVENANCE, STATS, STATUS
+from gancli.runs.files import CONFIG, LOG, OVERRIDES, STATS, STATUS
+from gancli.runs.provenance import write_provenance
+from gancli.runs.stats import keep_until
 
 
 class KeepingRecord(Record):
@@ -54,8 +55,8 @@ class KeepingRecord(Record):
     def __enter__(self) -> "KeepingRecord":
         try:
             self.standing.open()
-            OmegaConf.save(OmegaConf.create(self.plan.config), self.dir / CONFIG)
-            OmegaConf.save(OmegaConf.create(self.plan.overrides), self.dir / OVERRIDES)
+            write_text(self.dir / CONFIG, OmegaConf.to_yaml(OmegaConf.create(self.plan.config)))
+            write_text(self.dir / OVERRIDES, OmegaConf.to_yaml(OmegaConf.create(self.plan.overrides)))
         except OSError as error:
             raise UserError(f"{self.dir} cannot be written: {error.strerror}. Give another run_dir=.") from None
         self.telling.open()
@@ -78,10 +79,7 @@ class KeepingRecord(Record):
         self.telling.say(f"Data: {self.plan.dataset['name']}, {data.spec.describe()}")
         for note in data.notes:
             self.telling.say(note)
-        path = self.dir / PROVENANCE
-        earlier = json.loads(path.read_text()) if path.exists() else None  # of the sitting before this one
-        now = provenance(describe_device(self.device), self.plan.seed, data.fingerprint)
-        write_json(path, now if earlier is None else {**now, "continues": earlier})
+        write_provenance(self.dir, provenance(describe_device(self.device), self.plan.seed, data.fingerprint))
 
     def working(self, label: str, done: int, total: int) -> None:
         """Show how far an evaluation is, or what it needs before training begins."""
@@ -97,6 +95,7 @@ class KeepingRecord(Record):
         for line in self._what_is_trained(players, data, progress):
             self.telling.say(line)
         gallery = Gallery(self.dir, model, average, data, self.plan.seed)
+        keep_until(self.dir / STATS, progress.images)  # what came after the checkpoint comes again
         board = self.opened.enter_context(closing(Board(self.dir, self.dir / STATS, progress.images)))
         diagnosis = Diagnosis(self.dir, self.plan.config, model, average, data, self.plan.seed)
         phases = Phases(progress)

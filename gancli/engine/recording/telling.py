@@ -2,10 +2,10 @@
 
 import logging
 import shlex
-import sys
 from pathlib import Path
 
 from gancli.monitor.screen import Screen
+from gancli.monitor.terminal import tell
 
 log = logging.getLogger("gancli")
 
@@ -30,7 +30,7 @@ class Telling:
         if self.screen is not None:
             self.screen.say(text)
         else:
-            print(text, file=sys.stderr, flush=True)
+            tell(text)
 
     def error(self, text: str) -> None:
         """Put what went wrong into the log; whoever started the run hears of it by its exception."""

@@ -51,6 +51,20 @@ def class_coverage(predicted: Tensor, real_counts: Tensor) -> ClassCoverage:
     return ClassCoverage(int((counts > 0).sum()), divergence(counts, real_counts), counts)
 
 
+class ClassAgreement(NamedTuple):
+    """How often a sample's class is the one it was made with."""
+
+    share: float  # of all samples
+    classes: Tensor  # the same for each class, float64 [M]; not a number for one that nothing was made with
+
+
+def class_agreement(predicted: Tensor, given: Tensor, classes: int) -> ClassAgreement:
+    """Return how often predicted classes [N] are the given ones [N]."""
+    right = predicted == given
+    shares = torch.bincount(given[right], minlength=classes).double() / torch.bincount(given, minlength=classes)
+    return ClassAgreement(right.double().mean().item(), shares)
+
+
 def divergence(counts: Tensor, weights: Tensor) -> float:
     """Return KL(q || p) in nats for histograms q and p [M], neither of which need sum to 1 (Srivastava 2017)."""
     if counts.sum() == 0:

@@ -1,0 +1,25 @@
+"""Parts of pages that open without a server or a network and let no script run but their own."""
+
+import base64
+import hashlib
+import json
+from html import escape
+from typing import Any
+
+
+def policy(script: str) -> str:
+    """Return the content security policy of a page whose only script this is."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+            "base-uri 'none'; form-action 'none'")
+
+
+def json_text(value: Any) -> str:
+    """Return JSON that cannot end the script element that holds it."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)  # ASCII only
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def image(picture: bytes, alt: str, more: str = "") -> str:
+    """Return a PNG as an element that carries it."""
+    return f'<img src="data:image/png;base64,{base64.b64encode(picture).decode()}" alt="{escape(alt)}"{more}>'

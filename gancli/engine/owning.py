@@ -1,0 +1,34 @@
+"""The run's folder belongs to one game at a time: claimed by its first rank, and as it was planned."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gancli.engine.plan import Plan
+from gancli.errors import UserError
+from gancli.ranks import shards
+from gancli.runs.checkpoint import CheckpointFolder, images_of
+from gancli.runs.header import verify
+from gancli.runs.owner import owned
+
+
+@contextmanager
+def owning(plan: Plan) -> Iterator[None]:
+    """Own the plan's folder for a block; a UserError where another process trains there, or did since it was planned."""
+    if shards.rank() > 0:
+        yield
+        return
+    with owned(plan.run_dir):
+        planned = -1 if plan.checkpoint is None else images_of(plan.checkpoint)
+        for path in CheckpointFolder(plan.run_dir).list():
+            if images_of(path) > planned and _is_whole(path):
+                raise UserError(f"The run {plan.run_dir.name} has been trained by another process meanwhile: continue it "
+                                f"with resume={plan.run_dir}.")
+        yield
+
+
+def _is_whole(path) -> bool:
+    try:
+        verify(path)
+        return True
+    except (UserError, OSError):
+        return False

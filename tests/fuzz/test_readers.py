@@ -1,0 +1,170 @@
+"""Files of every kind that is read, mutated and cut: read, or refused; no traceback, hang, bomb or payload."""
+
+import gzip
+import io
+import json
+import os
+import re
+import struct
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from forked import forked
+from hypothesis import HealthCheck, Phase, given, settings
+from mutations import edits, mutated
+from PIL import Image
+
+from gancli.config.compose import compose
+from gancli.config.resume import stored_settings
+from gancli.data.dataset import open_source
+from gancli.data.decode import BrokenImage, probe
+from gancli.data.sources.idx import read_idx
+from gancli.errors import UserError
+from gancli.runs.atomic import write_json
+from gancli.runs.checkpoint import CheckpointFolder, read, write
+from gancli.runs.config import read_config
+from gancli.runs.find import list_runs
+from gancli.runs.owner import owned
+from gancli.runs.provenance import read_provenance
+from gancli.runs.stats import keep_until, read_ticks
+from gancli.runs.status import Status, read_status, write_status
+from gancli.runs.sweeps import SweepRecord, job_folders, write_sweep
+from gancli.sweeps.sweeping import continued_sweep
+
+BOUNDED, MANY = 40, int(os.environ.get("GANCLI_FUZZ", 1500))  # cases a reader: in the unit tier, behind -m fuzz
+CONFIG = {"model": {"name": "gan", "units": [1, 2]}, "trainer": {"kimg": 1.5}, "evaluation": {}, "data_dir": "/x"}
+
+
+def config(folder):
+    (folder / "config.yaml").write_text("model:\n  name: gan\n  units: [1, 2]\ntrainer: {kimg: 1.5}\nseed: 0\n")
+    return folder / "config.yaml", lambda path: (read_config(folder), stored_settings(folder), list_runs(folder.parent))
+
+
+def status(folder):
+    write_status(folder, Status.begin(["seed=0"]))
+    return folder / "status.json", lambda path: (read_status(folder), list_runs(folder.parent))
+
+
+def stats(folder):
+    (folder / "stats.jsonl").write_text("".join(json.dumps({"images": 8 * i, "loss/generator": 0.5}) + "\n" for i in range(9)))
+    return folder / "stats.jsonl", lambda path: (read_ticks(path), keep_until(path, 32))
+
+
+def provenance(folder):
+    write_json(folder / "provenance.json", {"seed": 0, "continues": {"seed": 1, "continues": {}}})
+    return folder / "provenance.json", lambda path: read_provenance(folder)
+
+
+def owner(folder):
+    write_json(folder / "owner.json", {"host": "another", "pid": 7, "process_started": 1, "since": "x", "token": "y"})
+
+    def start(path):
+        with owned(folder):
+            pass
+
+    return folder / "owner.json", start
+
+
+def sweep(folder):
+    write_sweep(folder, SweepRecord("train", ["seed=0,1", "model=gan", "hydra/launcher=joblib"], jobs={"0": ["seed=0"]}))
+    return folder / "sweep.json", lambda path: (job_folders(folder), continued_sweep("train", [f"resume={folder}"]))
+
+
+def checkpoint(folder):
+    path = folder / "checkpoints/kimg-000001.safetensors"
+    write(path, {"model/a": torch.arange(6.0).view(2, 3), "ema/b": torch.ones(3)},
+          {"config": CONFIG, "spec": {"shape": [1, 8, 8]}, "progress": {"images": 1000}, "extra": {"training_s": 1.0}})
+    return path, lambda path: (read(path), CheckpointFolder(folder).latest())
+
+
+def npz(folder):
+    np.savez(folder / "a.npz", images=np.zeros((6, 8, 8, 1), np.uint8), labels=np.arange(6) % 2)
+    return folder / "a.npz", lambda path: _arrays(path)
+
+
+def npy(folder):
+    np.save(folder / "a.npy", np.zeros((6, 8, 8), np.float32))
+    return folder / "a.npy", lambda path: _arrays(path)
+
+
+@cache
+def _options():
+    return compose("train", ["dataset=npz"]).dataset
+
+
+def _arrays(path):
+    values = _options()
+    values.path = str(path)
+    source = open_source(values, path.parent)
+    source.inspect()
+    source.arrays()
+
+
+def idx(folder):
+    (folder / "a-ubyte").write_bytes(struct.pack(">4I", 0x803, 3, 8, 8) + bytes(192))
+    return folder / "a-ubyte", lambda path: read_idx(path, 3)
+
+
+def packed_idx(folder):
+    (folder / "a-ubyte.gz").write_bytes(gzip.compress(struct.pack(">4I", 0x803, 3, 8, 8) + bytes(192)))
+    return folder / "a-ubyte.gz", lambda path: read_idx(path, 3)
+
+
+def image(folder):
+    file = io.BytesIO()
+    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(file, "PNG")
+    (folder / "a.png").write_bytes(file.getvalue())
+
+    def look(path):
+        try:
+            probe(path)
+        except BrokenImage as error:
+            raise UserError(str(error)) from None
+
+    return folder / "a.png", look
+
+
+READERS = [config, status, stats, provenance, owner, sweep, checkpoint, npz, npy, idx, packed_idx, image]
+
+
+def outcomes(reader, folder: Path, cases: int) -> dict[str, int]:
+    """Read so many mutated files and count what came of them; an AssertionError for what may not be."""
+    canary = folder / "canary"
+    canary.write_text("untouched")
+    os.environ["CANARY"] = "a secret that is told to nobody"
+    (folder / "run").mkdir()
+    path, reads = reader(folder / "run")
+    content, counts = path.read_bytes(), Counter()
+
+    @settings(max_examples=cases, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))
+    @given(edits)
+    def look(changes):
+        path.write_bytes(mutated(content, changes))
+        try:
+            reads(path)
+            counts["read"] += 1
+        except UserError as error:
+            counts["refused"] += 1
+            assert len(re.split(r"(?<=[.!?]) (?=[A-Z])", str(error))) <= 3 and "a secret" not in str(error), str(error)
+        finally:
+            path.unlink(missing_ok=True)
+
+    look()
+    assert canary.read_text() == "untouched" and {entry.name for entry in folder.iterdir()} == {"canary", "run"}
+    return dict(counts)
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
+@pytest.mark.parametrize("cases", [BOUNDED, pytest.param(MANY, marks=pytest.mark.fuzz)], ids=["bounded", "many"])
+def test_mutated_files_are_read_or_refused(reader, cases, tmp_path, capsys):
+    counts = forked(lambda: outcomes(reader, tmp_path, cases), seconds=20 + cases)
+    with capsys.disabled():
+        if cases == MANY:
+            print(f"\n{reader.__name__}: {counts}")
+    assert "died" not in counts, counts
+    assert sum(counts.values()) >= cases * 0.9
