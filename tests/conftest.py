@@ -31,7 +31,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 @pytest.fixture
 def two_domains(tmp_path: Path) -> Path:
-    """A folder of two domains, a and b, with twelve 8x8 grey pictures each."""
+    """A folder of two domains, a and b, with twelve 8x8 gray pictures each."""
     random = np.random.default_rng(0)
     for domain in "ab":
         folder = tmp_path / "domains" / domain

@@ -27,7 +27,7 @@ EXIT_CODES = """Exit status:
 
 @job
 def task(cfg: Any) -> float | None:
-    """Train one run; return its objective, which sweepers minimise or maximise."""
+    """Train one run; return its objective, which sweepers minimize or maximize."""
     from gancli.engine.training import train
     from gancli.plan.run import plan_run
     from gancli.ranks.agreeing import made_by_first

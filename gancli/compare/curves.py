@@ -18,8 +18,8 @@ MOST_IN_PICTURE = 30_000  # points of all curves
 MOST_IN_LEGEND = 24
 LABEL_LENGTH = 60
 
-# Okabe and Ito's colours, without yellow (invisible on white), the page's --c0 ... --c7; dashes tell the rest apart.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f5fc7", "#666666")
+# Okabe and Ito's colors, without yellow (invisible on white), the page's --c0 ... --c7; dashes tell the rest apart.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f5fc7", "#666666")
 DASHES = ((), (6, 3), (2, 2), (8, 3, 2, 3))
 
 
@@ -105,10 +105,10 @@ def draw(tag: str, runs: Sequence[Run], names: Sequence[str], weight: float = 0.
             continue
         shown += 1
         curve, average = thin(curve, most), thin(Curve(curve.kimg, smooth(curve.values, weight)), most)
-        colour, dash = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
-        style = {"color": colour, "marker": "o" if len(curve.values) <= 30 else None, "markersize": 3.5}
+        color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
+        style = {"color": color, "marker": "o" if len(curve.values) <= 30 else None, "markersize": 3.5}
         if weight:
-            axes.plot(curve.kimg, curve.values, color=colour, alpha=0.2, linewidth=1)
+            axes.plot(curve.kimg, curve.values, color=color, alpha=0.2, linewidth=1)
         axes.plot(average.kimg, average.values, linewidth=1.8, label=_plain(shortened(name)),
                   linestyle=(0, dash) if dash else "-", **style)
     axes.set_title(_plain(tag.removeprefix(METRICS)), loc="left", fontsize=13)

@@ -96,7 +96,7 @@ def _first_values(overrides: list[str]) -> tuple[list[str], dict[str, list[str]]
 
 @contextmanager
 def _initialized():
-    """Initialise Hydra on the package's configuration; yield its loader."""
+    """Initialize Hydra on the package's configuration; yield its loader."""
     from hydra.core.global_hydra import GlobalHydra
 
     with warnings.catch_warnings():

@@ -21,7 +21,7 @@ from gancli.data.options import MIN_SIDE, ImageOptions
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "TGA", "AVIF", "JPEG2000",
            "MPO")  # no reader among them starts a program
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-GREY_MODES = ("1", "L", "LA", "La", "I", "F")  # and all of I;16
+GRAY_MODES = ("1", "L", "LA", "La", "I", "F")  # and all of I;16
 ORIENTATION = 0x0112  # EXIF; 5 to 8 exchange width and height
 PART = 256  # files decoded between two looks at the progress bar
 
@@ -51,7 +51,7 @@ class Header:
 
     height: int
     width: int
-    grey: bool
+    gray: bool
 
 
 @cache
@@ -69,7 +69,7 @@ def probe(path: Path) -> Header:
             if image.getexif().get(ORIENTATION, 1) >= 5:
                 width, height = height, width
             refuse_small(width, height)
-            return Header(height, width, image.mode in GREY_MODES or image.mode.startswith("I;16"))
+            return Header(height, width, image.mode in GRAY_MODES or image.mode.startswith("I;16"))
     except BrokenImage:
         raise
     except Exception as error:

@@ -101,8 +101,8 @@ class FileSource(Source):
         return len(group.rows[0])
 
     def seen_channels(self) -> int:
-        """Return 1 if all files looked at are grey and the background too, else 3."""
-        return 1 if all(header.grey for header in self.headers) and len(set(self.options.rgb)) == 1 else 3
+        """Return 1 if all files looked at are gray and the background too, else 3."""
+        return 1 if all(header.gray for header in self.headers) and len(set(self.options.rgb)) == 1 else 3
 
     def seen_sizes(self) -> list[tuple[int, int]]:
         """Return (height, width) of the images in the files looked at."""

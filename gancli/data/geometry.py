@@ -1,7 +1,7 @@
 """Bringing images to one height, width and number of channels: one at a time (Pillow) or many (arrays).
 
 Both ways mean the same by `fit`: crop scales until the frame is covered and cuts the middle out; pad shrinks
-what is too large, never enlarges, and centres it on the background; stretch scales each side by itself.
+what is too large, never enlarges, and centers it on the background; stretch scales each side by itself.
 Scaling is bicubic with antialiasing (Pillow's, which torch's antialias=True follows).
 
 Legend: N images, H, W target, h, w source, C channels.
@@ -73,31 +73,31 @@ def resize_array(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def set_channels(images: np.ndarray, channels: int, rgb: tuple[int, int, int]) -> np.ndarray:
-    """Return uint8 [N, h, w, channels] from 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels.
+    """Return uint8 [N, h, w, channels] from 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGBA) channels.
 
     Alpha that is not wanted is composited on the background `rgb`; alpha that is missing is opaque.
     """
     have = images.shape[3]
     if have == channels:
         return images
-    colour = images[..., :have - 1] if have in (2, 4) else images
+    color = images[..., :have - 1] if have in (2, 4) else images
     alpha = images[..., have - 1:] if have in (2, 4) else None
     if alpha is not None and channels in (1, 3):
         share = alpha.astype(np.float32) / 255
         below = np.array(rgb if channels == 3 or have == 4 else rgb[:1], dtype=np.float32)
-        colour = np.rint(colour * share + below * (1 - share)).astype(np.uint8)
-    grey = colour.shape[3] == 1
-    if channels in (3, 4) and grey:
-        colour = np.repeat(colour, 3, axis=3)
-    elif channels in (1, 2) and not grey:
-        colour = np.rint(colour @ LUMA).astype(np.uint8)[..., None]
+        color = np.rint(color * share + below * (1 - share)).astype(np.uint8)
+    gray = color.shape[3] == 1
+    if channels in (3, 4) and gray:
+        color = np.repeat(color, 3, axis=3)
+    elif channels in (1, 2) and not gray:
+        color = np.rint(color @ LUMA).astype(np.uint8)[..., None]
     if channels in (1, 3):
-        return colour
+        return color
     opaque = np.full((*images.shape[:3], 1), 255, dtype=np.uint8)
-    return np.concatenate([colour, opaque if alpha is None else alpha], axis=3)
+    return np.concatenate([color, opaque if alpha is None else alpha], axis=3)
 
 
 def fill_for(rgb: tuple[int, int, int], channels: int) -> tuple[int, ...]:
     """Return the background as one number per channel; transparent where there is alpha."""
-    grey = round(float(np.dot(LUMA, rgb)))
-    return {1: (grey,), 2: (grey, 0), 3: tuple(rgb), 4: (*rgb, 0)}[channels]
+    gray = round(float(np.dot(LUMA, rgb)))
+    return {1: (gray,), 2: (gray, 0), 3: tuple(rgb), 4: (*rgb, 0)}[channels]

@@ -49,9 +49,9 @@ class ImageOptions(DatasetOptions):
     """Images of any source on their way to one size and number of channels."""
 
     size: Any  # null (as they are), a side, or [height, width]
-    channels: int | None  # 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA; null: what the images have, alpha composited
+    channels: int | None  # 1 gray, 2 gray + alpha, 3 RGB, 4 RGBA; null: what the images have, alpha composited
     fit: str  # one of FITS
-    background: str  # colour below transparent pixels and around padded images (white, black, #rrggbb)
+    background: str  # color below transparent pixels and around padded images (white, black, #rrggbb)
     flip: bool  # mirror every second example, drawn afresh each epoch
     split: str  # which part: one of SPLITS
     limit: int | None  # take only so many examples, evenly spread over the set
@@ -71,7 +71,7 @@ class ImageOptions(DatasetOptions):
         try:
             ImageColor.getrgb(self.background)
         except ValueError:
-            raise ValueError(f"dataset.background={self.background} is not a colour: give a name (white) or "
+            raise ValueError(f"dataset.background={self.background} is not a color: give a name (white) or "
                              "'#rrggbb'") from None
 
     @property

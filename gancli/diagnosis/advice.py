@@ -29,7 +29,7 @@ def _even(setting: Setting) -> list[str]:
 
 def _hold(setting: Setting) -> list[str]:
     """Return the penalty that keeps the discriminator from running ahead, if it has none."""
-    return ["loss.r1.weight=1"] if setting.exchangeable and not setting.penalised else []
+    return ["loss.r1.weight=1"] if setting.exchangeable and not setting.penalized else []
 
 
 def weaken(setting: Setting) -> str:
@@ -80,14 +80,14 @@ def calm(setting: Setting) -> str:
 
 def tame(setting: Setting) -> str:
     """Divergence."""
-    options = ["loss=wgan_gp"] if setting.rule == "wgan" and not setting.penalised else _hold(setting)
+    options = ["loss=wgan_gp"] if setting.rule == "wgan" and not setting.penalized else _hold(setting)
     if setting.clip_grad_norm is None:
         options.append("trainer.clip_grad_norm=1")
     return _try(f"optimizer.lr={min(setting.lr.values()) * 0.1:.2g}", *options)
 
 
 def more_data(setting: Setting) -> str:
-    """Memorisation."""
+    """Memorization."""
     smaller = next((f"model.{key}={max(1, setting.model[key] // 2)}" for key in ("width", "units", "generator_units")
                     if isinstance(setting.model.get(key), int)), None)
     options = ["dataset.flip=true", *_hold(setting), *([smaller] if smaller else [])]

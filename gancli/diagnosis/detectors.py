@@ -62,7 +62,7 @@ BLOCKS, GROWTH_TICKS = 4, 40  # the second half of so many ticks at least, in bl
 GROWTH = 2.5  # from the first block to the last, of a loss and of a gradient norm
 LARGE_LOSS, LARGE_GRADIENT = 20.0, 200.0  # failing 68 and 3,400; healthy WGAN-GP 12 and falling
 
-# Memorisation.
+# Memorization.
 COPIED = 0.5  # share of samples nearer to a training image than half the distance from real to real; healthy 0
 NEAR, MIXED = 0.95, 0.4  # distance to training data, from real to real = 1; two-sample accuracy. Healthy 1.4, 0.8
 MEMORY_LOOKS = 4
@@ -118,7 +118,7 @@ def discriminator_too_weak(history: History, setting: Setting) -> Finding | None
     if not lasted or not len(apart) or apart[-1] < TOLD_APART or (len(missed) and missed[-1] < MISSED):
         return None
     evidence = (f"Its verdicts are right in {means[-1]:.1%} (D(x) {real[-1]:.3g}, D(G(z)) {fake[-1]:.3g}), no better than "
-                f"chance, while nearest neighbours tell samples from data in {apart[-1]:.0%}.")
+                f"chance, while nearest neighbors tell samples from data in {apart[-1]:.0%}.")
     return Finding("discriminator too weak", int(images[-lasted - WEAK_TICKS + 1]), evidence, advice.strengthen(setting))
 
 
@@ -145,7 +145,7 @@ def mode_collapse(history: History, setting: Setting) -> Finding | None:
 
 
 def _missing(history: History, setting: Setting) -> Finding | None:
-    """Modes of points without a sample, or classes of labelled images that no sample looks like."""
+    """Modes of points without a sample, or classes of labeled images that no sample looks like."""
     images, missed = history.series(SIGNAL + "missed")
     lost = trailing(missed > POINTS_MISSED)
     if len(images) >= LATE_LOOKS and lost >= 3:
@@ -231,13 +231,13 @@ def _growing(history: History, tags: list[str], large: float, either: bool) -> t
     return None
 
 
-def memorisation(history: History, setting: Setting) -> Finding | None:
+def memorization(history: History, setting: Setting) -> Finding | None:
     """Generated images lie nearer to training images than other real images do."""
     images, copies = history.series(SIGNAL + "copies")
     copied = trailing(copies >= COPIED)
     if copied >= MEMORY_LOOKS:
         evidence = f"{copies[-1]:.0%} of the samples are nearly equal to a training image."
-        return Finding("memorisation", int(images[-copied]), evidence, advice.more_data(setting))
+        return Finding("memorization", int(images[-copied]), evidence, advice.more_data(setting))
     images, distance, mixed = history.series(SIGNAL + "training_distance", SIGNAL + "two_sample")
     if len(images) < MEMORY_LOOKS:
         return None
@@ -245,8 +245,8 @@ def memorisation(history: History, setting: Setting) -> Finding | None:
     if not near:
         return None
     evidence = (f"Samples lie {distance[-1]:.2f} times as far from the nearest training image as other real images do, and "
-                f"nearest neighbours take them for real images in {1 - mixed[-1]:.0%}, where chance is 50%.")
-    return Finding("memorisation", int(images[-near - MEMORY_LOOKS + 1]), evidence, advice.more_data(setting))
+                f"nearest neighbors take them for real images in {1 - mixed[-1]:.0%}, where chance is 50%.")
+    return Finding("memorization", int(images[-near - MEMORY_LOOKS + 1]), evidence, advice.more_data(setting))
 
 
 def _means(values: NDArray) -> NDArray:
@@ -267,7 +267,7 @@ def dead_units(history: History, setting: Setting) -> Finding | None:
 
 Detector = Callable[[History, Setting], Finding | None]
 DETECTORS: tuple[Detector, ...] = (divergence, discriminator_too_strong, discriminator_too_weak, mode_collapse,
-                                   collapse_within_classes, oscillation, memorisation, dead_units)
+                                   collapse_within_classes, oscillation, memorization, dead_units)
 OF_DISCRIMINATORS: tuple[Detector, ...] = (discriminator_too_strong, discriminator_too_weak)
 
 

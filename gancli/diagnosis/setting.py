@@ -20,7 +20,7 @@ class Setting:
     lr: Mapping[str, float]
     betas: tuple[float, float] | None  # of Adam
     discriminator_turns: int
-    penalised: bool  # the discriminator's gradient is held by a penalty or a bound on its weights
+    penalized: bool  # the discriminator's gradient is held by a penalty or a bound on its weights
     label_smoothing: float
     clip_grad_norm: float | None
     averaged: bool
@@ -42,7 +42,7 @@ class Setting:
         return cls(tuple(discriminators), rule, reading, rule == "minimax" or (rule == "fgan" and loss["saturating"]),
                    {player: optimizer["lr"] if lr is None else lr for player, lr in own.items()},
                    tuple(optimizer["betas"]) if optimizer["name"] in ("adam", "adamw") else None,
-                   trainer["discriminator_turns"], _penalised(loss), loss["label_smoothing"], trainer["clip_grad_norm"],
+                   trainer["discriminator_turns"], _penalized(loss), loss["label_smoothing"], trainer["clip_grad_norm"],
                    trainer["ema_kimg"] is not None, config["model"])
 
     @property
@@ -51,6 +51,6 @@ class Setting:
         return self.rule != "none"
 
 
-def _penalised(loss: Mapping[str, Any]) -> bool:
+def _penalized(loss: Mapping[str, Any]) -> bool:
     weights = [loss[name]["weight"] for name in ("gradient_penalty", "dragan", "r1", "r2")]
     return any(weights) or loss["weight_clip"] is not None or loss["spectral_norm"]

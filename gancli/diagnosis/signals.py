@@ -51,15 +51,15 @@ def nearest(x: Tensor, others: Tensor, apart_from: Tensor | None = None) -> tupl
 
 
 def two_sample_accuracy(real: Tensor, fake: Tensor) -> Tensor:
-    """Return how often the nearest neighbour of an example is of its own kind: 1/2 where nothing tells them apart.
+    """Return how often the nearest neighbor of an example is of its own kind: 1/2 where nothing tells them apart.
 
     The leave-one-out 1-NN two-sample test (Lopez-Paz & Oquab 2017, 1610.06545) on equally many of both.
     """
     n = min(len(real), len(fake))
     both = torch.cat((real[:n], fake[:n]))
-    _, neighbours = nearest(both, both, torch.arange(2 * n, device=both.device))
+    _, neighbors = nearest(both, both, torch.arange(2 * n, device=both.device))
     kinds = torch.arange(2 * n, device=both.device) < n
-    return (kinds[neighbours] == kinds).float().mean()
+    return (kinds[neighbors] == kinds).float().mean()
 
 
 def effective_classes(labels: Tensor, classes: int) -> Tensor:

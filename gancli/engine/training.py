@@ -33,7 +33,7 @@ from gancli.errors import UserError
 from gancli.game.build import build_model, build_objective
 from gancli.game.model import Progress
 from gancli.monitor.scalars import Scalars
-from gancli.networks.layers import synchronise_batch_norm
+from gancli.networks.layers import synchronize_batch_norm
 from gancli.ranks import shards
 from gancli.ranks.agreeing import Stops, check_same, first_goes_first, mean_figures, share_weights
 from gancli.ranks.joining import own_device
@@ -66,7 +66,7 @@ def play(plan: Plan) -> Outcome:
         objective = build_objective(plan.loss, plan.augment, data.spec)
         model = build_model(plan.model, objective, data.spec).to(device).train()
         if plan.trainer.sync_batch_norm:
-            synchronise_batch_norm(model)
+            synchronize_batch_norm(model)
         with shards.alone():  # the whole batch, on every rank
             model.begin(data.batch(0, plan.trainer.batch_size))
         share_weights(model)

@@ -2,7 +2,7 @@
 
 Modules are called as in the PyTorch conversion of TensorFlow's published weights, so that its file loads strictly;
 padding, epsilon and input scale are TensorFlow's.  (Tried on CIFAR-10 photographs at 224x224, an ImageNet class within
-the right group counted: 60 % so, 57 % with symmetric padding, 54 % with torchvision's usual normalisation.)
+the right group counted: 60 % so, 57 % with symmetric padding, 54 % with torchvision's usual normalization.)
 
 Legend: N batch, H height, W width.
 """

@@ -2,7 +2,7 @@
 
 Every extractor takes images with values from 0 to 255, as a PNG of them would hold: the evaluator rounds generated images,
 so that real and generated ones come in the same form; only path lengths, which compare tiny steps, give values between.
-Greys are repeated, opacity is composited over white, for networks that take three channels.
+Grays are repeated, opacity is composited over white, for networks that take three channels.
 
 Legend: N batch, C channels, H height, W width, D features, K classes of the logits.
 """
@@ -67,7 +67,7 @@ class ClassifierExtractor(Extractor):
 
 
 class Inception(Extractor):
-    """TensorFlow's Inception v3 through torch-fidelity, which resizes and normalises as the original FID did."""
+    """TensorFlow's Inception v3 through torch-fidelity, which resizes and normalizes as the original FID did."""
 
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         vectors, logits = self.network(rgb(pixels).to(torch.uint8))
@@ -140,7 +140,7 @@ def open_extractor(features: str, weights: str | None, data: Data, data_dir: Pat
 
 
 def rgb(pixels: Tensor) -> Tensor:
-    """Return images with three channels: grey repeated, opacity (the second or fourth channel) over white."""
+    """Return images with three channels: gray repeated, opacity (the second or fourth channel) over white."""
     channels = pixels.shape[1]
     if channels in (2, 4):
         opacity = pixels[:, -1:].float() / 255

@@ -13,7 +13,7 @@ def check_backbone(backbone: str, discriminator_norm: str) -> None:
     check_choice("model.backbone", backbone, BACKBONES)
     check_choice("model.discriminator_norm", discriminator_norm, NORMS)
     if backbone == "mlp" and discriminator_norm == "instance":
-        raise ValueError("model.discriminator_norm=instance needs maps to normalise over, which backbone=mlp has not: "
+        raise ValueError("model.discriminator_norm=instance needs maps to normalize over, which backbone=mlp has not: "
                          "set model.discriminator_norm=layer or model.backbone=conv")
 
 

@@ -1,4 +1,4 @@
-"""From options to a model: the loss's demands on the networks, and its stabilisers, in one place for every model."""
+"""From options to a model: the loss's demands on the networks, and its stabilizers, in one place for every model."""
 
 from collections.abc import Mapping, MutableMapping
 from copy import deepcopy
@@ -29,7 +29,7 @@ def adapt(model_values: MutableMapping[str, Any], loss_options: LossOptions) -> 
         return model_values, []
     adapted = deepcopy(model_values)
     adapted["discriminator_norm"] = "layer"
-    return adapted, ["The discriminator has layer norm in place of batch norm, because the loss penalises its gradient "
+    return adapted, ["The discriminator has layer norm in place of batch norm, because the loss penalizes its gradient "
                      "for each image (Gulrajani 2017, section 4): model.discriminator_norm=layer."]
 
 
@@ -47,7 +47,7 @@ def build_objective(loss: LossOptions, augment: Any, spec: DataSpec) -> Objectiv
 
 
 def build_model(options: Any, objective: Objective, spec: DataSpec) -> Model:
-    """Return the model on the default device (meta too), checked against the data, with the loss's stabilisers.
+    """Return the model on the default device (meta too), checked against the data, with the loss's stabilizers.
 
     Raises:
         UserError: the system cannot be trained on such data.

@@ -69,8 +69,8 @@ class Examination:
 
     def _fix_latents(self, data: Any) -> None:
         n = min(IMAGES if self.spec.is_image else POINTS, self.most)
-        labelled = bool(self.model.needs.labels)
-        classes = min(len(self.spec.classes), ROWS) if labelled else 0
+        labeled = bool(self.model.needs.labels)
+        classes = min(len(self.spec.classes), ROWS) if labeled else 0
         self.z = self.model.draw_latents(n, torch.Generator().manual_seed(mix(self.seed, STREAM)))
         self.labels = torch.arange(n) % classes if classes else None
         values = flat(self.batch.real[:1]).shape[1]
@@ -119,18 +119,18 @@ class Examination:
         if not self.spec.is_image:
             gaps, _ = nearest(real.examples, fake)
             return found | {"missed": (gaps > FAR * real.spacing).float().mean()}
-        gaps, neighbours = nearest(fake, real.training)
+        gaps, neighbors = nearest(fake, real.training)
         if real.to_nearest > 0:
             found["training_distance"] = gaps.median() / real.to_nearest
             found["copies"] = (gaps < COPY * real.to_nearest).float().mean()
         if real.labels is not None:
-            found |= self._class_signals(real, real.labels, fake, neighbours)
+            found |= self._class_signals(real, real.labels, fake, neighbors)
         return found
 
-    def _class_signals(self, real: Real, labels: Tensor, fake: Tensor, neighbours: Tensor) -> dict[str, Tensor]:
+    def _class_signals(self, real: Real, labels: Tensor, fake: Tensor, neighbors: Tensor) -> dict[str, Tensor]:
         """Return diversity within classes, or how many classes an unconditional model's samples look like."""
         if self.labels is None:
-            guessed = labels[neighbours]
+            guessed = labels[neighbors]
             return {"classes": effective_classes(guessed, len(self.spec.classes)) / len(labels.unique())}
         mine = self.labels.to(self.device)
         theirs = labels[:len(real.examples)]

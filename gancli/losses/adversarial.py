@@ -1,4 +1,4 @@
-"""Adversarial rules: what the discriminator and the generator minimise, given the discriminator's outputs.
+"""Adversarial rules: what the discriminator and the generator minimize, given the discriminator's outputs.
 
 Outputs s are logits before any sigmoid, of any shape ([N], or [N, 1, h, w] for a patch discriminator); each rule
 averages over all of them.  D = sigmoid(s) where a rule speaks of a probability.  Every formula is written so
@@ -25,7 +25,7 @@ def bounded_exp(v: Tensor) -> Tensor:
 
 
 class Rule(ABC):
-    """One adversarial rule; all methods return scalars to be minimised."""
+    """One adversarial rule; all methods return scalars to be minimized."""
 
     relativistic = False  # the generator's loss needs the real outputs too
     undecided: float | None = 0.0  # a discriminator's best output where real and fake are equally likely; None: any
@@ -39,7 +39,7 @@ class Rule(ABC):
         """Return the generator's loss."""
 
     def encoder(self, real: Tensor) -> Tensor:
-        """Return the generator's loss seen from the real side: what a maker of the real pairs minimises (BiGAN)."""
+        """Return the generator's loss seen from the real side: what a maker of the real pairs minimizes (BiGAN)."""
         return self.generator(-real)
 
     def score(self, outputs: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Rule(ABC):
 
 
 class Minimax(Rule):
-    """The zero-sum game (Goodfellow 2014, eq. 1): the generator minimises E log(1 - D(G(z))), which saturates."""
+    """The zero-sum game (Goodfellow 2014, eq. 1): the generator minimizes E log(1 - D(G(z))), which saturates."""
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing  # one-sided: real targets only (Salimans 2016, section 3.4)
@@ -65,14 +65,14 @@ class Minimax(Rule):
 
 
 class NonSaturating(Minimax):
-    """The generator minimises -E log D(G(z)) (Goodfellow 2014, section 3)."""
+    """The generator minimizes -E log D(G(z)) (Goodfellow 2014, section 3)."""
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return softplus(-fake).mean()
 
 
 class MaximumLikelihood(Minimax):
-    """The generator minimises -E exp(s), whose gradient is that of the likelihood if D is optimal (1412.6515)."""
+    """The generator minimizes -E exp(s), whose gradient is that of the likelihood if D is optimal (1412.6515)."""
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return -bounded_exp(fake).mean()
@@ -199,11 +199,11 @@ def probability_of_real(divergence: str, v: Tensor) -> Tensor:
 
 
 class FDivergence(Rule):
-    """Variational f-divergence minimisation (Nowozin 2016, eq. 7 with the activations of table 6).
+    """Variational f-divergence minimization (Nowozin 2016, eq. 7 with the activations of table 6).
 
-    The discriminator maximises E g_f(s_real) - E f*(g_f(s_fake)).  The generator minimises that bound where
-    `saturating`, else it maximises E g_f(s_fake), the paper's alternative (section 3.2).  An encoder does the same on the
-    other side: it minimises the bound, else E f*(g_f(s_real)), whose gradient is there when the discriminator is sure
+    The discriminator maximizes E g_f(s_real) - E f*(g_f(s_fake)).  The generator minimizes that bound where
+    `saturating`, else it maximizes E g_f(s_fake), the paper's alternative (section 3.2).  An encoder does the same on the
+    other side: it minimizes the bound, else E f*(g_f(s_real)), whose gradient is there when the discriminator is sure
     (but for the total variation, both of whose terms are tanh(s) / 2).
     """
 

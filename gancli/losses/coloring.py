@@ -14,11 +14,11 @@ COLORS = ("brightness", "contrast", "luma_flip", "hue", "saturation")  # in the 
 
 
 def recolored(x: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-    """Return images [N, 1 or 3, H, W] with their colors changed; a grey one has the mean of the three channels' maps.
+    """Return images [N, 1 or 3, H, W] with their colors changed; a gray one has the mean of the three channels' maps.
 
     Args:
         parameters: [N] each, those that are missing are 0: brightness is added; contrast scales by a power of 2, and so does
-            saturation, away from the grey axis; luma_flip 1 mirrors along the grey axis; hue turns around it, in radians.
+            saturation, away from the gray axis; luma_flip 1 mirrors along the gray axis; hue turns around it, in radians.
     """
     parameters = {key: parameters[key].to(x.dtype) for key in COLORS if key in parameters}
     if not parameters:
@@ -35,7 +35,7 @@ def color_map(parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Return the matrices [N, 3, 3] and offsets [N, 3, 1] of all changes, one after the other."""
     some = next(iter(parameters.values()))
     unit = torch.eye(3, dtype=some.dtype, device=some.device)
-    grey = torch.full_like(unit, 1 / 3)  # projects onto the grey axis
+    gray = torch.full_like(unit, 1 / 3)  # projects onto the gray axis
     matrix, offset = unit.repeat(len(some), 1, 1), some.new_zeros(len(some), 3, 1)
     for key, value in parameters.items():
         value = value.view(-1, 1, 1)
@@ -46,15 +46,15 @@ def color_map(parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
             case "contrast":
                 step = unit * torch.exp2(value)
             case "luma_flip":
-                step = unit - 2 * grey * value
+                step = unit - 2 * gray * value
             case "hue":
-                step = grey + (unit - grey) * value.cos() + _cross(unit) * value.sin()
+                step = gray + (unit - gray) * value.cos() + _cross(unit) * value.sin()
             case "saturation":
-                step = grey + (unit - grey) * torch.exp2(value)
+                step = gray + (unit - gray) * torch.exp2(value)
         matrix, offset = step @ matrix, step @ offset
     return matrix, offset
 
 
 def _cross(unit: Tensor) -> Tensor:
-    """Return the matrix of the cross product with the grey axis of length 1 (Rodrigues' formula)."""
+    """Return the matrix of the cross product with the gray axis of length 1 (Rodrigues' formula)."""
     return (unit.roll(1, 0) - unit.roll(-1, 0)) / 3**0.5

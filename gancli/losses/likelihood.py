@@ -39,7 +39,7 @@ class Likelihood(nn.Module, ABC):
 
 
 class Bernoulli(Likelihood):
-    """Each value v in [0, 1] of an image counts as v ones and 1 - v zeros: for grey pixels it is no law of theirs."""
+    """Each value v in [0, 1] of an image counts as v ones and 1 - v zeros: for gray pixels it is no law of theirs."""
 
     def mean(self, outputs: Tensor) -> Tensor:
         return outputs.sigmoid() * 2 - 1

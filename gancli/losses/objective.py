@@ -11,7 +11,7 @@ from gancli.losses.adversarial import Rule, rule_of
 from gancli.losses.augmentation import Augmentation
 from gancli.losses.options import LossOptions
 from gancli.losses.output import Inputs, Judge, Judged, Output, halves, logits_only, outputs_of
-from gancli.losses.penalties import clip_weights, dragan_penalty, gradient_penalty, zero_centred_penalty
+from gancli.losses.penalties import clip_weights, dragan_penalty, gradient_penalty, zero_centered_penalty
 
 
 class Objective(nn.Module):
@@ -110,6 +110,6 @@ class Objective(nn.Module):
         if options.dragan.due(turn):
             yield "dragan", options.dragan.weight * options.dragan.interval, dragan_penalty(judge, real)
         if options.r1.due(turn):
-            yield "r1", options.r1.weight * options.r1.interval, zero_centred_penalty(judge, real)
+            yield "r1", options.r1.weight * options.r1.interval, zero_centered_penalty(judge, real)
         if options.r2.due(turn):
-            yield "r2", options.r2.weight * options.r2.interval, zero_centred_penalty(judge, fake)
+            yield "r2", options.r2.weight * options.r2.interval, zero_centered_penalty(judge, fake)

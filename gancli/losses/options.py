@@ -1,4 +1,4 @@
-"""Options of the adversarial loss, its penalties, constraints and stabilisers (group `loss`; free of torch)."""
+"""Options of the adversarial loss, its penalties, constraints and stabilizers (group `loss`; free of torch)."""
 
 from dataclasses import dataclass
 
@@ -34,12 +34,12 @@ class GradientPenalty(Penalty):
 
 @dataclass
 class LossOptions:
-    """Adversarial rule with every penalty and stabiliser as a switch."""
+    """Adversarial rule with every penalty and stabilizer as a switch."""
 
     name: str  # what runs are listed under: the option of the group
     rule: str  # one of RULES
     divergence: str  # of rule=fgan, one of DIVERGENCES
-    saturating: bool  # of rule=fgan: the generator minimises the divergence's bound itself (Nowozin 2016, eq. 6)
+    saturating: bool  # of rule=fgan: the generator minimizes the divergence's bound itself (Nowozin 2016, eq. 6)
     label_smoothing: float  # one-sided: the real target is 1 - label_smoothing (Salimans 2016, section 3.4)
     gradient_penalty: GradientPenalty
     dragan: Penalty
@@ -47,7 +47,7 @@ class LossOptions:
     r2: Penalty
     weight_clip: float | None  # the discriminator's weights are clipped to [-weight_clip, weight_clip]
     spectral_norm: bool  # of every weight of the discriminator
-    orthogonal_init: bool  # of every weight of every player, in place of the paper's initialisation
+    orthogonal_init: bool  # of every weight of every player, in place of the paper's initialization
     recipe: Recipe
 
     def __post_init__(self) -> None:

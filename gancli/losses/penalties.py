@@ -60,7 +60,7 @@ def dragan_penalty(judge: Judge, real: Inputs) -> Tensor:
     return (norms - 1).square().mean()
 
 
-def zero_centred_penalty(judge: Judge, inputs: Inputs) -> Tensor:
+def zero_centered_penalty(judge: Judge, inputs: Inputs) -> Tensor:
     """Return 1/2 E |grad D|^2 on real inputs (R1) or on generated ones (R2) (Mescheder 2018, eqs. 9, 10)."""
     return 0.5 * squared_gradient_norms(judge, inputs).mean()
 

@@ -1,7 +1,7 @@
 """Bidirectional GAN: an encoder plays with the generator, the discriminator judges pairs (x, z) (Donahue 2017).
 
 The MLPs are those of the published code (github.com/jeffdonahue/bigan, net.py): the generator's hidden layers are
-batch-normalised, the first one too, and z joins the second again; the discriminator sees z at its second layer only.
+batch-normalized, the first one too, and z joins the second again; the discriminator sees z at its second layer only.
 Older runs of ours had neither, and z at every layer of the discriminator (model.layout=plain).
 
 Differs from the paper: the learning rate stays constant (the paper lets it fall to a hundredth in the second half of

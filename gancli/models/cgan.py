@@ -60,7 +60,7 @@ class CGANOptions:
         check_kernel("model.kernel", self.kernel)
 
 
-class _LabelledDCGANGenerator(nn.Module):
+class _LabeledDCGANGenerator(nn.Module):
     """DCGAN's generator over the latent and the label side by side."""
 
     def __init__(self, latent_size: int, classes: int, shape: tuple[int, int, int], width: int, kernel: int) -> None:
@@ -129,6 +129,6 @@ def _mlp(options: CGANOptions, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
 
 def _conv(options: CGANOptions, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
     classes = len(spec.classes)
-    generator = _LabelledDCGANGenerator(options.latent_size, classes, spec.shape, options.width, options.kernel)
+    generator = _LabeledDCGANGenerator(options.latent_size, classes, spec.shape, options.width, options.kernel)
     discriminator = DCGANDiscriminator(spec.shape, options.width, options.discriminator_norm, classes, options.kernel)
     return generator, discriminator

@@ -30,7 +30,7 @@ def to_uint8(images: Tensor) -> Tensor:
 def to_pictures(images: Tensor) -> Picture:
     """Return images [N, C, H, W] in [-1, 1] as uint8 pictures [N, H, W, 1 or 3].
 
-    Two channels become red and green, four are colour and opacity over white, of more the first three are shown.
+    Two channels become red and green, four are color and opacity over white, of more the first three are shown.
     """
     channels = images.shape[1]
     if channels == 2:
@@ -51,7 +51,7 @@ def image_grid(images: Tensor, columns: int, padding: int = 2, zoom: int = 1, fi
         columns: images a row (the last row may be shorter).
         padding: pixels between images and around them, before the zoom.
         zoom: each pixel becomes a square of this side; see `preview_zoom`.
-        fill: grey value of the padding and of empty cells.
+        fill: gray value of the padding and of empty cells.
         cells: where each image goes, cells counted row by row; 0, 1, 2, ... by default.
     """
     return picture_grid(to_pictures(images), columns, padding, zoom, fill, cells)
@@ -134,12 +134,12 @@ def _points(axes, points: NDArray, reference: NDArray | None, limits: Sequence[t
 def _histogram(axes, points: NDArray, reference: NDArray | None, limits: Sequence[tuple[float, float]]) -> None:
     bins = np.linspace(*limits[0], BINS + 1)
     peak = 0.0
-    for values, colour, label in ((reference, "#bbbbbb", "real"), (points, "#c0392b", "generated")):
+    for values, color, label in ((reference, "#bbbbbb", "real"), (points, "#c0392b", "generated")):
         if values is None:
             continue
         density = np.histogram(values[:, 0], bins)[0] / max(len(values), 1) / (bins[1] - bins[0])
         peak = peak or float(density.max())  # of the reference where there is one: the axis then never jumps
-        axes.stairs(density, bins, fill=label == "real", color=colour, label=label)
+        axes.stairs(density, bins, fill=label == "real", color=color, label=label)
     axes.set_xlim(*limits[0])
     axes.set_ylim(0, 1.5 * peak or 1)
     axes.legend(loc="upper right", fontsize=7)
@@ -183,8 +183,8 @@ def save_mp4(path: Path | str, frames: Iterable[Picture], fps: float = 20) -> No
             height, width = (side - side % 2 for side in picture.shape[:2])
             if index == 0:
                 stream.height, stream.width = height, width
-            colour = np.broadcast_to(picture[:height, :width], (height, width, 3))
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(colour), format="rgb24")))
+            color = np.broadcast_to(picture[:height, :width], (height, width, 3))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(color), format="rgb24")))
         container.mux(stream.encode())
 
 

@@ -62,7 +62,7 @@ class DCGANGenerator(nn.Module):
 
 
 class ConvFeatures(nn.Module):
-    """Strided convolutions with LeakyReLU 0.2, normalised except after the first (Radford 2016).
+    """Strided convolutions with LeakyReLU 0.2, normalized except after the first (Radford 2016).
 
     A condition (a one-hot label, a latent) joins every layer as a bias for each channel.  That is what planes
     filled with the condition and concatenated to the layer's input would add, except at the border.

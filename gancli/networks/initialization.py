@@ -1,4 +1,4 @@
-"""How weights start, and the stabilisers that wrap them; used by every backbone and by game/build.py."""
+"""How weights start, and the stabilizers that wrap them; used by every backbone and by game/build.py."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrizations
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
-NORMALISING = (_BatchNorm, nn.GroupNorm, nn.InstanceNorm2d)
+NORMALIZING = (_BatchNorm, nn.GroupNorm, nn.InstanceNorm2d)
 
 
 def normal_init(module: nn.Module, std: float = 0.02) -> None:
@@ -16,7 +16,7 @@ def normal_init(module: nn.Module, std: float = 0.02) -> None:
     for part in module.modules():
         if isinstance(part, WEIGHTED):
             nn.init.normal_(part.weight, 0.0, std)
-        elif isinstance(part, NORMALISING) and part.weight is not None:
+        elif isinstance(part, NORMALIZING) and part.weight is not None:
             nn.init.normal_(part.weight, 1.0, std)
         else:
             continue

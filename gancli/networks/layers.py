@@ -1,4 +1,4 @@
-"""Layers that several backbones share: normalisations by name, maxout, dropout, and what mixes the examples of a batch."""
+"""Layers that several backbones share: normalizations by name, maxout, dropout, and what mixes the examples of a batch."""
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,10 @@ NORMS = ("batch", "layer", "instance", "none")
 
 
 def norm_layer(kind: str, channels: int, affine: bool = True) -> nn.Module:
-    """Return the normalisation `kind` for [N, C, H, W] or [N, C].
+    """Return the normalization `kind` for [N, C, H, W] or [N, C].
 
-    layer is GroupNorm with one group, which normalises each example over (C, H, W) and is what Gulrajani 2017
-    (section 4) puts in place of batch norm; instance normalises each channel of each example (Ulyanov 2016).
+    layer is GroupNorm with one group, which normalizes each example over (C, H, W) and is what Gulrajani 2017
+    (section 4) puts in place of batch norm; instance normalizes each channel of each example (Ulyanov 2016).
     """
     match kind:
         case "batch":
@@ -32,14 +32,14 @@ def norm_layer(kind: str, channels: int, affine: bool = True) -> nn.Module:
 class _BatchNormAnyDim(_BatchNorm):
     """Batch norm over everything but dimension 1 (Ioffe & Szegedy 2015), of this rank's examples or of all ranks'."""
 
-    synchronised = False
+    synchronized = False
     halves_apart = True  # obeys the switch of that name
 
     def forward(self, x: Tensor) -> Tensor:
-        normalised = self._over_ranks if self.synchronised and self.training and shards.world() > 1 else super().forward
+        normalized = self._over_ranks if self.synchronized and self.training and shards.world() > 1 else super().forward
         if not (halves_apart.on and self.training):
-            return normalised(x)
-        return torch.cat([normalised(half) for half in x.chunk(2)])
+            return normalized(x)
+        return torch.cat([normalized(half) for half in x.chunk(2)])
 
     def _check_input_dim(self, x: Tensor) -> None:
         if x.dim() < 2:
@@ -71,14 +71,14 @@ class _BatchNormAnyDim(_BatchNorm):
         return mean, variance
 
 
-def synchronise_batch_norm(module: nn.Module) -> None:
+def synchronize_batch_norm(module: nn.Module) -> None:
     """Let every batch norm take its statistics over all ranks' examples; a UserError for a kind that cannot."""
     for name, part in module.named_modules():
         if isinstance(part, _BatchNormAnyDim):
-            part.synchronised = True
+            part.synchronized = True
         elif isinstance(part, _BatchNorm) and not isinstance(part, nn.SyncBatchNorm):
             raise UserError(f"trainer.sync_batch_norm=true: {name} is a {type(part).__name__} of torch, which cannot be "
-                            "synchronised: build it by gancli.networks.layers.norm_layer, or leave the setting false.")
+                            "synchronized: build it by gancli.networks.layers.norm_layer, or leave the setting false.")
 
 
 class Dropout(nn.Dropout):

@@ -27,7 +27,7 @@ def _shaped(x: Tensor, shape: tuple[int, ...], unit_range: bool) -> Tensor:
 
 
 class MLPFeatures(nn.Module):
-    """Hidden layers, each linear, normalised, and (leaky) ReLU (as Donahue 2017's code for MNIST).
+    """Hidden layers, each linear, normalized, and (leaky) ReLU (as Donahue 2017's code for MNIST).
 
     The norm is free of parameters; the first layer goes without unless `norm_first`.  A condition joins every layer from
     number `condition_from` on (the last in any case) through a linear map of its own.
@@ -57,7 +57,7 @@ class MLPFeatures(nn.Module):
 class MLPGenerator(nn.Module):
     """z through hidden ReLU layers to data.
 
-    Where `rejoined`, z joins every layer after the first again, and the first is normalised too (as Donahue 2017's code).
+    Where `rejoined`, z joins every layer after the first again, and the first is normalized too (as Donahue 2017's code).
     """
 
     def __init__(self, latent_size: int, units: int, layers: int, shape: tuple[int, ...], unit_range: bool,

@@ -60,7 +60,7 @@ def leads() -> bool:
 
 @contextmanager
 def taking(place: Place) -> Iterator[None]:
-    """Be that rank, with torch.distributed initialised by the caller."""
+    """Be that rank, with torch.distributed initialized by the caller."""
     global _place
     before, _place = _place, place
     try:

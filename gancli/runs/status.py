@@ -41,7 +41,7 @@ class Status:
     figures: dict[str, float | None] = field(default_factory=dict)  # latest or final; None where it was not finite
     best: dict | None = None  # of the metric that `best` follows: {"metric", "value", "images"}
     alarms: list[dict] = field(default_factory=list)  # of the diagnosis: {"name", "images", "evidence", "advice"}
-    objective: float | None = None  # of a job of a sweep: what the sweeper minimises or maximises
+    objective: float | None = None  # of a job of a sweep: what the sweeper minimizes or maximizes
     overrides: list[str] = field(default_factory=list)  # of the command line
     started: str = ""  # UTC, ISO 8601
     ended: str | None = None

@@ -1,4 +1,4 @@
-"""Optuna in a sweep: what it minimises, where its study lies, and how a repeated command goes on with it."""
+"""Optuna in a sweep: what it minimizes, where its study lies, and how a repeated command goes on with it."""
 
 from collections.abc import Iterable
 from pathlib import Path

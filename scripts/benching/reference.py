@@ -1,6 +1,6 @@
 """Plain training loops as public example scripts have them, on the same networks: what gancli is compared with.
 
-A DataLoader decodes, scales and normalises image after image; real and fake go through the discriminator one after
+A DataLoader decodes, scales and normalizes image after image; real and fake go through the discriminator one after
 the other; everything is float32; losses are fetched with .item() at every step.
 """
 

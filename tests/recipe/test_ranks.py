@@ -134,7 +134,7 @@ def check_batch_norm(rank: int) -> None:
     torch.manual_seed(0)
     whole, weights = torch.randn(6, 3, 2, 2) * 3 + 5, torch.randn(6, 3, 2, 2)
     theirs, mine = norm_layer("batch", 3), norm_layer("batch", 3)
-    synchronise_batch_norm(mine)
+    synchronize_batch_norm(mine)
     x, part = whole.clone().requires_grad_(), shards.mine(whole).requires_grad_()
     with shards.taking(Place()):
         y = theirs(x)
@@ -150,7 +150,7 @@ def check_batch_norm(rank: int) -> None:
     assert torch.allclose(shards.std(shards.mine(whole)), whole.std())
 
 
-def test_synchronised_batch_norm_is_that_of_the_whole_batch(tmp_path):
+def test_synchronized_batch_norm_is_that_of_the_whole_batch(tmp_path):
     between_two(check_batch_norm, tmp_path)
 
 

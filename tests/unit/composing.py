@@ -1,4 +1,4 @@
-"""Models and losses from the real conf files, without Hydra: the file's own values, the stabilisers' and changes."""
+"""Models and losses from the real conf files, without Hydra: the file's own values, the stabilizers' and changes."""
 
 from itertools import product
 from pathlib import Path

@@ -17,7 +17,7 @@ seed: %(seed)s
 
 def record_run(path: Path, lines: list[dict] | None = None, status: dict | None = None, grids: tuple[int, ...] = (4,),
                model: str = "dcgan", loss: str = "wgan_gp", width: int = 8, ema: str = "null", seed: int = 0,
-               grey: int = 90) -> Path:
+               gray: int = 90) -> Path:
     """Write one run's record; `grids` are the kimg at which it drew samples."""
     path.mkdir(parents=True)
     values = {"model": model, "loss": loss, "width": width, "ema": ema, "seed": seed}
@@ -32,7 +32,7 @@ def record_run(path: Path, lines: list[dict] | None = None, status: dict | None 
     (path / "provenance.json").write_text(json.dumps({"device": "cpu", "versions": {"torch": "2.11"}, "seed": seed}))
     (path / "samples").mkdir()
     for kimg in grids:
-        Image.fromarray(np.full((24, 16), grey + kimg, np.uint8)).save(path / f"samples/kimg-{kimg:06d}.png")
+        Image.fromarray(np.full((24, 16), gray + kimg, np.uint8)).save(path / f"samples/kimg-{kimg:06d}.png")
     return path
 
 

@@ -84,8 +84,8 @@ def reference_color(x, brightness, saturation, contrast):
     y = np.empty_like(x)
     for n, image in enumerate(x):
         image = image + brightness[n] - 0.5
-        grey = sum(image) / len(image)
-        image = np.stack([grey + 2 * saturation[n] * (channel - grey) for channel in image])
+        gray = sum(image) / len(image)
+        image = np.stack([gray + 2 * saturation[n] * (channel - gray) for channel in image])
         y[n] = image.mean() + (contrast[n] + 0.5) * (image - image.mean())
     return y
 
@@ -229,18 +229,18 @@ def test_resampling_keeps_a_smooth_picture():
 
 def test_colors_one_by_one():
     x = images(1, 3, 4, 5)
-    grey = x.mean(1, keepdim=True)
+    gray = x.mean(1, keepdim=True)
     assert torch.allclose(recolored(x, {"brightness": doubles(0.2)}), x + 0.2)
     assert torch.allclose(recolored(x, {"contrast": doubles(-1)}), x / 2)
-    assert torch.allclose(recolored(x, {"luma_flip": doubles(1)}), x - 2 * grey)
-    assert torch.allclose(recolored(x, {"saturation": doubles(1.5)}), grey + 2**1.5 * (x - grey))
+    assert torch.allclose(recolored(x, {"luma_flip": doubles(1)}), x - 2 * gray)
+    assert torch.allclose(recolored(x, {"saturation": doubles(1.5)}), gray + 2**1.5 * (x - gray))
     third = recolored(x, {"hue": doubles(2 * math.pi / 3)})  # red's place is taken by blue, green's by red
     assert torch.allclose(third, x[:, [2, 0, 1]]) and torch.allclose(third.mean(1), x.mean(1))
     half = recolored(x, {"hue": doubles(math.pi)})
-    assert torch.allclose(half, 2 * grey - x)
+    assert torch.allclose(half, 2 * gray - x)
 
 
-def test_colors_follow_each_other_and_grey_images_take_the_mean():
+def test_colors_follow_each_other_and_gray_images_take_the_mean():
     x = images(1, 3, 4, 5)
     one = recolored(x, {"saturation": doubles(0.5), "hue": doubles(1), "luma_flip": doubles(1), "contrast": doubles(0.3),
                         "brightness": doubles(-0.4)})

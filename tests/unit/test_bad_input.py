@@ -33,7 +33,7 @@ TRAIN = {  # what is wrong: (arguments of `gan train` and `gan validate`, exit c
     "augmented points": (["model=gan", "dataset=ring", "augment=ada"], 2, "holds points: give augment=noise"),
     "ada without a zero of the logits": (["loss=wgan_gp", "augment=ada"], 2, "give augment.target=null augment.p=0.3"),
     "ada on two channels": (["augment=ada", "dataset.channels=2"], 2, "augment.policy=[blit,geometry]"),
-    "unknown change of images": (["augment=diffaugment", "augment.policy=[colour]"], 2, "did you mean color"),
+    "unknown change of images": (["augment=diffaugment", "augment.policy=[colr]"], 2, "did you mean color"),
     "no change of images": (["augment=diffaugment", "augment.policy=[]"], 2, "each once"),
     "two bounds on the weights": (["loss=wgan", "loss.spectral_norm=true"], 2, "set loss.weight_clip=null"),
     "parts that do not divide": (["trainer.batch_size=10", "trainer.accumulate=3"], 2, "give a multiple"),

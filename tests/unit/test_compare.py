@@ -210,11 +210,11 @@ def test_thinning_keeps_spikes_gaps_and_ends():
     assert thin(curve, 300) is curve
 
 
-def test_curves_are_drawn_in_each_runs_colour(tmp_path):
+def test_curves_are_drawn_in_each_runs_color(tmp_path):
     from PIL import Image
 
     runs = [read_run(record_run(tmp_path / str(seed), seed=seed)) for seed in (0, 1)]
     picture = np.asarray(Image.open(io.BytesIO(draw("loss/generator", runs, ["_a$", "b"], 0.5))).convert("RGB"))
-    for colour in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):
-        assert (picture == colour).all(-1).sum() > 50
+    for color in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):
+        assert (picture == color).all(-1).sum() > 50
     assert file_name("D(G(z))/after_generator_turn") == "D-G-z-after_generator_turn.png"

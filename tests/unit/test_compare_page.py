@@ -141,15 +141,15 @@ def test_grids_are_the_last_or_the_nearest(kimg, shown, sweep):
 
 def test_grids_stand_side_by_side_with_their_names(sweep):
     (sweep / "1/samples/kimg-000004.png").write_bytes(b"no picture")
-    third = record_run(sweep / "2", seed=2, grey=150)
+    third = record_run(sweep / "2", seed=2, gray=150)
     (third / "samples/kimg-000004.png").rename(third / "samples/translations-kimg-000003_500.png")
     runs = read_runs(["abcdef"], "outputs")
     grids = choose_grids(runs, ["first", "second", "third"])
     assert [(grid.name, caption(grid)) for grid in grids] == [("first", "samples at 4 kimg"),
                                                               ("third", "translations at 3.5 kimg")]
     sheet = Image.open(io.BytesIO(side_by_side(grids)))
-    colours = dict((colour, count) for count, colour in sheet.getcolors(1 << 16))
-    assert colours[(94, 94, 94)] >= 24 * 16 and colours[(154, 154, 154)] >= 24 * 16 and sheet.width > sheet.height / 2
+    colors = dict((color, count) for count, color in sheet.getcolors(1 << 16))
+    assert colors[(94, 94, 94)] >= 24 * 16 and colors[(154, 154, 154)] >= 24 * 16 and sheet.width > sheet.height / 2
 
 
 def test_the_command_prints_the_table_and_writes_a_folder(sweep):

@@ -11,9 +11,9 @@ from gancli.data.geometry import fit_array, fit_image, set_channels
 FRAME = Frame((16, 16), 3, "stretch", (255, 255, 255))
 
 
-def uniform(mode, colour, tmp_path, suffix=".png", **options):
+def uniform(mode, color, tmp_path, suffix=".png", **options):
     path = tmp_path / f"image{suffix}"
-    Image.new(mode, (16, 16), colour).save(path, **options)
+    Image.new(mode, (16, 16), color).save(path, **options)
     return path
 
 
@@ -36,9 +36,9 @@ MODES = [
 ]
 
 
-@pytest.mark.parametrize(("mode", "colour", "suffix", "expected"), MODES)
-def test_mode(mode, colour, suffix, expected, tmp_path):
-    pixels = decode_image(uniform(mode, colour, tmp_path, suffix), FRAME)
+@pytest.mark.parametrize(("mode", "color", "suffix", "expected"), MODES)
+def test_mode(mode, color, suffix, expected, tmp_path):
+    pixels = decode_image(uniform(mode, color, tmp_path, suffix), FRAME)
     assert pixels.shape == (16, 16, 3) and pixels.dtype == np.uint8
     assert np.abs(pixels.astype(int) - expected).max() <= 1
 
@@ -64,7 +64,7 @@ def test_alpha_is_kept_where_it_is_asked_for(tmp_path):
 
 
 def test_first_frame_of_an_animation(tmp_path):
-    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (16, 16), color) for color in ("red", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert tuple(decode_image(tmp_path / "a.gif", FRAME)[0, 0]) == (255, 0, 0)
 
@@ -147,7 +147,7 @@ def test_arrays_and_files_are_fitted_alike(source, target, fit):
     assert np.abs(many[1].astype(int) - one).max() <= most
 
 
-def test_pad_never_enlarges_and_centres():
+def test_pad_never_enlarges_and_centers():
     images = np.full((1, 28, 28, 1), 200, np.uint8)
     padded = fit_array(images, (32, 32), "pad", (5,))
     assert (padded[0, 2:30, 2:30] == 200).all() and (padded == 5).sum() == 32 * 32 - 28 * 28

@@ -65,9 +65,9 @@ def test_held_out_parts_keep_the_class_numbers(tmp_path):
 
 
 def test_channels_follow_the_files(tmp_path):
-    save_images(tmp_path / "grey", ["a.png"], mode="L")
-    save_images(tmp_path / "colour", ["a.png"])
-    for name, channels in (("grey", 1), ("colour", 3)):
+    save_images(tmp_path / "gray", ["a.png"], mode="L")
+    save_images(tmp_path / "color", ["a.png"])
+    for name, channels in (("gray", 1), ("color", 3)):
         assert inspected("folder", tmp_path, path=str(tmp_path / name), size=[16, 24]).shape == (channels, 16, 24)
 
 

@@ -9,18 +9,18 @@ from gancli.data.dataset import open_source
 from gancli.errors import UserError
 
 RANDOM = np.random.default_rng(0)
-GREY = RANDOM.integers(0, 256, (6, 10, 12), dtype=np.uint8)
-COLOUR = RANDOM.integers(0, 256, (6, 10, 12, 3), dtype=np.uint8)
+GRAY = RANDOM.integers(0, 256, (6, 10, 12), dtype=np.uint8)
+COLOR = RANDOM.integers(0, 256, (6, 10, 12, 3), dtype=np.uint8)
 
 ARRAYS = {
-    "grey": (GREY, GREY[..., None]),
-    "nhwc": (COLOUR, COLOUR),
-    "nchw": (COLOUR.transpose(0, 3, 1, 2), COLOUR),
-    "unit_float": (COLOUR / 255, COLOUR),
-    "signed_float": ((COLOUR / 127.5 - 1).astype(np.float32), COLOUR),
-    "int64": (COLOUR.astype(np.int64), COLOUR),
-    "uint16": (COLOUR.astype(np.uint16) * 257, COLOUR),
-    "bool": (GREY > 127, ((GREY > 127) * 255)[..., None]),
+    "gray": (GRAY, GRAY[..., None]),
+    "nhwc": (COLOR, COLOR),
+    "nchw": (COLOR.transpose(0, 3, 1, 2), COLOR),
+    "unit_float": (COLOR / 255, COLOR),
+    "signed_float": ((COLOR / 127.5 - 1).astype(np.float32), COLOR),
+    "int64": (COLOR.astype(np.int64), COLOR),
+    "uint16": (COLOR.astype(np.uint16) * 257, COLOR),
+    "bool": (GRAY > 127, ((GRAY > 127) * 255)[..., None]),
 }
 
 
@@ -42,11 +42,11 @@ def test_number_of_arrays():
 
 def test_labels(tmp_path):
     path = tmp_path / "a.npz"
-    np.savez_compressed(path, images=GREY, labels=np.array([0, 2, 2, 0, 0, 2]))
+    np.savez_compressed(path, images=GRAY, labels=np.array([0, 2, 2, 0, 0, 2]))
     assert load("npz", tmp_path, path=str(path)).spec.classes == ("0", "1", "2")
-    np.savez(path, images=GREY, labels=np.array([0, 1, 1, 0, 0, 1]), classes=np.array(["no", "yes"]))
+    np.savez(path, images=GRAY, labels=np.array([0, 1, 1, 0, 0, 1]), classes=np.array(["no", "yes"]))
     assert load("npz", tmp_path, path=str(path)).spec.classes == ("no", "yes")
-    np.savez(path, images=GREY, labels=np.array(["b", "a", "a", "a", "a", "a"]))
+    np.savez(path, images=GRAY, labels=np.array(["b", "a", "a", "a", "a", "a"]))
     data = load("npz", tmp_path, path=str(path))
     assert data.spec.classes == ("a", "b") and data.batch(0, 6).labels.sum() == 1
 
@@ -75,7 +75,7 @@ def bad(path, **arrays):
 
 
 BAD = {
-    "no images": (lambda p: bad(p, pictures=GREY), "no array called images; there is pictures"),
+    "no images": (lambda p: bad(p, pictures=GRAY), "no array called images; there is pictures"),
     "not an archive": (lambda p: p.write_bytes(b"hello"), "cannot be read"),
     "empty": (lambda p: p.write_bytes(b""), "cannot be read"),
     "pickle": (lambda p: bad(p, images=np.array([{}] * 4, dtype=object)), "type object"),
@@ -83,16 +83,16 @@ BAD = {
     "too small": (lambda p: bad(p, images=np.zeros((4, 6, 6))), "at least 8"),
     "none": (lambda p: bad(p, images=np.zeros((0, 16, 16))), "shape"),
     "complex": (lambda p: bad(p, images=np.zeros((4, 16, 16), complex)), "type complex"),
-    "labels short": (lambda p: bad(p, images=GREY, labels=np.zeros(5, int)), "6 images but labels of shape .5."),
-    "labels negative": (lambda p: bad(p, images=GREY, labels=np.full(6, -1)), "whole numbers from 0"),
-    "labels pickled": (lambda p: bad(p, images=GREY, labels=np.array([{}] * 6)), "labels in .* cannot be read"),
-    "attributes short": (lambda p: bad(p, images=GREY, attributes=np.zeros((5, 2))), "attributes of shape .5, 2."),
-    "attributes flat": (lambda p: bad(p, images=GREY, attributes=np.zeros(6)), "attributes of shape .6."),
-    "attributes signed": (lambda p: bad(p, images=GREY, attributes=np.full((6, 2), -1)), "not all 0 or 1"),
-    "attributes pickled": (lambda p: bad(p, images=GREY, attributes=np.array([[{}]] * 6)), "attributes in .* cannot be"),
-    "names short": (lambda p: bad(p, images=GREY, attributes=np.zeros((6, 2)), attribute_names=np.array(["a"])),
+    "labels short": (lambda p: bad(p, images=GRAY, labels=np.zeros(5, int)), "6 images but labels of shape .5."),
+    "labels negative": (lambda p: bad(p, images=GRAY, labels=np.full(6, -1)), "whole numbers from 0"),
+    "labels pickled": (lambda p: bad(p, images=GRAY, labels=np.array([{}] * 6)), "labels in .* cannot be read"),
+    "attributes short": (lambda p: bad(p, images=GRAY, attributes=np.zeros((5, 2))), "attributes of shape .5, 2."),
+    "attributes flat": (lambda p: bad(p, images=GRAY, attributes=np.zeros(6)), "attributes of shape .6."),
+    "attributes signed": (lambda p: bad(p, images=GRAY, attributes=np.full((6, 2), -1)), "not all 0 or 1"),
+    "attributes pickled": (lambda p: bad(p, images=GRAY, attributes=np.array([[{}]] * 6)), "attributes in .* cannot be"),
+    "names short": (lambda p: bad(p, images=GRAY, attributes=np.zeros((6, 2)), attribute_names=np.array(["a"])),
                     "2 attributes and the names a: name each"),
-    "classes short": (lambda p: bad(p, images=GREY, labels=np.full(6, 3), classes=np.array(["a"])), "names 1 classes"),
+    "classes short": (lambda p: bad(p, images=GRAY, labels=np.full(6, 3), classes=np.array(["a"])), "names 1 classes"),
 }
 
 
@@ -108,7 +108,7 @@ def test_number_of_bad_files():
     assert len(BAD) == 17
 
 
-@pytest.mark.parametrize("values", [GREY.astype(np.float32), np.full((2, 16, 16), np.nan), GREY.astype(np.int32) - 300])
+@pytest.mark.parametrize("values", [GRAY.astype(np.float32), np.full((2, 16, 16), np.nan), GRAY.astype(np.int32) - 300])
 def test_values_out_of_range(values, tmp_path):
     np.savez(tmp_path / "a.npz", images=values)
     with pytest.raises(UserError, match="convert the images to uint8"):
@@ -116,7 +116,7 @@ def test_values_out_of_range(values, tmp_path):
 
 
 def test_a_damaged_archive(tmp_path):
-    np.savez(tmp_path / "a.npz", images=np.concatenate([COLOUR] * 60))
+    np.savez(tmp_path / "a.npz", images=np.concatenate([COLOR] * 60))
     content = bytearray((tmp_path / "a.npz").read_bytes())
     content[60000] ^= 255
     (tmp_path / "a.npz").write_bytes(content)
@@ -125,7 +125,7 @@ def test_a_damaged_archive(tmp_path):
 
 
 def test_missing_and_wrong_path(tmp_path):
-    np.savez(tmp_path / "faces.npz", images=COLOUR)
+    np.savez(tmp_path / "faces.npz", images=COLOR)
     cases = ((tmp_path / "face.npz", "did you mean faces.npz"), (tmp_path, "is a folder"), (None, "no value"))
     for path, said in cases:
         with pytest.raises(UserError, match=said):

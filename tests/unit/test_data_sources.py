@@ -108,7 +108,7 @@ def test_idx_sets(name, folder, changes, prefix, packed, tmp_path):
     assert torch.equal(data.batch(0, 30).labels, expected) and len(order) == 30
 
 
-def test_stacked_digits_are_three_labelled_digits(tmp_path):
+def test_stacked_digits_are_three_labeled_digits(tmp_path):
     data = load("stacked_digits", tmp_path, size=8, count=3000)
     assert data.spec.count == 3000 and data.spec.shape == (3, 8, 8) and data.spec.classes[42] == "042"
     default = inspected("stacked_digits", tmp_path)
@@ -395,7 +395,7 @@ def test_torchvision_is_imported_only_where_it_is_used():
         assert not [line for line in imports if line.split()[1].split(".")[0] in optional], file
 
 
-def test_grey_can_become_colour_and_back(tmp_path):
+def test_gray_can_become_color_and_back(tmp_path):
     assert load("digits", tmp_path, channels=3, limit=20).batch(0, 4).real.shape == (4, 3, 32, 32)
     Image.new("RGB", (16, 16), "red").save(tmp_path / "red.png")
     assert load("folder", tmp_path, path=str(tmp_path), size=16, channels=1).batch(0, 1).real.shape == (1, 1, 16, 16)

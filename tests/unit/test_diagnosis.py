@@ -72,8 +72,8 @@ FAILURES = {  # case: name, changes, kimg at which it begins
     "growing": ("divergence", {"loss/discriminator": lambda tick: -(1.15**tick),
                                "gradient_norm/discriminator": lambda tick: 10 * 1.15**tick}, 31),
     "not a number": ("divergence", {"loss/generator": after(58, math.nan, 1.0)}, 59),
-    "copies": ("memorisation", {signal("copies"): 0.9}, 4),
-    "nearer than real": ("memorisation", {signal("training_distance"): 0.8, signal("two_sample"): 0.2}, 4),
+    "copies": ("memorization", {signal("copies"): 0.9}, 4),
+    "nearer than real": ("memorization", {signal("training_distance"): 0.8, signal("two_sample"): 0.2}, 4),
     "dead layer": ("dead units", {signal("dead_units/generator"): after(30, 0.9, 0.2)}, 32),
 }
 
@@ -98,7 +98,7 @@ def test_every_detector_has_a_failure_and_is_silent_on_a_healthy_history():
 @pytest.mark.parametrize("changes", [
     {"real": after(50, 0.999, 0.7), "fake": after(50, 1e-4, 0.3)},  # sure, for ten ticks, of a generator that moves
     {"real": 0.5, "fake": 0.5},  # equilibrium: samples like data
-    {"real": 0.49, "fake": 0.51},  # at chance, but so are nearest neighbours
+    {"real": 0.49, "fake": 0.51},  # at chance, but so are nearest neighbors
     {signal("diversity"): lambda tick: 0.15 + tick / 80, signal("drift"): 0.25},  # an early run that spreads
     {signal("drift"): lambda tick: 0.9 / (1 + tick / 5)},  # a run that settles
     {"gradient_norm/discriminator": lambda tick: 10 * 1.15**tick},  # norms alone grow in healthy runs, too
@@ -132,7 +132,7 @@ def test_what_the_configuration_says():
     assert told.saturating and told.lr == {"discriminator": 1e-3, "generator": 2e-4} and told.discriminator_turns == 3
     assert setting("fgan", "loss.divergence=js").reading == setting("fgan", "loss.divergence=kl").reading == "probability"
     assert setting("fgan", "loss.divergence=total_variation").reading is None
-    assert setting("wgan").penalised and not NONSATURATING.penalised
+    assert setting("wgan").penalized and not NONSATURATING.penalized
 
 
 def test_history_reads_what_runs_write_and_forgets_the_middle(tmp_path):

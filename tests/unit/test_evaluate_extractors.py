@@ -99,11 +99,11 @@ def test_same_padding_puts_the_odd_pixel_last():
 
 
 def test_channels_become_three():
-    grey = torch.full((1, 1, 2, 2), 100, dtype=torch.uint8)
-    assert rgb(grey).shape == (1, 3, 2, 2) and (rgb(grey) == 100).all()
-    clear = torch.cat([grey, grey, grey, torch.zeros_like(grey)], 1)
+    gray = torch.full((1, 1, 2, 2), 100, dtype=torch.uint8)
+    assert rgb(gray).shape == (1, 3, 2, 2) and (rgb(gray) == 100).all()
+    clear = torch.cat([gray, gray, gray, torch.zeros_like(gray)], 1)
     assert (rgb(clear) == 255).all()
-    assert (rgb(torch.cat([grey, torch.full_like(grey, 255)], 1)) == 100).all()
+    assert (rgb(torch.cat([gray, torch.full_like(gray, 255)], 1)) == 100).all()
 
 
 def test_the_classifier_learns_is_kept_and_is_the_same_again(digits, tmp_path, monkeypatch):

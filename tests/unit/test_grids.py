@@ -22,7 +22,7 @@ from gancli.monitor.grids import (
 )
 
 
-def test_to_uint8_rounds_half_up_clamps_and_inverts_the_normalisation():
+def test_to_uint8_rounds_half_up_clamps_and_inverts_the_normalization():
     levels = torch.arange(256)
     assert torch.equal(to_uint8(levels / 127.5 - 1).long(), levels)
     x = torch.tensor([-5.0, -1.0, 0.0, 1.0, 7.0, float("nan"), float("inf"), -float("inf")])

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from gancli.losses.adversarial import LARGEST_EXPONENT, bounded_exp, rule_of
 from gancli.losses.objective import Objective
 from gancli.losses.options import DIVERGENCES, RULES, LossOptions
-from gancli.losses.penalties import clip_weights, dragan_penalty, gradient_penalty, zero_centred_penalty
+from gancli.losses.penalties import clip_weights, dragan_penalty, gradient_penalty, zero_centered_penalty
 from gancli.options import typed
 
 REAL, FAKE = [2.0, -1.0, 0.5], [-0.5, 1.5, 0.25]
@@ -186,7 +186,7 @@ def test_gradient_penalty_of_a_linear_judge_is_exact():
     assert gradient_penalty(flat, real, fake, one_sided=False).item() == pytest.approx(0.25)
     assert gradient_penalty(flat, real, fake, one_sided=True).item() == 0
     assert dragan_penalty(steep, real).item() == pytest.approx(16)
-    assert zero_centred_penalty(steep, real).item() == pytest.approx(12.5)
+    assert zero_centered_penalty(steep, real).item() == pytest.approx(12.5)
 
 
 def test_penalty_of_a_pair_takes_both_gradients_and_ignores_labels():
@@ -196,7 +196,7 @@ def test_penalty_of_a_pair_takes_both_gradients_and_ignores_labels():
 
     labels = torch.arange(6)
     pair = (torch.randn(6, 1), torch.randn(6, 1), labels)
-    assert zero_centred_penalty(judge, pair).item() == pytest.approx(12.5)
+    assert zero_centered_penalty(judge, pair).item() == pytest.approx(12.5)
     assert gradient_penalty(judge, pair, pair, one_sided=False).item() == pytest.approx(16)
 
 
@@ -204,7 +204,7 @@ def test_penalty_of_a_patch_judge_is_of_the_mean_over_patches():
     def judge(x):
         return (5 * x).expand(-1, 1, 4, 4)  # x: [N, 1, 1, 1]
 
-    assert zero_centred_penalty(judge, (torch.randn(3, 1, 1, 1),)).item() == pytest.approx(12.5)
+    assert zero_centered_penalty(judge, (torch.randn(3, 1, 1, 1),)).item() == pytest.approx(12.5)
 
 
 def test_penalties_reach_the_weights_through_second_derivatives():

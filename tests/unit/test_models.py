@@ -167,7 +167,7 @@ def test_parameter_counts_are_the_papers():
     # Goodfellow 2014: 100-1200-1200-784, and 784-(240x5)-(240x5)-1
     assert parameters(gan, "generator") == 101 * 1200 + 1201 * 1200 + 1201 * 784
     assert parameters(gan, "discriminator") == 785 * 1200 + 241 * 1200 + 241
-    # Radford 2016, figure 1: 100 -> 1024 at 4x4 -> 512 -> 256 -> 128 -> 3, with two numbers for each normalised channel
+    # Radford 2016, figure 1: 100 -> 1024 at 4x4 -> 512 -> 256 -> 128 -> 3, with two numbers for each normalized channel
     convolutions = 16 * (1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3)
     assert parameters(dcgan, "generator") == 100 * 1024 * 16 + convolutions + 2 * (1024 + 512 + 256 + 128) + 3
     # Donahue 2017: two hidden layers of 1024 in each module; z enters the second of the generator's and the discriminator's
@@ -265,7 +265,7 @@ def test_one_pass_over_real_and_fake_changes_no_number():
     assert not mixes_examples(compose_model("dcgan", compose_loss("wgan_gp")).discriminator)
 
 
-def test_stabilisers_reach_every_weight():
+def test_stabilizers_reach_every_weight():
     model = compose_model("bigan", compose_loss("hinge", spectral_norm=True, orthogonal_init=True), backbone="conv")
     judge = model.discriminator.train()
     for _ in range(50):  # power iterations

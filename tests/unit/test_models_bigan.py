@@ -66,7 +66,7 @@ def test_it_plays_every_loss_with_a_side_for_the_encoder():
 
 
 def test_the_mlps_are_those_of_the_published_code():
-    """net.py of jeffdonahue/bigan: z at G's second layer again, both its layers normalised; D sees z at its second only."""
+    """net.py of jeffdonahue/bigan: z at G's second layer again, both its layers normalized; D sees z at its second only."""
     model = compose_model("bigan", compose_loss("nonsaturating"))
     generator, discriminator, encoder = model.generator.body, model.discriminator.body, model.encoder.body
     assert [mixes_examples(norm) for norm in generator.norms] == [True, True]

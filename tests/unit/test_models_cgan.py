@@ -14,7 +14,7 @@ def model(request) -> PairModel:
 
 
 @torch.no_grad()
-def test_labels_change_the_image_and_the_judgement(model):
+def test_labels_change_the_image_and_the_judgment(model):
     z = model.draw_latents(1, torch.Generator().manual_seed(0)).repeat(3, 1)
     labels = torch.arange(3)
     images = model.generate(z, labels)

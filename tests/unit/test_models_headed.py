@@ -250,7 +250,7 @@ def test_the_classifiers_loss_is_in_both_players_losses():
         assert ("class_real" in scalars) == (player == "discriminator")
 
 
-def test_labels_reach_the_image_and_not_the_judgement():
+def test_labels_reach_the_image_and_not_the_judgment():
     torch.manual_seed(0)
     model = compose_model("acgan").eval()
     z = model.draw_latents(1, seeded()).repeat(3, 1)

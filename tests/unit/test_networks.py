@@ -120,7 +120,7 @@ def test_label_weights():
     assert label_weights(blend, 3) is blend
 
 
-def test_initialisations():
+def test_initializations():
     torch.manual_seed(0)
     network = MLPGenerator(40, 50, 2, (1, 8, 8), unit_range=True)
     initialization.uniform_init(network, 0.05)

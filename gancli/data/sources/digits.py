@@ -1,4 +1,4 @@
-"""Scikit-learn's handwritten digits: 1,797 grey images of 8x8, 17 levels (Alpaydin & Kaynak 1998); no download."""
+"""Scikit-learn's handwritten digits: 1,797 gray images of 8x8, 17 levels (Alpaydin & Kaynak 1998); no download."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec

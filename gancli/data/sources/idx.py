@@ -51,7 +51,7 @@ class EmnistOptions(ImageOptions):
 
 
 class IdxSource(ArraySource):
-    """Grey 28x28 images with labels in two idx files (or .gz of them)."""
+    """Gray 28x28 images with labels in two idx files (or .gz of them)."""
 
     folder: ClassVar[str]  # torchvision's class, which is its folder as well
     page: ClassVar[str]

@@ -85,7 +85,7 @@ class Toy(Source):
     points: int  # coordinates of an example
 
     def modes(self) -> int:
-        """Return the number of labelled modes, 0 where the density has none."""
+        """Return the number of labeled modes, 0 where the density has none."""
         return 0
 
     @abstractmethod

@@ -17,7 +17,7 @@ from gancli.runs.stats import read_history
 
 PREFIX = "diagnosis/"
 JUDGE_EVERY = 5  # ticks of figures, and whenever samples were looked at: a tick may last milliseconds
-UNSEEN = 3  # judgements in a row after which a failure is over: figures on a threshold would come and go
+UNSEEN = 3  # judgments in a row after which a failure is over: figures on a threshold would come and go
 
 
 class Diagnosis:
@@ -31,7 +31,7 @@ class Diagnosis:
         self.examination = Examination(model, data, seed)
         self.signals: dict[str, float] = {}
         self.findings: list[Finding] = []  # failures that last
-        self.unseen: dict[str, int] = {}  # judgements in a row that did not see them
+        self.unseen: dict[str, int] = {}  # judgments in a row that did not see them
         self.new: list[Finding] = []  # of these, what the last tick named first
         self.over: list[str] = []  # what it no longer saw
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gancli.compare.curves import COLOURS
+from gancli.compare.curves import COLORS
 
 SIZE = (14.0, 7.875)  # inches, 16 to 9 as a wall is
 LETTERS = 21  # points: a thirtieth of the figure's height
@@ -53,7 +53,7 @@ class Style:
                 "axes.edgecolor": self.muted, "xtick.color": self.ink, "ytick.color": self.ink, "grid.color": self.line}
 
 
-LIGHT = Style("light", "#ffffff", "#16191d", "#59626d", "#d5dae0", COLOURS, "cividis")
+LIGHT = Style("light", "#ffffff", "#16191d", "#59626d", "#d5dae0", COLORS, "cividis")
 DARK = Style("dark", "#14171b", "#eceff2", "#a4aeb8", "#39414a",  # as the pages' dark colors (compare/page.css)
              ("#4ea8e0", "#ff8a3d", "#2fce9f", "#eb9dc8", "#f2b430", "#86cff5", "#b49bf0", "#b4b4b4"), "cividis")
 STYLES = (LIGHT, DARK)

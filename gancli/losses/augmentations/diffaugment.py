@@ -30,7 +30,7 @@ class DiffAugmentOptions:
 
 @augmentations.register("diffaugment", options=DiffAugmentOptions)
 class DiffAugment(ImageAugmentation):
-    """Every image changed by all of the policy in its order; nothing is clamped, and what is missing is 0, a mid-grey."""
+    """Every image changed by all of the policy in its order; nothing is clamped, and what is missing is 0, a mid-gray."""
 
     def __init__(self, options: DiffAugmentOptions, shape: tuple[int, ...]) -> None:
         super().__init__(shape[0])
@@ -58,8 +58,8 @@ class DiffAugment(ImageAugmentation):
         return x
 
     def describe(self) -> str:
-        grey = "; saturation changes nothing on one channel" if self.channels == 1 and "color" in self.policy else ""
-        return f"{', '.join(self.policy)} on all images that discriminators see{grey}"
+        gray = "; saturation changes nothing on one channel" if self.channels == 1 and "color" in self.policy else ""
+        return f"{', '.join(self.policy)} on all images that discriminators see{gray}"
 
 
 def recolor(x: Tensor, brightness: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:

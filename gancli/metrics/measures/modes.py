@@ -1,4 +1,4 @@
-"""Mode coverage: of toy densities by their centers, of labelled sets (stacked digits) by a classifier.
+"""Mode coverage: of toy densities by their centers, of labeled sets (stacked digits) by a classifier.
 
 Legend: N samples, P coordinates, M modes or classes.
 """

@@ -17,7 +17,7 @@ from gancli.seeds import mix
 
 PATCH = 7  # pixels a side
 COARSEST = 12  # pixels, the least smaller side of a level: 16 for powers of two, as in the paper, and 14 for 28
-GREY_LEVEL = 1 / 127.5  # a spread below it is no spread
+GRAY_LEVEL = 1 / 127.5  # a spread below it is no spread
 
 
 class LevelReference(NamedTuple):
@@ -64,7 +64,7 @@ def reference_of(patches: list[Tensor], directions: int, seed: int) -> list[Leve
     """Return what `image_distance` needs of the real patches of every level, small enough to be cached."""
     levels = []
     for number, level in enumerate(patches):
-        mean, std = level.mean((0, 2, 3))[:, None, None], level.std((0, 2, 3))[:, None, None].clamp_min(GREY_LEVEL)
+        mean, std = level.mean((0, 2, 3))[:, None, None], level.std((0, 2, 3))[:, None, None].clamp_min(GRAY_LEVEL)
         unit = random_directions(level[0].numel(), directions, mix(seed, number)).to(level.device)
         levels.append(LevelReference(mean, std, unit, ordered_projections(((level - mean) / std).flatten(1), unit)))
     return levels
@@ -74,7 +74,7 @@ def image_distance(reference: list[LevelReference], patches: list[Tensor]) -> Im
     """Return the distance of generated patches from the real ones, in real standard deviations x 1000.
 
     Both sets are brought to the real set's mean and spread of each channel.  The paper's code brings each to its own,
-    which hides wrong colors and contrast, and divides by 0 when all samples are one grey.
+    which hides wrong colors and contrast, and divides by 0 when all samples are one gray.
     """
     values = []
     for real, level in zip(reference, patches, strict=True):
