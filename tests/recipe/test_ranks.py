@@ -21,7 +21,7 @@ from gancli.engine.players import average_over_ranks
 from gancli.engine.supervision import RankFailed, on_every_rank
 from gancli.errors import UserError
 from gancli.networks.equalized import MinibatchStddev
-from gancli.networks.layers import norm_layer, synchronise_batch_norm
+from gancli.networks.layers import norm_layer, synchronize_batch_norm
 from gancli.ranks import shards
 from gancli.ranks.shards import Place
 from gancli.runs.checkpoint import CheckpointFolder, read

@@ -230,7 +230,7 @@ def test_codes_that_cannot_be_are_refused(changes, words):
 
 
 @pytest.mark.parametrize("name", ["infogan", "acgan"])
-def test_the_judgement_is_the_discriminators_with_the_features_that_it_came_from(name):
+def test_the_judgment_is_the_discriminators_with_the_features_that_it_came_from(name):
     torch.manual_seed(0)
     model = compose_model(name).eval()
     x = torch.rand(5, *model.spec.shape) * 2 - 1
