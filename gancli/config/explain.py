@@ -88,7 +88,8 @@ def unknown_key(key: str, config_name: str, overrides: list[str], config_dir: Pa
     """Return the error that there is no such key, with the composed keys that are near it."""
     known = [name for name in _known_keys(config_name, overrides, config_dir) if ".recipe." not in name]
     found = near_keys(key, known)
-    hint = f"did you mean {' or '.join(found)}?" if found else f"`gan {_typed(config_name, overrides)} --cfg job` prints every key."
+    hint = (f"did you mean {' or '.join(found)}?" if found
+            else f"`gan {_typed(config_name, overrides)} --cfg job` prints every key.")
     return UsageError(f"There is no key {key}; {hint}")
 
 

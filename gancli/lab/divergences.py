@@ -123,9 +123,10 @@ def experiment(options: Options) -> Result:
                                                        for name, loss in options.losses.items()}) for theta in options.thetas]
     kinds = {name: "JSD" if loss.rule == "minimax" else "W" for name, loss in options.losses.items()}
     named = {name: f"{kinds[name]} by {name.replace('_', ' ')}" for name in options.losses}
-    rows = [(one.theta, one.kl, one.tv, one.jsd, *(one.learned[name] for name in named if kinds[name] == "JSD"), one.wasserstein,
-             *(value for name in named if kinds[name] == "W" for value in
-               (one.learned[name], *([bias(options.losses[name], one.theta)] if options.losses[name].weight_clip is None else []))))
+    rows = [(one.theta, one.kl, one.tv, one.jsd, *(one.learned[name] for name in named if kinds[name] == "JSD"),
+             one.wasserstein, *(value for name in named if kinds[name] == "W" for value in
+                                (one.learned[name], *([bias(options.losses[name], one.theta)]
+                                                      if options.losses[name].weight_clip is None else []))))
             for one in found]
     columns = ("theta", "KL", "TV", "JSD, exact", *(named[name] for name in named if kinds[name] == "JSD"), "W, exact",
                *(column for name in named if kinds[name] == "W" for column in

@@ -311,7 +311,8 @@ def _remedies(options: Options, found: dict[str, tuple[NDArray, NDArray | None]]
 def _draw(figure: Any, style: Style, options: Options, paths: dict[str, NDArray], mean: NDArray,
           remedies: dict[str, tuple[NDArray, NDArray | None]]) -> None:
     left, right = figure.subplots(1, 2)
-    lines = {**{scheme: paths[scheme] for scheme in options.schemes}, AVERAGE: np.concatenate([paths["alternating"][:1], mean])}
+    lines = {**{scheme: paths[scheme] for scheme in options.schemes},
+             AVERAGE: np.concatenate([paths["alternating"][:1], mean])}
     _distances(left, lines, style)
     left.set(title=f"x·y, h = {options.h:g}", xlabel="step", ylabel="distance to the equilibrium")
     _distances(right, {name: path for name, (path, _) in remedies.items()}, style)

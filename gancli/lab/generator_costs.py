@@ -71,9 +71,9 @@ def experiment(options: Options) -> Result:
             rows.append((name, float(a), float(1 / (1 + np.exp(-a))), told[0], float(costs[i]), told[1], float(slopes[i])))
     table = Table("costs", "Half the generator's cost of one example and its slope, by the judge's verdict",
                   ("loss", "logit a", "D", "cost, exact", "cost", "slope, exact", "slope"), rows)
-    told = ("The generator's cost (left) and the size of its slope (right) against the judge's logit. Where D takes the example "
-            "for generated (left end), minimax and maximum likelihood have next to no slope and the non-saturating cost "
-            "has 1/2; where D takes it for real, maximum likelihood alone explodes.")
+    told = ("The generator's cost (left) and the size of its slope (right) against the judge's logit. Where D takes the "
+            "example for generated (left end), minimax and maximum likelihood have next to no slope and the non-saturating "
+            "cost has 1/2; where D takes it for real, maximum likelihood alone explodes.")
     return Result([table], lambda figure, style: _draw(figure, style, options), told)
 
 

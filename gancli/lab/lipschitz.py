@@ -129,10 +129,12 @@ def experiment(options: Options) -> Result:
                   ("critic", "bound", "largest weight", "share at the bounds", "slope at the optimum", "mean slope",
                    "its deviation", "distance it sees"), rows)
     told = ("Critics and their weights. Clipped weights gather at the two bounds and the surface is a plain slope; under the "
-            "penalty the weights stay spread, the slope between real and generated examples is 1 and the surface has the modes.")
+            "penalty the weights stay spread, the slope between real and generated examples is 1 and the surface has "
+            "the modes.")
     scene = Scene("A critic learns", "first coordinate", "second coordinate", (-options.reach, options.reach),
                   (-options.reach, options.reach), "step",
-                  [Recorded(name.replace("_", " "), f"Mean slope {critic.norms.mean():.3g}, {100 * critic.at_bounds(options.losses[name].weight_clip):.0f} % of "
+                  [Recorded(name.replace("_", " "), f"Mean slope {critic.norms.mean():.3g}, "
+                            f"{100 * critic.at_bounds(options.losses[name].weight_clip):.0f} % of "
                             "the weights are at the largest one.", critic.times, Surface(critic.surfaces, _some(data)))
                    for name, critic in found.items()])
     return Result([table], lambda figure, style: _draw(figure, style, options, found, _some(data)), told, [scene])

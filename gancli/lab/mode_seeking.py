@@ -55,8 +55,8 @@ class Options(LabOptions):
         check_memory("grid", self.grid, 200 * self.grid)
         for name, loss in self.losses.items():
             if loss.rule != "fgan" or loss.divergence not in KNOWN or not loss.saturating:
-                raise ValueError(f"losses.{name}: an experiment on divergences needs rule=fgan, saturating=true and divergence="
-                                 f"{', '.join(KNOWN)}")
+                raise ValueError(f"losses.{name}: an experiment on divergences needs rule=fgan, saturating=true and "
+                                 f"divergence={', '.join(KNOWN)}")
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,8 @@ def experiment(options: Options) -> Result:
             for (name, d), (best, fit, _) in found.items()]
     table = Table("optima", "One Gaussian N(m, s²) on two modes at -d and d (values in nats, m without its sign)",
                   ("divergence", "d", "m, exact", "m", "s, exact", "s", "value, exact", "value", "takes"), rows)
-    told = ("One Gaussian on two modes. Forward KL covers both at every distance, reverse KL takes one from d = 3 on, JS covers "
-            "both up to d = 4 and takes one at d = 5.")
+    told = ("One Gaussian on two modes. Forward KL covers both at every distance, reverse KL takes one from d = 3 on, JS "
+            "covers both up to d = 4 and takes one at d = 5.")
     return Result([table], lambda figure, style: _draw(figure, style, options, found), told, [_scene(options, found)])
 
 

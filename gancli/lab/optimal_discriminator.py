@@ -100,7 +100,8 @@ def experiment(options: Options) -> Result:
                                   for curve in (one.exact, one.frames[-1])), float(one.error[0]), float(one.error[-1]))
             for (pair, loss), one in found.items()]
     table = Table("optimum", "D where there is mass, against p / (p + q)",
-                  ("pair, loss", "D*(-1)", "D(-1)", "D*(0)", "D(0)", "D*(1)", "D(1)", "largest error at first", "at last"), rows)
+                  ("pair, loss", "D*(-1)", "D(-1)", "D*(0)", "D(0)", "D*(1)", "D(1)", "largest error at first",
+                   "at last"), rows)
     worst = max(float(one.error[-1]) for one in found.values())
     told = (f"After {options.steps} steps the discriminator, which has only seen examples, lies on p / (p + q): the largest "
             f"difference where there is mass is {worst:.3f}.")
@@ -129,7 +130,7 @@ def _scene(found: dict[tuple[str, str], Learned]) -> Scene:
     for (pair, loss), one in found.items():
         places = np.linspace(0, len(one.x) - 1, SHOWN).round().astype(int)
         still = {"p": one.densities[0][places], "q": one.densities[1][places], "p / (p + q)": one.exact[places]}
-        runs.append(Recorded(f"{pair}, {loss}".replace("_", " "), f"Largest difference at last: {one.error[-1]:.3f}.", one.times,
-                             Curves(one.x[places], {"D": one.frames[:, places]}, still)))
+        runs.append(Recorded(f"{pair}, {loss}".replace("_", " "), f"Largest difference at last: {one.error[-1]:.3f}.",
+                             one.times, Curves(one.x[places], {"D": one.frames[:, places]}, still)))
         ends += [one.x[one.massive].min() - 1, one.x[one.massive].max() + 1]
     return Scene("A discriminator learns", "x", "D(x), and densities", (min(ends), max(ends)), (0, 1.05), "step", runs)

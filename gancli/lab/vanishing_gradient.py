@@ -1,4 +1,4 @@
-"""What a frozen generator could learn while a new discriminator gets better (Arjovsky & Bottou 2017, 1701.04862, figures 2, 3).
+"""What a frozen generator could learn while a new discriminator gets better (Arjovsky & Bottou 2017, 1701.04862, figs. 2, 3).
 
 Real and generated examples lie apart, so that a perfect discriminator exists; the gradient of E log(1 - D(G(z))) with respect
 to the generator's weights vanishes on the way to it, that of -E log D(G(z)) does not.
@@ -144,8 +144,8 @@ def experiment(options: Options) -> Result:
     table = Table("gradients", f"Norm of the frozen generator's gradient while a new D learns for {options.steps} steps",
                   ("generator's age", "its loss", "at first", "at last", "powers of ten fallen", "D(G(z)) at last",
                    "D's accuracy"), rows)
-    told = ("The norm of the generator's gradient while a new discriminator learns against it: the saturating loss loses it by "
-            "powers of ten, the non-saturating one keeps it.")
+    told = ("The norm of the generator's gradient while a new discriminator learns against it: the saturating loss loses it "
+            "by powers of ten, the non-saturating one keeps it.")
     return Result([table], lambda figure, style: _draw(figure, style, options, found), told)
 
 

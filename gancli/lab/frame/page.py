@@ -38,8 +38,10 @@ def make_sheet(entries: Sequence[tuple[str, str, str, Result, bytes, bytes, floa
     for name, claim, link, result, light, dark, seconds in entries:
         body.append(f'<section class="sheet" id="{escape(name)}"><h2><a href="{escape(link)}">{escape(name)}</a></h2>'
                     f"<p>{escape(claim)}</p><figure>{_both(light, dark, result.told)}"
-                    f'<figcaption>{escape(result.told)}</figcaption></figure><div class="tables">{_tables(result.tables)}</div>'
-                    f'<p class="muted">{seconds:.1f} s{"; its page replays what moves" if result.scenes else ""}</p></section>')
+                    f"<figcaption>{escape(result.told)}</figcaption></figure>"
+                    f'<div class="tables">{_tables(result.tables)}</div>'
+                    f'<p class="muted">{seconds:.1f} s{"; its page replays what moves" if result.scenes else ""}</p>'
+                    "</section>")
     whole = sum(entry[-1] for entry in entries)
     claim = f"{len(entries)} experiments in {whole:.0f} s; a heading leads to its page."
     return _page("Theory of GANs", claim, [(entry[0], entry[0]) for entry in entries], "\n".join(body), [])
