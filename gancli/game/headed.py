@@ -54,8 +54,9 @@ class HeadedPair(PairModel):
         """
 
     def judge(self, x: Tensor) -> Output:
-        features = self.discriminator.body(x)
-        return Output(self.discriminator.head(features).flatten(), (features,))
+        body, head = (self.discriminator.get_submodule(name) for name in ("body", "head"))
+        features = body(x)
+        return Output(head(features).flatten(), (features,))
 
     def tell(self, judged: Output) -> Tensor:
         """Return the head's outputs for what was judged, [N, Q] float32."""

@@ -92,6 +92,7 @@ class Model(nn.Module, ABC):
     # Abilities, named here for type checkers; no model has one that it does not define
     draw_latents: Callable[[int, torch.Generator], Tensor]
     generate: Callable[..., Tensor]
+    with_codes: Callable[[Tensor, Mapping[str, Tensor]], Tensor]
     encode: Callable[[Tensor], Tensor]
     reconstruct: Callable[[Tensor], Tensor]
     translate: Callable[[Tensor, str], Tensor]

@@ -101,7 +101,7 @@ class LeastSquares(Rule):
 class Wasserstein(Rule):
     """The critic's estimate of the Wasserstein-1 distance (Arjovsky 2017, algorithm 1; Gulrajani 2017)."""
 
-    undecided = None
+    undecided: float | None = None
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return fake.mean() - real.mean()

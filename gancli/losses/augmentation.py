@@ -98,8 +98,9 @@ class ImageAugmentation(Augmentation):
         changed = []
         for x in inputs:
             if x.dim() == 4:
+                height, width = x.shape[2:]
                 if x.shape[2:] not in draws:
-                    draws[x.shape[2:]] = self.draw(len(x), *x.shape[2:], x.device)
+                    draws[x.shape[2:]] = self.draw(len(x), height, width, x.device)
                 with _in_full(x.device):
                     x = self.change(x if x.dtype == torch.float64 else x.float(), draws[x.shape[2:]])
             changed.append(x)

@@ -86,9 +86,10 @@ class Objective(nn.Module):
 
     def _augmented(self, judge: Judge) -> Judge:
         """Return the judge behind the augmentation, which every example among its inputs passes."""
-        if self.augment is None:
+        augment = self.augment
+        if augment is None:
             return judge
-        return lambda *inputs: judge(*self.augment(inputs))
+        return lambda *inputs: judge(*augment(inputs))
 
     def _score(self, output: Output) -> Tensor:
         return self._shared.score(output.logits.detach()).mean()

@@ -10,6 +10,7 @@ repeats.
 import math
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -91,8 +92,8 @@ def warped(x: Tensor, matrix: Tensor) -> Tensor:
     """
     h, w = x.shape[2:]
     fine = _finer(h, x.dtype, x.device) @ x @ _finer(w, x.dtype, x.device).mT  # [N, C, 4 (H - 1) + 1, 4 (W - 1) + 1]
-    steps = (torch.arange(-REACH, 2 * side + REACH, device=x.device) / 2 for side in (w, h))
-    right, down = _places(matrix, *steps, w, h)  # [N, 2 H + 10, 2 W + 10]
+    columns, rows = (torch.arange(-REACH, 2 * side + REACH, device=x.device) / 2 for side in (w, h))
+    right, down = _places(matrix, columns, rows, w, h)  # [N, 2 H + 10, 2 W + 10]
     grid = torch.stack([torch.remainder(place, 2 * (side - 1)) / (side - 1) - 1
                         for place, side in ((right, w), (down, h))], -1)
     fine = _Sampled.apply(fine, grid)
@@ -138,17 +139,26 @@ def _coarser(side: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return matrix.to(dtype).to(device)
 
 
+class _Kept(Protocol):
+    """What torch hands to these functions: FunctionCtx does not say that it has saved tensors and room for a shape."""
+
+    saved_tensors: tuple[Tensor, ...]
+    shape: torch.Size
+
+    def save_for_backward(self, *tensors: Tensor) -> None: ...
+
+
 class _Sampled(torch.autograd.Function):
     """Bilinear samples at fixed places; torch differentiates its own twice only from 2.12 on."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, grid: Tensor) -> Tensor:
+    def forward(ctx: _Kept, x: Tensor, grid: Tensor) -> Tensor:
         ctx.save_for_backward(grid)
         ctx.shape = x.shape
         return grid_sample(x, grid, align_corners=True)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: _Kept, gradient: Tensor) -> tuple[Tensor, None]:
         return _Spread.apply(gradient, *ctx.saved_tensors, ctx.shape), None
 
 
@@ -156,11 +166,11 @@ class _Spread(torch.autograd.Function):
     """The transpose of _Sampled."""
 
     @staticmethod
-    def forward(ctx, y: Tensor, grid: Tensor, shape: torch.Size) -> Tensor:
+    def forward(ctx: _Kept, y: Tensor, grid: Tensor, shape: torch.Size) -> Tensor:
         ctx.save_for_backward(grid)
         values = y.new_empty(shape)  # which only the gradient of the places would read
         return torch.ops.aten.grid_sampler_2d_backward(y, values, grid, 0, 0, True, [True, False])[0]
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: _Kept, gradient: Tensor) -> tuple[Tensor, None, None]:
         return _Sampled.apply(gradient, *ctx.saved_tensors), None, None

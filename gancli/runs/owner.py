@@ -53,6 +53,7 @@ def owned(run_dir: Path) -> Iterator[None]:
         owner = _claimed(run_dir, lock)
     except OSError as error:
         raise UserError(f"{run_dir} cannot be written: {error.strerror}. Give another run_dir=.") from None
+    assert lock is not None  # else it was another's
     ended = threading.Event()
     threading.Thread(target=_beat, args=(run_dir / FILE, ended), daemon=True).start()
     try:
