@@ -128,7 +128,7 @@ def experiment(options: Options) -> Result:
     table = Table("critics", "Weights and slopes of critics between the data and their noisy copies",
                   ("critic", "bound", "largest weight", "share at the bounds", "slope asked for", "mean slope",
                    "its deviation", "distance it sees"), rows)
-    told = ("Critics and their weights. Clipped weights gather at the two bounds and the surface is one plateau. Under a "
+    told = ("Critics and their weights. Clipped weights gather at the two bounds and the surface is plain. Under a "
             "penalty the weights stay spread; a heavy one holds the slope between real and generated examples at 1, under a "
             "light one the surface rises on every mode.")
     runs = []
