@@ -29,7 +29,8 @@ class HeadedPair(PairModel):
     """A generator against a discriminator with a head, whose loss is part of both players' losses.
 
     The head reads the features of the very pass that gives the logits.  The discriminator's player trains it, with the
-    body that both share; the generator's turn asks the same of the images it makes.  Weight clipping spares the head.
+    body that both share; the generator's turn asks the same of the images it makes.  Weight clipping spares the
+    head; spectral norm, where it is on, is the head's, too.
 
     Subclasses define `make` and `head_loss`; the discriminator has a `body` (images to features) and a `head`.
     """

@@ -137,7 +137,7 @@ def test_both_players_losses_hold_the_bound(player, learned):
 
 
 def test_the_bound_alone_moves_the_generator_and_reads_the_fakes_of_the_same_pass():
-    model = infogan(learned_variance=False)
+    model = infogan(lambda_categorical=1.0, lambda_continuous=1.0)
     batch = batch_for(model.spec, 8)
     torch.manual_seed(1)
     made = model.make(batch)
