@@ -63,8 +63,9 @@ def _length(plan: Plan, stretches: list[Stretch], players: list[str]) -> str:
 
 def _phase(stretch: Stretch, players: list[str]) -> str:
     turns = ", ".join(f"{stretch.turns(player):,} of the {player}" for player in players if stretch.turns(player))
-    return (f"{stretch.phase.name}, {stretch.begin / 1000:g} to {stretch.end / 1000:g} kimg, batch {stretch.batch_size}: "
-            f"turns {turns}")
+    rates = "".join(f", lr {rate:g}" for rate in dict.fromkeys(stretch.phase.lr.values()))
+    return (f"{stretch.phase.name}, {stretch.begin / 1000:g} to {stretch.end / 1000:g} kimg, batch {stretch.batch_size}"
+            f"{rates}: turns {turns}")
 
 
 def _scheme(trainer: TrainerOptions) -> str:

@@ -19,6 +19,7 @@ from gancli.networks.equalized import EqualizedConv2d, EqualizedLinear, Minibatc
 from gancli.networks.layers import mixes_examples, mixes_halves
 from gancli.networks.progressive import level_at, levels_of, nearest_sizes, shrunk
 from gancli.plan.course import course
+from gancli.plan.validate import report
 from gancli.runs.checkpoint import CheckpointFolder, read
 
 PLAYERS = ["discriminator", "generator"]
@@ -263,6 +264,15 @@ def test_the_default_run_is_longer_than_its_growth_and_a_shorter_one_is_refused(
     assert plan(tmp_path / "a", "model=progan", "dataset.size=1024").total_images == 400_000
     with pytest.raises(UsageError, match=r"ends after 50 kimg in the phase 8x8 .* 32x32, begins after 120"):
         plan(tmp_path / "b", "model=progan", "dataset.size=32", "trainer.kimg=50")
+
+
+def test_validate_shows_every_phase_with_its_batch_and_rate(tmp_path):
+    given = ["model=progan", "dataset.size=8", "model.batch_sizes=[32,16]", "model.rates=[0.001,0.002]",
+             f"run_dir={tmp_path / 'run'}"]
+    lines = [line.split(":")[0] for line in report(compose("train", given), given).splitlines() if line.startswith("phase")]
+    assert [line.removeprefix("phase").strip() for line in lines] == [
+        "4x4, 0 to 20 kimg, batch 32, lr 0.001", "fade to 8x8, 20 to 40 kimg, batch 16, lr 0.002",
+        "8x8, 40 to 400 kimg, batch 16, lr 0.002"]
 
 
 class StopAfterThreeRounds:
