@@ -200,8 +200,11 @@ class Noise(Augmentation):
         self.register_buffer("strength", torch.tensor(0.1))
         self.register_buffer("seen", torch.zeros(()))
 
-    def forward(self, x):
-        return x + self.strength * shards.randn_like(x)
+    def forward(self, inputs):
+        return tuple(x + self.strength * shards.randn_like(x) if x.dim() == 4 else x for x in inputs)
+
+    def describe(self):
+        return "noise"
 
     def observe(self, real_logits):
         mean = real_logits.sign().mean()
@@ -295,6 +298,13 @@ SETTINGS = (f"trainer.batch_size={ROUND}", "device=cpu", "evaluation.kimg=null",
 def registered():
     """Return the components of all toys by name."""
     return {name: Component(name, toy, ToyOptions) for name, (toy, _) in TOYS.items()}
+
+
+def register(patch):
+    """Let the registries know the toys for as long as a pytest.MonkeyPatch lasts."""
+    for registry, more in ((models, registered()), (datasets, LETTERS)):
+        registry.names()  # what is registered while the patch lasts would be lost with it
+        patch.setattr(registry, "_components", registry._components | more)
 
 
 LETTERS = {"letters": Component("letters", Letters, LetterOptions)}

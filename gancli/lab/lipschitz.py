@@ -37,6 +37,7 @@ class Options(LabOptions):
     """Which critics, on which data."""
 
     losses: dict[str, LossOptions]
+    loss: dict[str, Any]  # what the data set brings for `gan train`: no critic here learns by it
     dataset: dict[str, Any]
     data_dir: str | None
     noise: float

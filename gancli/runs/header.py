@@ -187,7 +187,8 @@ def _header(path: Path, fields: dict[str, Any], table: dict[str, Tensor]) -> Hea
     if fields["format"] == 1 and reordered(config):
         raise UserError(f"{path} is a checkpoint of model={config['model'].get('name')} from before the features of "
                         "its last layer changed their order: its weights would be read wrongly. Train it anew.")
-    return Header(fields["format"], fields["gancli"], converted(config), spec, progress, extra, crc32, table)
+    config = converted(config) if fields["format"] < FORMAT else config
+    return Header(fields["format"], fields["gancli"], config, spec, progress, extra, crc32, table)
 
 
 def _mapping(path: Path, fields: dict[str, Any], key: str) -> dict[str, Any]:

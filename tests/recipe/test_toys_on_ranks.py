@@ -6,7 +6,6 @@ import toys
 from toys import TOYS
 
 from gancli.engine.supervision import on_every_rank
-from gancli.registry import datasets, models
 from gancli.runs.checkpoint import CheckpointFolder, read
 
 
@@ -14,8 +13,7 @@ from gancli.runs.checkpoint import CheckpointFolder, read
 def ends(tmp_path_factory):
     """Return the last tensors of every toy by the number of ranks."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(models, "_components", models._components | toys.registered())
-    patch.setattr(datasets, "_components", datasets._components | toys.LETTERS)
+    toys.register(patch)
     found = {}
     for ranks in (1, 2):
         root = tmp_path_factory.mktemp(f"ranks{ranks}")

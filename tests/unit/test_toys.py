@@ -4,13 +4,12 @@ import json
 
 import pytest
 import torch
-from toys import LETTERS, ROUND, TOYS, ToyOptions, plan, registered
+from toys import ROUND, TOYS, ToyOptions, plan, register, registered
 
 from gancli.data.spec import DataSpec
 from gancli.engine.averages import Average
 from gancli.engine.training import train
 from gancli.errors import UserError
-from gancli.registry import datasets, models
 from gancli.runs.checkpoint import CheckpointFolder, read
 
 ROUNDS = 20
@@ -18,8 +17,7 @@ ROUNDS = 20
 
 @pytest.fixture(autouse=True)
 def _toys(monkeypatch):
-    monkeypatch.setattr(models, "_components", models._components | registered())
-    monkeypatch.setattr(datasets, "_components", datasets._components | LETTERS)
+    register(monkeypatch)
 
 
 class StopAfter:
@@ -64,7 +62,7 @@ def test_stopped_three_times_and_made_longer_it_ends_as_if_it_had_never_stopped(
 
 @pytest.mark.parametrize("toy", TOYS)
 def test_looks_leave_no_trace(toy, tmp_path):
-    often, _ = run(toy, tmp_path / "often", ROUNDS, "trainer.sample_kimg=0.008", "trainer.checkpoint_kimg=0.016")
+    often, _ = run(toy, tmp_path / "often", ROUNDS, "trainer.sample_kimg=0.048", "trainer.checkpoint_kimg=0.016")
     seldom, _ = run(toy, tmp_path / "seldom", ROUNDS, "trainer.record_kimg=0.08")
     assert not [name for name in often if not torch.equal(often[name], seldom[name])]
 
