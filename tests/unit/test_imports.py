@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from test_floors import PACKAGE, modules
 
 FORKS = """
@@ -47,6 +48,7 @@ def alone(names: list[str], root: Path, loaded: str = "") -> tuple[list[str], st
     return done.stdout.split(), done.stderr
 
 
+@pytest.mark.recipe  # ten seconds
 def test_every_module_is_importable_alone():
     names = [f"gancli.{name}".rstrip(".") for name in modules() if name != "__main__"]  # that one runs the command
     failed, why = alone(names, PACKAGE.parent, LOADED)

@@ -101,6 +101,7 @@ def test_alternating_play_conserves_its_ellipse_and_its_mean_falls_as_one_over_h
 
 # Dirac-GAN
 
+@pytest.mark.recipe  # seconds
 def test_which_remedies_arrive_on_the_dirac_gan():
     given = options("equilibrium")
     arrives = {"gan": False, "nonsaturating": False, "wgan_clip": False, "wgan_gp": False, "dragan": False,

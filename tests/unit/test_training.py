@@ -3,6 +3,7 @@
 import io
 import json
 import signal
+import time
 from dataclasses import replace
 
 import pytest
@@ -97,6 +98,7 @@ def test_continued_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path, extra,
 def test_resuming_drops_figures_of_the_lost_rounds(tmp_path):
     run(tmp_path / "a", *DCGAN, "trainer.kimg=0.032")
     CheckpointFolder(tmp_path / "a").list()[-1].unlink()  # as if killed before the last checkpoint
+    time.sleep(1.1)  # TensorBoard reads event files in the order of their names, which count seconds
     training.train(resume(tmp_path / "a", "trainer.kimg=0.04"))
     images = [json.loads(line)["images"] for line in (tmp_path / "a/stats.jsonl").read_text().splitlines()]
     assert images == [8, 16, 24, 32, 40]

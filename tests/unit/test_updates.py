@@ -111,13 +111,6 @@ def test_alternating_play_keeps_its_invariant_and_orbits(h):
     assert 0.3 < torch.stack((x, y)).norm(dim=0).min() and torch.stack((x, y)).norm(dim=0).max() < 3
 
 
-def test_the_mean_of_alternating_play_nears_the_equilibrium_as_one_over_h_t():
-    path = points("alternating", 0.1, 1500)
-    means = path.cumsum(0) / torch.arange(1, 1502)[:, None]
-    scaled = means.norm(dim=1)[500:] * 0.1 * torch.arange(500, 1501)
-    assert scaled.max() < 2.5  # bounded, so that the distance falls as 1 / (h t)
-
-
 def test_an_opponent_looks_through_the_discriminators_steps():
     """y moves by h x a step: the loss x (y + K h x) has the slope y + 2 K h x, of which y + K h x is the first order."""
     for steps in (1, 3, 10):
