@@ -123,6 +123,7 @@ def test_damaged_settings_are_those_of_the_checkpoint(damage, tmp_path, caplog):
         plan(folder, *GAN, "trainer.kimg=0.016", "optimizer.lr=1")
 
 
+@pytest.mark.recipe  # half a second each
 @pytest.mark.parametrize("name", ["status.json", "provenance.json", "stats.jsonl", "overrides.yaml"])
 @pytest.mark.parametrize("damage", ["", "{", "[1, 2]", DEEP, f'{{"images": {HUGE}}}', '{"status": 1, "continues": 3}', None])
 def test_a_run_goes_on_with_any_other_record_damaged(name, damage, tmp_path):

@@ -95,7 +95,7 @@ def test_every_scheme_is_tested():
     assert set(FACTORS) | {"alternating"} == set(SCHEMES) and len(SCHEMES) == 6
 
 
-@pytest.mark.parametrize("h", [0.1, 0.2, 0.3])
+@pytest.mark.parametrize("h", [0.1, 0.3])
 @pytest.mark.parametrize("scheme", FACTORS)
 def test_the_factor_a_round(scheme, h):
     distance = points(scheme, h, 120).norm(dim=1)
@@ -103,7 +103,7 @@ def test_the_factor_a_round(scheme, h):
     assert factor == pytest.approx(FACTORS[scheme](h), abs=5e-5)
 
 
-@pytest.mark.parametrize("h", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("h", [0.1, 1.0])
 def test_alternating_play_keeps_its_invariant_and_orbits(h):
     x, y = points("alternating", h, 400).unbind(1)
     invariant = x**2 + y**2 - h * x * y
