@@ -240,27 +240,27 @@ def test_a_stop_request_reaches_all(who, endless, tmp_path):
 
 def fail_on_rank_1(made):
     """Play, and break in rank 1's tenth turn."""
-    turns = training.Player.turn
+    gradients = training.Player.gradients
 
-    def turn(self, batch, progress):
+    def learn(self, batch, progress, *rest):
         if shards.rank() == 1 and progress.rounds == 5:
             raise RuntimeError("something broke")
-        return turns(self, batch, progress)
+        return gradients(self, batch, progress, *rest)
 
-    training.Player.turn = turn
+    training.Player.gradients = learn
     return training.play(made)
 
 
 def diverge_on_rank_1(made):
     """Play, and lose rank 1's data to infinity."""
-    turns = training.Player.turn
+    gradients = training.Player.gradients
 
-    def turn(self, batch, progress):
+    def learn(self, batch, progress, *rest):
         if shards.rank() == 1 and progress.rounds == 5:
             batch.real.fill_(torch.inf)
-        return turns(self, batch, progress)
+        return gradients(self, batch, progress, *rest)
 
-    training.Player.turn = turn
+    training.Player.gradients = learn
     return training.play(made)
 
 
