@@ -1,5 +1,6 @@
 """Systems of a few lines, each of which needs one thing of the contract that no published system here needs yet."""
 
+import json
 from copy import deepcopy
 from dataclasses import dataclass, field
 from math import prod
@@ -16,7 +17,7 @@ from gancli.data.options import DatasetOptions
 from gancli.data.source import Block, Source
 from gancli.data.spec import DataSpec
 from gancli.engine.plan import Outcome, Plan
-from gancli.engine.training import play
+from gancli.engine.training import play, train
 from gancli.game.model import Model, Needs
 from gancli.game.pair import PairModel
 from gancli.game.phase import Turn, in_turn
@@ -28,9 +29,10 @@ from gancli.plan.run import plan_run
 from gancli.ranks import shards
 from gancli.ranks.agreeing import made_by_first
 from gancli.registry import Component, datasets, models
+from gancli.runs.checkpoint import CheckpointFolder, read
 
 ANY = Needs(kinds=("points", "images"), min_side=1)
-ROUND = 8  # real images of a batch
+ROUND, ROUNDS = 8, 20  # real images of a batch, rounds of a run
 POINTS = ("dataset=ring", "dataset.count=64")
 IMAGES = ("dataset=digits", "dataset.size=8")
 
@@ -321,6 +323,14 @@ def plan(toy: str, run_dir: Path, *overrides: str) -> Plan:
             cfg.dataset = OmegaConf.create({"name": "letters"})
     cfg["resume" if run_dir.exists() else "run_dir"] = str(run_dir)
     return plan_run(cfg, given)
+
+
+def run(toy, folder, rounds=ROUNDS, *overrides):
+    """Train a toy to the end (or further) and return its last tensors and its figures."""
+    images = rounds * ROUND * (5 if toy == "two_critics" else 1)
+    train(plan(toy, folder, f"trainer.kimg={images / 1000}", *overrides))
+    lines = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
+    return read(CheckpointFolder(folder).latest()).tensors, lines
 
 
 def play_all(plan_of_all: Plan) -> Outcome:

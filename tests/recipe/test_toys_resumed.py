@@ -1,15 +1,10 @@
 """Each toy of the contract, stopped and looked at: the weights are those of a run that never was."""
 
-import json
-
 import pytest
 import torch
-from toys import ROUND, TOYS, plan, register
+from toys import ROUNDS, TOYS, register, run
 
-from gancli.engine.training import train
 from gancli.runs.checkpoint import CheckpointFolder, read
-
-ROUNDS = 20
 
 
 @pytest.fixture(autouse=True)
@@ -35,14 +30,6 @@ class StopAfter:
     def why(self):
         self.left -= 1
         return "SIGTERM" if self.left == 0 else None
-
-
-def run(toy, folder, rounds=ROUNDS, *overrides):
-    """Train a toy to the end (or further) and return its last tensors and its figures."""
-    images = rounds * ROUND * (5 if toy == "two_critics" else 1)
-    train(plan(toy, folder, f"trainer.kimg={images / 1000}", *overrides))
-    lines = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
-    return read(CheckpointFolder(folder).latest()).tensors, lines
 
 
 @pytest.mark.parametrize("toy", TOYS)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from toys import ROUND, ToyOptions, plan, register, registered
+from toys import ROUND, ROUNDS, ToyOptions, plan, register, registered, run
 
 from gancli.data.spec import DataSpec
 from gancli.engine.averages import Average
@@ -12,20 +12,10 @@ from gancli.engine.training import train
 from gancli.errors import UserError
 from gancli.runs.checkpoint import CheckpointFolder, read
 
-ROUNDS = 20
-
 
 @pytest.fixture(autouse=True)
 def _toys(monkeypatch):
     register(monkeypatch)
-
-
-def run(toy, folder, rounds=ROUNDS, *overrides):
-    """Train a toy to the end (or further) and return its last tensors and its figures."""
-    images = rounds * ROUND * (5 if toy == "two_critics" else 1)
-    train(plan(toy, folder, f"trainer.kimg={images / 1000}", *overrides))
-    lines = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
-    return read(CheckpointFolder(folder).latest()).tensors, lines
 
 
 def test_a_model_without_a_discriminator_trains_and_takes_no_loss(tmp_path):
