@@ -12,21 +12,23 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tensors here are tiny, and thre
 sys.path.insert(0, str(Path(__file__).parent))
 
 UNIT_TIER = "not recipe and not table and not gpu and not fuzz and not faults"
+SPREAD = {UNIT_TIER: "worksteal", "recipe": "loadgroup"}  # how the tests of a whole tier find their workers
 MOST_WORKERS = 8  # each imports torch, which takes seconds and memory
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Spread the whole unit tier over the cores, unless -n or --pdb is given; files named on the command line run here.
+    """Spread a whole tier over the cores, unless -n or --pdb is given; files named on the command line run here.
 
-    The other tiers run one test after the other: their tests start processes, kill them and measure devices.
+    Tests of the recipe tier that share what takes minutes to make stay together (`xdist_group`).  The other tiers run one
+    test after the other: they kill what they start and measure devices.
     """
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.markexpr == UNIT_TIER
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.markexpr in SPREAD
     if whole and config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
         if config.option.numprocesses is None and config.option.dist == "no" and not config.option.usepdb:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             config.option.numprocesses = min(cores, MOST_WORKERS) if cores > 1 else 0
-            config.option.dist = "worksteal"
+            config.option.dist = SPREAD[config.option.markexpr]
 
 
 @pytest.fixture

@@ -11,6 +11,9 @@ EXPERIMENTS = ("divergences", "equilibrium", "generator_costs", "lipschitz", "mo
                "value_at_optimum", "vanishing_gradient")
 
 
+pytestmark = pytest.mark.xdist_group("lab")
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """The folder of all experiments, run with their defaults."""
