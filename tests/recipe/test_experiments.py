@@ -7,8 +7,8 @@ import pytest
 from running import gan
 from test_page import BROWSER, dom
 
-EXPERIMENTS = ("divergences", "equilibrium", "generator_costs", "lipschitz", "mode_seeking", "optimal_discriminator",
-               "value_at_optimum", "vanishing_gradient")
+EXPERIMENTS = ("divergences", "equilibrium", "generator_costs", "lipschitz", "mode_seeking", "modes",
+               "optimal_discriminator", "value_at_optimum", "vanishing_gradient")
 
 
 pytestmark = pytest.mark.xdist_group("lab")
@@ -38,7 +38,7 @@ def test_every_experiment_left_its_files_and_the_sheet_has_them(lab):
                    ("index.html", "figure.png", "figure.svg", "figure-dark.png", "figure-dark.svg", "result.json"))
         assert list((lab / name).glob("*.csv")) and f'href="{name}/index.html"' in sheet
     moving = {path.parent.name for path in lab.glob("*/animation.gif")}
-    assert moving == {"equilibrium", "lipschitz", "mode_seeking", "optimal_discriminator"}
+    assert moving == {"equilibrium", "lipschitz", "mode_seeking", "modes", "optimal_discriminator"}
 
 
 def test_equilibrium(lab):

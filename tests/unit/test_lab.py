@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
 from typer.testing import CliRunner
 
@@ -15,10 +16,11 @@ import gancli.lab
 from gancli.cli import main
 from gancli.config import groups
 from gancli.config.compose import compose
-from gancli.lab import divergences, equilibrium, generator_costs, mode_seeking, optimal_discriminator, value_at_optimum
+from gancli.data.dataset import data_folder, load_data
+from gancli.lab import divergences, equilibrium, generator_costs, mode_seeking, modes, optimal_discriminator, value_at_optimum
 from gancli.lab.frame import run
 from gancli.lab.frame.densities import Mixture, grid_of, jsd, kl
-from gancli.lab.frame.moving import Curves, Recorded, Scene, Surface, moments
+from gancli.lab.frame.moving import Curves, Points, Recorded, Scene, Surface, moments
 from gancli.lab.frame.moving import Path as Way
 from gancli.lab.frame.result import Result, Table
 from gancli.lab.frame.writing import write
@@ -45,7 +47,7 @@ def gan(*arguments: str):
 
 def test_every_experiment_has_a_file_a_claim_and_a_paper():
     files = {path.stem for path in Path(gancli.lab.__file__).parent.glob("*.py")} - {"__init__"}
-    assert files == set(EXPERIMENTS) and len(files) == 8
+    assert files == set(EXPERIMENTS) and len(files) == 9
     lines = gan("--list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == EXPERIMENTS
     assert all(line.rstrip().endswith(").") and "20" in line.rpartition("(")[2] for line in lines)
@@ -153,7 +155,6 @@ def test_divergences_of_gaussians_by_quadrature():
     far = Mixture([60.0], [1.0], [1.0])
     x = grid_of(p, far, points=8001)
     assert jsd(p.log(x), far.log(x), x) == pytest.approx(math.log(2), abs=1e-6)
-    import torch
     torch.manual_seed(0)
     drawn = Mixture([-3.0, 3.0], [0.5, 0.1], [1.0, 3.0]).draw(40_000)
     assert (drawn > 0).float().mean().item() == pytest.approx(0.75, abs=0.01)
@@ -194,6 +195,28 @@ def test_a_discriminator_nears_its_optimum_and_its_value():
     assert value.exact == pytest.approx(-1.1635, abs=1e-4) and value.learned == pytest.approx(value.exact, abs=1e-2)
 
 
+# Modes
+
+def test_remedies_start_and_look_alike():
+    given = options("modes", "rounds=4", "looks=3", "samples=100", "trainer.batch_size=8", "model.generator_units=8")
+    data = load_data(given.dataset, data_folder(None), "cpu", 0)
+    played = {name: modes.learn(given, remedy, data) for name, remedy in given.remedies.items()}
+    assert len(played) == 5 and all(each.times == [0, 2, 4] for each in played.values())
+    first, *others = played.values()
+    assert first.clouds.shape == (3, 100, 2) and all(np.array_equal(each.clouds[0], first.clouds[0]) for each in others)
+    assert all(not np.array_equal(each.clouds[-1], first.clouds[-1]) for each in others)
+
+
+def test_the_mixture_itself_has_all_modes(monkeypatch):
+    monkeypatch.setattr(modes, "learn", lambda options, remedy, data: modes.Played([0], [found], np.zeros((1, 5, 2))))
+    given = options("modes", "dataset=grid", "samples=20000")
+    data = load_data(given.dataset, data_folder(None), "cpu", 0)
+    found = modes.toy_coverage(data.examples(torch.arange(100)), *modes.mixture(data))
+    name, count, captured, held, good, kl, exact = modes.experiment(given).tables[0].rows[0]
+    assert (name, count, captured, held) == ("the data", 25, 25, 25)
+    assert good == pytest.approx(exact, abs=0.3) and exact == pytest.approx(98.889, abs=1e-3) and kl < 0.01
+
+
 # Files
 
 def made() -> Result:
@@ -205,7 +228,8 @@ def made() -> Result:
     return Result([table], lambda figure, style: figure.add_subplot().plot([0, 1]), "It shows.", [
         scene("ways", Way(np.array([[0, 0], [1, 1], [0.5, np.nan]]))),
         scene("curves", Curves(x, {"q": np.ones((3, 5))}, {"p": x})),
-        scene("surface", Surface(np.random.default_rng(0).normal(size=(3, 4, 4)), np.zeros((2, 2))))])
+        scene("surface", Surface(np.random.default_rng(0).normal(size=(3, 4, 4)), np.zeros((2, 2)))),
+        scene("points", Points(np.zeros((3, 4, 2)), np.ones((2, 2))))])
 
 
 def test_files_of_an_experiment(tmp_path, monkeypatch):
@@ -220,7 +244,7 @@ def test_files_of_an_experiment(tmp_path, monkeypatch):
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     assert page.count("<script") == 2 and "y&lt;" in page and "</script><b>" not in page
     data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
-    assert [run["kind"] for scene in data for run in scene["runs"]] == ["path", "curves", "surface"]
+    assert [run["kind"] for scene in data for run in scene["runs"]] == ["path", "curves", "surface", "points"]
 
 
 def test_moments_are_all_different_and_end_at_the_end():
@@ -273,6 +297,8 @@ def test_keys_are_printed(tmp_path, monkeypatch):
     (["mode_seeking", "losses.js.divergence=pearson"], "divergence=kl, reverse_kl, js"),
     (["value_at_optimum", "loss=hinge"], "minimax"), (["vanishing_gradient", "model.generator_units=0"], "generator_units"),
     (["vanishing_gradient", "dataset=folder", "dataset.path=nowhere"], "nowhere"),
+    (["modes", "dataset=swiss_roll"], "no mixture in the plane"), (["modes", "model=vae"], "model.generator_units"),
+    (["modes", "remedies.minimax.unrolled=-1"], "unrolled"), (["modes", "remedies.minimax.scheme=consensus"], "scheme"),
     (["generator_costs", "out=taken"], "taken is a file"), (["all", "-m", "seed=1,2"], "takes values alone"),
     (["all", "gird=3"], "There is no key gird"), (["equilibrium", "-m", "h=0.1,0.2", "out=x"], "folder of its own"),
     (["--list", "equilibrium"], "takes no name"), (["equilibrium", "h=0.1,0.2"], "add -m to `gan lab`")])

@@ -108,13 +108,36 @@ class Surface:
 
 
 @dataclass(frozen=True)
+class Points:
+    """A cloud that moves, over one that stands still."""
+
+    points: NDArray  # [T, N, 2]
+    still: NDArray  # [N, 2]
+
+    kind = "points"
+
+    def artists(self, axes: Any, style: Style, number: int) -> Show:
+        """Draw what stands still and return what draws the rest."""
+        axes.plot(*self.still.T, ".", color=style.muted, markersize=4, alpha=0.5)
+        dots, = axes.plot([], [], ".", color=style.colors[number % len(style.colors)], markersize=6, alpha=0.7)
+
+        def show(at: int) -> None:
+            dots.set_data(*self.points[at].T)
+        return show
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the page's script draws."""
+        return {"kind": self.kind, "still": rounded(self.still), "points": rounded(self.points)}
+
+
+@dataclass(frozen=True)
 class Recorded:
     """One run of a scene: a method, a loss, a penalty."""
 
     name: str
     told: str  # what to see in it, a sentence
     times: Sequence[float]  # [T]
-    what: Path | Curves | Surface
+    what: Path | Curves | Surface | Points
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,19 @@ class Scene {
       const cross = make("path", {d: `M${x - 9} ${y}H${x + 9}M${x} ${y - 9}V${y + 9}`, class: "trail"});
       cross.style.stroke = "var(--ink)";
       this.svg.append(cross, this.trail, this.dot);
+    } else if (run.kind === "points") {
+      for (const [x, y] of run.still) {
+        const dot = make("circle", {cx: this.X(x), cy: this.Y(y), r: 2});
+        dot.style.fill = "var(--muted)";
+        dot.style.opacity = "0.6";
+        this.svg.append(dot);
+      }
+      this.dots = run.points[0].map(() => make("circle", {r: 3}));
+      for (const dot of this.dots) {
+        dot.style.fill = `var(--c${this.number % 8})`;
+        dot.style.opacity = "0.75";
+      }
+      this.svg.append(...this.dots);
     } else {
       this.levels ??= new Map();
       if (!this.levels.has(run)) this.levels.set(run, Uint8Array.from(atob(run.levels), c => c.charCodeAt(0)));
@@ -157,6 +170,11 @@ class Scene {
       const [x, y] = places[at];
       this.dot.setAttribute("cx", x);
       this.dot.setAttribute("cy", y);
+    } else if (run.kind === "points") {
+      run.points[at].forEach(([x, y], i) => {
+        this.dots[i].setAttribute("cx", this.clipX(this.X(x)).toFixed(1));
+        this.dots[i].setAttribute("cy", this.clipY(this.Y(y)).toFixed(1));
+      });
     } else {
       const side = run.side, levels = this.levels.get(run), context = this.canvas.getContext("2d");
       const pixels = context.createImageData(side, side);
