@@ -173,8 +173,8 @@ class Loaded:
     def translate(self, x: Tensor, domain: str, batch_size: int = 64) -> Tensor:
         """Return images of the other domain as `domain` would show them."""
         self._require("translate")
-        if domain not in self.spec.domains:
-            raise UserError(f"There is no domain called {domain}; {near(domain, self.spec.domains)}")
+        if domain not in self.model.targets:
+            raise UserError(f"There is no domain called {domain} to translate into; {near(domain, self.model.targets)}")
         return torch.cat(list(self._batches(lambda part: self.model.translate(part, domain), batch_size, x)))
 
     def _ability(self, name: str, x: Tensor, batch_size: int) -> Tensor:

@@ -66,6 +66,7 @@ class Needs:
     labeled: bool = False  # some labeled examples beside the others will do (dataset.labeled)
     attributes: bool = False  # several binary labels an example
     domains: int = 1
+    paired: bool = False  # the domains' examples correspond one to one
     min_side: int = 8  # smallest height and width of images
 
 
@@ -121,14 +122,24 @@ class Model(nn.Module, ABC):
         if spec.labeled and not needs.labeled:
             raise UserError(f"model={name} does not learn from labels of some examples: leave dataset.labeled= out.")
         if len(spec.domains) < needs.domains:
+            data = "paired" if needs.paired else "unpaired"
             raise UserError(f"model={name} translates between {needs.domains} domains and this data set has one: use "
-                            "dataset=unpaired dataset.path=FOLDER (with a sub-folder a domain).")
+                            f"dataset={data} dataset.path=FOLDER (with a sub-folder a domain).")
         if len(spec.domains) > needs.domains:
             raise UserError(f"model={name} learns from one domain and this data set has {len(spec.domains)}: use "
                             "model=cyclegan, or dataset=folder.")
+        if needs.paired and not spec.paired:
+            raise UserError(f"model={name} learns from pairs and these domains are not paired: use dataset=paired "
+                            "dataset.path=FOLDER (equal names in two sub-folders, or dataset.side_by_side=true), or "
+                            "model=cyclegan, which needs no pairs.")
         if spec.is_image and min(spec.shape[1:]) < needs.min_side:
             raise UserError(f"model={name} needs images of at least {needs.min_side}x{needs.min_side} and these are "
                             f"{spec.shape[1]}x{spec.shape[2]}: give dataset.size={needs.min_side} or more.")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The domains into which the model translates, where it does; the last one is meant where none is named."""
+        return self.spec.domains
 
     def begin(self, reference: Batch) -> None:
         """Look at a batch of real data before the first round; a continued run's state is then put over what that set.

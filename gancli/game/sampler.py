@@ -71,10 +71,10 @@ class Sampler:
             raise UserError(f"{type(self.model).__name__} neither samples nor translates: its results cannot be judged.")
         if self.data is None:
             raise UserError(f"{type(self.model).__name__} translates images, and needs the data set for that.")
-        domains = self.model.spec.domains
-        if domain is not None and domain not in domains:
-            raise UserError(f"There is no domain called {domain}; there is {', '.join(domains)}.")
-        self.domain = len(domains) - 1 if domain is None else domains.index(domain)
+        domains, targets = self.model.spec.domains, self.model.targets
+        if domain is not None and domain not in targets:
+            raise UserError(f"There is no domain called {domain} to translate into; there is {', '.join(targets)}.")
+        self.domain = domains.index(domain or targets[-1])
         self.limit = self.data.counts[1 - self.domain]
 
     @property

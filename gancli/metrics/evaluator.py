@@ -94,6 +94,8 @@ def _lacking(name: str, features: str, spec: DataSpec, latents: bool, mixture: b
         return "asks whether samples are of the class that the model was told, and this one is told none: leave it out."
     if measure.needs_classify and not classifies:
         return "looks at a model's own classification, and this one has none: leave it out."
+    if measure.needs_pairs and not spec.paired:
+        return "compares translations with their true partners, and these data are no pairs: leave it out."
     if measure.needs_latents and not latents:
         return "moves latents and this model has none to move: leave it out."
     if measure.needs_holdout and not holdout:

@@ -66,6 +66,7 @@ class Measure:
     needs_labels: bool = False  # the real examples' labels
     needs_condition: bool = False  # a generator that is told a label
     needs_classify: bool = False  # a model that classifies
+    needs_pairs: bool = False  # two domains whose examples correspond, and a model that translates
     needs_images: bool = False  # pixels, [N, C, H, W]
     needs_points: bool = False  # a toy density whose centers are known
     needs_latents: bool = False  # a generator whose latents can be moved: `draw_latents` and `generate`

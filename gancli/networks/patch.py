@@ -21,6 +21,21 @@ def patch_depth(height: int, width: int) -> int:
     return depth
 
 
+class PixelDiscriminator(nn.Module):
+    """C64-C128 and one output a pixel, all of 1x1 convolutions (Isola 2017, appendix 6.1.2)."""
+
+    def __init__(self, channels: int, width: int, norm: str) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, width, 1), nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 1, bias=norm == "none"), norm_layer(norm, 2 * width, affine=norm != "instance"),
+            nn.LeakyReLU(0.2), nn.Conv2d(2 * width, 1, 1))
+        normal_init(self)
+
+    def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] -> [N, 1, H, W]
+        return self.layers(x)
+
+
 class PatchDiscriminator(nn.Module):
     """C64-C128-C256-C512 and one output a patch; no norm in the first layer, LeakyReLU 0.2 (Zhu 2017, section 7.2)."""
 

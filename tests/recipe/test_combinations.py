@@ -44,7 +44,7 @@ def play(tmp_path, two_domains, model, network, loss, rule):
     turns = 5 if loss.startswith("wgan") else 1
     data = ("dataset=digits",)
     if system(model).needs.domains == 2:
-        data = ("dataset=unpaired", f"dataset.path={two_domains}")
+        data = (f"dataset={'paired' if system(model).needs.paired else 'unpaired'}", f"dataset.path={two_domains}")
     changes = [f"loss.{key}={value}" for key, value in rule.items()]
     run(tmp_path / "run", f"model={model}", f"loss={loss}", *data, *TINY, *small(model, network), *changes,
         f"trainer.discriminator_turns={turns}", f"trainer.kimg={20 * 4 * turns / 1000}", "trainer.record_kimg=0.004")

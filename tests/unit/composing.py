@@ -34,7 +34,7 @@ def compose_loss(name: str, **changes) -> LossOptions:
 def spec_for(name: str, shape: tuple[int, ...] = (1, 16, 16)) -> DataSpec:
     """Return data that the model can be trained on."""
     domains = ("real",) if system(name).needs.domains == 1 else ("photo", "drawing")
-    return DataSpec(shape, 100, ("zero", "one", "two"), domains)
+    return DataSpec(shape, 100, ("zero", "one", "two"), domains, paired=system(name).needs.paired)
 
 
 def spec_near(name: str, shape: tuple[int, int, int], **changes) -> DataSpec:

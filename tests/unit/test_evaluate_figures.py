@@ -73,8 +73,8 @@ def measured(digits, home):
 
 
 def test_every_metric_of_the_catalog_yields_its_figures(measured, home):
-    assert len(METRICS) == 13
-    assert {*IMAGES, "parzen", "modes", "agreement", "class_error"} == set(METRICS)
+    assert len(METRICS) == 14
+    assert {*IMAGES, "parzen", "modes", "agreement", "class_error", "translation"} == set(METRICS)
     evaluator, found = measured
     assert set(found) == {figure.name for name in IMAGES for figure in METRICS[name].figures}
     assert all(math.isfinite(each.value) for each in found.values())
@@ -189,6 +189,23 @@ def test_translations_are_compared_with_the_domain_they_enter(two_domains, tmp_p
     assert found[0].name == "swd(12/12)" and found[0].protocol.data["domain"] == 1
     with pytest.raises(UserError, match="needs the data set"):
         sampler("cyclegan", data.spec)
+
+
+def test_translations_of_held_out_pairs_are_compared_with_their_partners(two_domains, tmp_path):
+    train, test = (load("paired", tmp_path, path=str(two_domains), size=8, holdout=0.4, split=split)
+                   for split in ("train", "test"))
+    draw = SimpleNamespace(batch_size=2, limit=None, seed=0, labels=lambda start, stop: None,
+                           model=SimpleNamespace(translate=lambda x, domain: {"b": x * 0.5}[domain]))
+    a, b = test.first(test.spec.count).domains
+    (found, *others) = Evaluator(options("translation", n=1), train, tmp_path, domain=1, holdout=test)(draw)
+    assert found.name == f"l1(0/{len(b)})" and found.value == pytest.approx((a * 0.5 - b).abs().mean().item() / 2, rel=1e-5)
+    values = {each.figure: each.value for each in others}
+    squares = ((a * 0.5 - b) / 2).square().flatten(1).mean(1)
+    assert values["psnr"] == pytest.approx((-10 * squares.log10()).mean().item(), rel=1e-5)
+    assert values["gradient_energy"] < values["gradient_energy_real"] and -1 < values["ssim"] < 1
+    assert len(b) < train.spec.count + test.spec.count
+    with pytest.raises(UserError, match="no pairs"):
+        check(options("translation"), load("unpaired", tmp_path, path=str(two_domains), size=8).spec, tmp_path, latents=False)
 
 
 def test_a_conditional_model_shows_every_class_in_turn():

@@ -8,9 +8,10 @@ import torch
 from pytorch_msssim import ms_ssim, ssim
 from scipy.ndimage import convolve
 
+from gancli.metrics.measures.fidelity import absolute_error, edge_energy, signal_to_noise
 from gancli.metrics.measures.path_length import great_circle, mean_path_length, path_lengths
 from gancli.metrics.measures.pyramid import laplacian_pyramid
-from gancli.metrics.measures.similarity import multiscale_similarity, random_pairs, scales_for
+from gancli.metrics.measures.similarity import multiscale_similarity, random_pairs, scales_for, structural_similarity
 from gancli.metrics.measures.sliced import (
     draw_patches,
     image_distance,
@@ -174,6 +175,21 @@ def test_one_scale_is_plain_similarity():
     y = (x + 0.3 * noise(4, 3, 16, 19)).clamp(-1, 1)
     theirs = ssim((x + 1) / 2, (y + 1) / 2, data_range=1, size_average=False, nonnegative_ssim=True)
     torch.testing.assert_close(multiscale_similarity(x, y), theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_similarity_at_one_scale_equals_pytorch_msssim():
+    x = pictures(3, (40, 33))
+    y = (x + 0.4 * noise(3, 3, 40, 33)).clamp(-1, 1)
+    theirs = ssim((x + 1) / 2, (y + 1) / 2, data_range=1, size_average=False)
+    torch.testing.assert_close(structural_similarity(x, y), theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_errors_by_hand():
+    x, y = torch.zeros(1, 1, 2, 2), torch.tensor([[[[0.0, 1.0], [0.0, -1.0]]]])
+    assert absolute_error(x, y).tolist() == [0.25]
+    assert signal_to_noise(x, y).item() == pytest.approx(-10 * math.log10(0.125))
+    assert signal_to_noise(x, x).tolist() == [100.0]
+    assert edge_energy(y).item() == pytest.approx(((0 + 1) / 2 + (0.25 + 0.25) / 2) / 2)
 
 
 def test_pairs_are_different_images_of_one_class():

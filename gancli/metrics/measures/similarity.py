@@ -68,6 +68,14 @@ def multiscale_similarity(x: Tensor, y: Tensor) -> Tensor:
     return powers.prod(0).mean(1)
 
 
+def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
+    """Return the similarity [N] of images x and y [N, C, H, W] in [-1, 1] at their own scale (Wang 2004, eq. 13)."""
+    height, width = x.shape[2:]
+    window = gaussian_window(min(WINDOW, height - (height + 1) % 2, width - (width + 1) % 2))
+    luminance, contrast = similarity_terms((x + 1) / 2, (y + 1) / 2, window)
+    return (luminance * contrast).flatten(1).mean(1)
+
+
 def similarity_terms(x: Tensor, y: Tensor, window: list[float]) -> tuple[Tensor, Tensor]:
     """Return the luminance and the contrast-structure terms at every place (Wang 2004, eq. 6 and 13)."""
     mean_x, mean_y = smoothed(x, window), smoothed(y, window)
