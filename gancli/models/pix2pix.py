@@ -40,6 +40,7 @@ class Pix2PixOptions:
     depth: int | None  # halvings of the U-Net; null: down to one pixel, at most 8
     patch: int | None  # halvings of the discriminator: 0 judges pixels, 1 16x16, 2 34x34, 3 70x70; null: by the images' size
     lambda_l1: float  # weight of the mean absolute error
+    lambda_adversarial: float  # weight of the game in the generator's loss; 0 leaves the error alone (the paper's L1)
     dropout: float  # of the three decoder blocks behind the bottleneck
     sees_input: bool  # the discriminator judges both images; false: the output alone (the paper's table 1, L1+GAN)
     generator_norm: str  # instance, batch, layer or none
@@ -51,6 +52,7 @@ class Pix2PixOptions:
         check_range("model.depth", self.depth, 2, 8)
         check_range("model.patch", self.patch, 0, 6)
         check_range("model.lambda_l1", self.lambda_l1, 0)
+        check_range("model.lambda_adversarial", self.lambda_adversarial, 0)
         check_range("model.dropout", self.dropout, 0, 0.9)
         check_choice("model.generator_norm", self.generator_norm, NORMS)
         check_choice("model.discriminator_norm", self.discriminator_norm, NORMS)
@@ -75,7 +77,8 @@ class Pix2Pix(Model):
         self.discriminator = (PatchDiscriminator(seen, options.width, patch, norm) if patch
                               else PixelDiscriminator(seen, options.width, norm))
         self.made = 1 if options.to is None else spec.domains.index(options.to)
-        self.lambda_l1, self.sees_input = options.lambda_l1, options.sees_input
+        self.lambda_l1, self.lambda_adversarial = options.lambda_l1, options.lambda_adversarial
+        self.sees_input = options.sees_input
         self.players = {"discriminator": [self.discriminator], "generator": [self.generator]}
 
     @classmethod
@@ -99,7 +102,8 @@ class Pix2Pix(Model):
             raise no_loss_for(player, self)
         judged = self.objective.generator(self.judge, self.shown(x, fake), self.shown(x, y))
         error = l1_loss(fake, y)
-        return judged.loss + self.lambda_l1 * error, judged.scalars | {"l1": error.detach()}
+        loss = self.lambda_adversarial * judged.loss + self.lambda_l1 * error
+        return loss, judged.scalars | {"l1": error.detach()}
 
     def prepare(self, batch: Batch) -> Tensor:
         return self.generator(self.in_order(batch)[0])

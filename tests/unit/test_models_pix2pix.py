@@ -61,6 +61,8 @@ def test_losses_are_the_papers():
     error = (fake - y).abs().mean()
     assert loss.item() == pytest.approx((softplus(-of_fake).mean() + 100 * error).item(), rel=1e-6)
     assert scalars["l1"].item() == pytest.approx(error.item())
+    model.lambda_adversarial = 0.0
+    assert model.player_loss("generator", given, Progress(total=9))[0].item() == pytest.approx(100 * error.item(), rel=1e-6)
 
 
 def test_either_direction():
