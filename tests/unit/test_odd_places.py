@@ -84,7 +84,8 @@ def test_damaged_data_leave_no_folder_of_a_run(tmp_path):
         Image.fromarray(np.random.default_rng(i).integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / f"{i}.png")
     content = (tmp_path / "7.png").read_bytes()
     (tmp_path / "7.png").write_bytes(content[:-40])
-    settings = ("model=gan", *SMALL_NETWORKS["gan"], *TINY, "dataset=folder", f"dataset.path={tmp_path}", "trainer.kimg=0.008")
+    settings = ("model=gan", *SMALL_NETWORKS["gan"], *TINY, "dataset=folder", f"dataset.path={tmp_path}",
+                "dataset.broken=fail", "trainer.kimg=0.008")
     with pytest.raises(UserError, match="7.png"):
         train(plan(tmp_path / "runs/a", *settings))
     assert not (tmp_path / "runs/a").exists()
