@@ -1,8 +1,10 @@
 """Random command lines: each ends with 0, or 1 to 3 and at most two sentences; no traceback, hang, bomb or stray file."""
 
+import json
 import os
 import re
 import shutil
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,13 @@ import pytest
 from command_lines import lines
 from forked import forked
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from sandbox import SECRET, STAGES, copy, furnish, tried, warm
+from sandbox import STAGES, copy, furnish, tried, warm
 
 BOUNDED = 8  # command lines in the unit tier
 MANY = int(os.environ.get("GANCLI_FUZZ", 1500))  # behind -m fuzz
 SEED = int(os.environ.get("GANCLI_FUZZ_SEED", 0))
+MINUTES = float(os.environ.get("GANCLI_FUZZ_MINUTES", 60))  # at most so long
+LOG = os.environ.get("GANCLI_FUZZ_LOG", os.devnull)  # a line of JSON a case
 HYDRAS = ("train", "validate", "sample", "interpolate", "evaluate", "lab")
 CACHES = ("home/.cache", "home/.config", "work/data")  # of libraries, and of data sets
 FAILS = (0, 1, 2, 3)
@@ -68,13 +72,15 @@ def outcomes(folder: Path, cases: int) -> tuple[dict[str, int], list[str]]:
     template, counts, broken = furnish(folder / "template"), Counter(), []
     if cases > BOUNDED:
         warm(template)
-    number = iter(range(10**9))
+    number, until = iter(range(10**9)), time.monotonic() + 60 * MINUTES
 
     @seed(SEED)
     @settings(max_examples=cases, database=None, deadline=None, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))
     @given(lines())
     def look(words):
+        if time.monotonic() > until:
+            return
         root = copy(template, folder / str(next(number)))
         try:
             seen = forked(lambda: tried(root, words))
@@ -84,8 +90,8 @@ def outcomes(folder: Path, cases: int) -> tuple[dict[str, int], list[str]]:
         counts[command, seen.get("stage", "died"), seen.get("code", -1)] += 1
         if why := wrong(words, seen):
             broken.append(f"gan {words}\n{why}")
-            if os.environ.get("GANCLI_FUZZ_LOG"):
-                Path(os.environ["GANCLI_FUZZ_LOG"]).open("a", errors="replace").write(broken[-1] + "\n\n")
+        with open(LOG, "a") as log:
+            log.write(json.dumps([command, seen.get("stage", "died"), seen.get("code", -1), words, why]) + "\n")
 
     look()
     return counts, broken
