@@ -3,7 +3,13 @@
 import os
 from pathlib import Path
 
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
 MEMINFO = Path("/proc/meminfo")
+STATM = Path("/proc/self/statm")
 LIMITS = Path("/sys/fs/cgroup")  # of a container, as cgroup v2 shows them inside it
 
 
@@ -18,7 +24,7 @@ def cores() -> int:
 
 
 def free_bytes() -> int | None:
-    """Return how much memory programs can still take, of the machine and of a container's limit.
+    """Return how much memory this process can still take: of the machine, of a container's limit and of `ulimit -v`.
 
     None where the system does not say (not Linux).
     """
@@ -28,9 +34,27 @@ def free_bytes() -> int | None:
         return None
     try:
         limit, taken = (int((LIMITS / f"memory.{name}").read_text()) for name in ("max", "current"))
-        return max(0, min(free, limit - taken + _reclaimable()))
+        free = min(free, limit - taken + _reclaimable())
     except (OSError, ValueError):  # no cgroup v2, or "max"
-        return free
+        pass
+    return max(0, min(free, _of_own_limit(free)))
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory is exhausted, the machine's or a device's."""
+    return (isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+            or isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
+def _of_own_limit(unlimited: int) -> int:
+    """Return the bytes of address space that `ulimit -v` leaves to this process."""
+    limit = -1 if resource is None else resource.getrlimit(resource.RLIMIT_AS)[0]
+    if resource is None or limit == resource.RLIM_INFINITY:
+        return unlimited
+    try:
+        return limit - int(STATM.read_text().split()[0]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return unlimited
 
 
 def _reclaimable() -> int:

@@ -4,11 +4,12 @@ Defaults are stated once, in conf/*.yaml; the dataclasses beside their owners st
 ranges.  Composition therefore needs neither torch nor the components, and this module is where the two meet.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar, cast
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from gancli.errors import UsageError, near
@@ -50,7 +51,9 @@ def typed(schema: type[T], values: Mapping[str, Any], where: str) -> T:
     prefix = f"{where}." if where else ""
     plain = OmegaConf.to_container(values, resolve=True) if OmegaConf.is_config(values) else dict(values)
     try:
-        return cast(T, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), plain)))
+        filled = OmegaConf.merge(OmegaConf.structured(schema), plain)
+        _refuse_infinite(filled, prefix)
+        return cast(T, OmegaConf.to_object(filled))
     except ConfigKeyError as error:
         key = str(error.key)
         known = [field.name for field in fields(schema)]
@@ -65,3 +68,24 @@ def typed(schema: type[T], values: Mapping[str, Any], where: str) -> T:
     except ValueError as error:
         message = str(error)
         raise UsageError(message if message.startswith(prefix) else f"{where}: {message}") from None
+
+
+def _refuse_infinite(filled: DictConfig | ListConfig, prefix: str) -> None:
+    """Raise a ValueError for the first number that is infinite: no option has use for one, and few calculations bear it.
+
+    NaN fails every range by itself.
+    """
+    for key, value in _leaves(OmegaConf.to_container(filled, resolve=False), prefix):
+        if isinstance(value, float) and math.isinf(value):
+            raise ValueError(f"{key} must be a finite number, not {value}")
+
+
+def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield from _leaves(child, f"{prefix}{key}.")
+    elif isinstance(value, list):
+        for child in value:
+            yield from _leaves(child, prefix)
+    else:
+        yield prefix.rstrip("."), value

@@ -17,16 +17,18 @@ from gancli.sweeps.jobs import Carried
 if TYPE_CHECKING:
     from gancli.sweeps.sweeping import Sweep
 
+_MODE = re.compile(r"""(?:\+{0,2}|~)hydra\.mode=(['"]?)(.*)\1""", re.DOTALL)
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
-def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, multirun: bool = False,
+def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, multirun: bool | None = None,
         cfg: str | None = None, info: str | None = None, resolve: bool = False, package: str | None = None,
         config_dir: Path | None = None, resumes_sweeps: bool = False) -> "Sweep | None":
     """Compose conf/<config_name>.yaml with `overrides` and call `task` with it, once or for each job of a sweep.
 
     Args:
         task: a module-level function decorated with gancli.sweeps.jobs.job (launchers pickle it by its name).
+        multirun: whether a sweep is asked for; None where the command makes none.
         cfg: "job", "hydra" or "all": print that configuration instead, with `resolve` its values instead of
             interpolations, with `package` one node of it.
         info: one of INFO: print that instead.
@@ -56,7 +58,7 @@ def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, m
     try:
         if multirun:
             return sweep(task, config_name, overrides, flags, config_dir)
-        call_hydra(task, config_name, [*flags, *overrides])
+        call_hydra(task, config_name, [*flags, *overrides, "hydra.mode=RUN"])  # the last word, however it was written before
     except Carried as carried:
         raise carried.error from None
     except TRANSLATED as error:
@@ -64,14 +66,16 @@ def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, m
     return None
 
 
-def _mode(overrides: list[str], multirun: bool) -> tuple[list[str], bool]:
+def _mode(overrides: list[str], multirun: bool | None) -> tuple[list[str], bool]:
     """Take hydra.mode out of the overrides: it says what --multirun says."""
-    modes = [override.partition("=")[2].upper() for override in overrides if override.startswith("hydra.mode=")]
+    modes = [match[2].upper() for override in overrides if (match := _MODE.fullmatch(override))]
     unknown = [mode for mode in modes if mode not in ("RUN", "MULTIRUN")]
     if unknown:
         raise UsageError(f"hydra.mode takes RUN or MULTIRUN, not {unknown[0]}.")
-    rest = [override for override in overrides if not override.startswith("hydra.mode=")]
-    return rest, multirun or "MULTIRUN" in modes
+    if multirun is None and "MULTIRUN" in modes:
+        raise UsageError("This command makes no sweeps: leave hydra.mode=MULTIRUN out.")
+    rest = [override for override in overrides if not _MODE.fullmatch(override)]
+    return rest, bool(multirun) or "MULTIRUN" in modes
 
 
 def _check_flags(multirun: bool, cfg: str | None, info: str | None, resolve: bool, package: str | None) -> None:

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 import gancli
+from gancli.capacity import lacks_memory
 from gancli.cli import compare, diagnose, evaluate, interpolate, lab, list, sample, train, validate
 from gancli.cli.options import epilog
 from gancli.errors import UserError
@@ -43,6 +44,11 @@ class Gan(TyperGroup):
                 raise
             where = "" if error.filename is None else f"{error.filename}: "
             tell(f"Error: {where}{error.strerror}.")
+            raise typer.Exit(UserError.exit_code) from None
+        except (MemoryError, RuntimeError) as error:
+            if not lacks_memory(error):
+                raise
+            tell("Error: The memory is exhausted: give smaller sizes, or a smaller batch_size=.")
             raise typer.Exit(UserError.exit_code) from None
 
 

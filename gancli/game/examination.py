@@ -31,6 +31,7 @@ AT_ONCE = 64  # in one pass through the networks
 LARGEST_BATCH, LARGEST_SAMPLE = 1 << 22, 1 << 24  # values in one pass, and of all examples: fewer where images are large
 ROWS = 16  # classes of a conditional model that are looked at
 LARGEST_REFERENCE = 1 << 21  # values of training examples compared with (8 MiB): 2,048 images of 32x32
+LARGEST_HALF = 65504.0
 COPY = 0.5  # of the median distance from real to real: a generated image so near to a training image is a copy
 FAR = 0.25  # of the mean distance of real points: one with no generated point so near is missed
 
@@ -59,7 +60,7 @@ class Examination:
         self.at_once = max(4, min(AT_ONCE, LARGEST_BATCH // size))
         self.most = max(16, LARGEST_SAMPLE // size)
         self.batch = data.first(min(self.at_once, spec.count))
-        self.before: dict[str, Tensor] = {}
+        self.before: dict[str, Tensor] = {}  # what the last look saw, [N, F], in half precision: checkpoints hold it
         if self.able:
             self._fix_latents(data)
         elif self.translates:
@@ -110,9 +111,9 @@ class Examination:
     def _signals(self, name: str, fake: Tensor) -> dict[str, Tensor]:
         real = self.real[name]
         found = {"diversity": mean_distance(fake) / real.spacing}
-        if name in self.before:
-            found["drift"] = (fake - self.before[name]).norm(dim=1).mean() / real.spacing
-        self.before[name] = fake
+        if name in self.before and self.before[name].shape == fake.shape:  # a checkpoint may be a stranger's
+            found["drift"] = (fake - self.before[name].to(fake)).norm(dim=1).mean() / real.spacing
+        self.before[name] = fake.clamp(-LARGEST_HALF, LARGEST_HALF).half()
         if self.translates or len(real.examples) < 2:
             return found
         found["two_sample"] = two_sample_accuracy(real.examples, fake)

@@ -5,7 +5,9 @@ Legend: N batch, C channels, H height, W width, P coordinates of a point.
 
 import io
 import math
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -154,8 +156,8 @@ def quick_png(picture: Picture) -> bytes:
 
 def save_png(path: Path | str, picture: Picture) -> None:
     """Write a picture [H, W, 1 or 3] as PNG, making its folder."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    _image(picture).save(path, format="PNG")
+    with _whole(path) as written:
+        _image(picture).save(written, format="PNG")
 
 
 def save_gif(path: Path | str, frames: Iterable[Picture], fps: float = 20, loop: bool = True) -> None:
@@ -163,19 +165,18 @@ def save_gif(path: Path | str, frames: Iterable[Picture], fps: float = 20, loop:
     images = [_image(frame) for frame in frames]
     if not images:
         raise ValueError("an animation needs a frame")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     forever = {"loop": 0} if loop else {}
-    images[0].save(path, format="GIF", save_all=True, append_images=images[1:], optimize=False, disposal=1,
-                   duration=max(20, 10 * round(100 / fps)), **forever)  # players show less than 20 ms as 100 ms
+    with _whole(path) as written:
+        images[0].save(written, format="GIF", save_all=True, append_images=images[1:], optimize=False, disposal=1,
+                       duration=max(20, 10 * round(100 / fps)), **forever)  # players show less than 20 ms as 100 ms
 
 
 def save_mp4(path: Path | str, frames: Iterable[Picture], fps: float = 20) -> None:
     """Write pictures [H, W, 1 or 3] of one size as MP4 (H.264, else MPEG-4); an odd side loses its last pixel."""
     import av
 
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-    with av.open(str(path), "w", format="mp4") as container:
+    with _whole(path) as written, av.open(str(written), "w", format="mp4") as container:
         stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000))
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "16"} if codec == "libx264" else {"q:v": "2"}
@@ -186,6 +187,20 @@ def save_mp4(path: Path | str, frames: Iterable[Picture], fps: float = 20) -> No
             color = np.broadcast_to(picture[:height, :width], (height, width, 3))
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(color), format="rgb24")))
         container.mux(stream.encode())
+
+
+@contextmanager
+def _whole(path: Path | str) -> Iterator[Path]:
+    """Give a name beside `path` to write to and put that file in its place, which stays as it was after any error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = path.with_name(f".{path.name}.tmp")
+    try:
+        yield written
+        os.replace(written, path)
+    except BaseException:
+        written.unlink(missing_ok=True)
+        raise
 
 
 def _image(picture: Picture) -> Image.Image:

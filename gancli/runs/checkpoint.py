@@ -242,5 +242,5 @@ def _failed(path: Path, error: OSError, needed: int) -> UserError:
     free = shutil.disk_usage(folder).free
     room = f"{free / 2**20:,.1f} MiB are free in {folder}, {needed / 2**20:,.1f} MiB are needed"
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    advice = f": free some space, then continue with resume={path.parent.parent.name}" if full else ""
+    advice = f": free some space, then continue with resume={path.parent.parent}" if full else ""
     return UserError(f"Saving {path} failed: {error.strerror}; {room}. Earlier checkpoints are untouched{advice}.")

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 MEMORY = 2 << 30  # bytes beyond what the parent has
-SECONDS = 20
+SECONDS = 20  # of the processor's time
+WAITS = 15  # so many times as long by the clock: a machine may be busy with others, and what hangs takes no time
 
 
 def forked(work: Callable[[], Any], seconds: int = SECONDS) -> Any:
@@ -37,4 +38,5 @@ def _limit(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    signal.alarm(WAITS * seconds)

@@ -70,11 +70,28 @@ def test_a_continued_run_remembers_the_history(tmp_path, monkeypatch):
     assert seen == [5, 6]
 
 
+def test_a_continued_run_remembers_what_its_last_look_saw(tmp_path):
+    run(tmp_path / "whole", *DCGAN, "trainer.kimg=0.024")
+    run(tmp_path / "a", *DCGAN, "trainer.kimg=0.012", "trainer.sample_kimg=0.008")
+    training.train(resume(tmp_path / "a", "trainer.kimg=0.024"))
+    kept = read(CheckpointFolder(tmp_path / "a").latest()).under(diagnosis.SEEN)
+    assert [(name, tensor.dtype, tensor.shape) for name, tensor in kept.items()] == [("samples", torch.float16, (128, 64))]
+    drifts = {folder: {line["images"]: line.get("diagnosis/drift") for line in
+                       map(json.loads, (tmp_path / folder / "stats.jsonl").read_text().splitlines())}
+              for folder in ("whole", "a")}
+    assert all(drifts["a"][images] for images in (12, 16, 24)) and drifts["whole"][24] == drifts["a"][24]
+    other = diagnosis.Diagnosis.__new__(diagnosis.Diagnosis)
+    other.examination = type("Examination", (), {"device": "cpu", "before": {}})()
+    other.remember({})
+    assert other.seen() == {}
+
+
 def test_the_diagnosis_changes_no_weight(tmp_path, monkeypatch):
     run(tmp_path / "a", *DCGAN, "trainer.kimg=0.024")
     monkeypatch.setattr(diagnosis.Diagnosis, "look", lambda self, progress: None)
     run(tmp_path / "b", *DCGAN, "trainer.kimg=0.024")
-    with_looks, without = (read(CheckpointFolder(tmp_path / name).latest()).tensors for name in "ab")
+    with_looks, without = ({tag: tensor for tag, tensor in read(CheckpointFolder(tmp_path / name).latest()).tensors.items()
+                            if not tag.startswith(diagnosis.SEEN)} for name in "ab")
     assert with_looks.keys() == without.keys()
     assert all(torch.equal(with_looks[name], without[name]) for name in without)
 

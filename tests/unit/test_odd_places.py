@@ -2,14 +2,19 @@
 
 import errno
 import os
+import resource
 
+import numpy as np
 import pytest
-from planning import SMALL_NETWORKS, TINY, plan
+from PIL import Image
+from planning import SMALL_NETWORKS, TINY, plan, run
 from typer.testing import CliRunner
 
 from gancli.cli import bridge, main
 from gancli.cli.train import task
+from gancli.engine.training import train
 from gancli.errors import UsageError, UserError
+from gancli.monitor.grids import save_gif, save_mp4, save_png
 
 GAN = ("model=gan", *SMALL_NETWORKS["gan"], *TINY)
 
@@ -43,3 +48,66 @@ def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
 
     monkeypatch.setattr("gancli.config.groups.options", fail)
     assert isinstance(CliRunner().invoke(main.app, ["list", "models"]).exception, OSError)
+
+
+@pytest.mark.parametrize("setting", ["optimizer.lr=inf", "trainer.kimg=inf", "trainer.epochs=-inf", "trainer.ema_kimg=inf",
+                                     "optimizer.betas=[0.5,inf]", "trainer.sample_kimg=inf", "trainer.kimg=1e999",
+                                     "evaluation.kimg=inf", "loss.weight_clip=inf"])
+def test_an_infinite_number_is_no_setting(setting, tmp_path):
+    with pytest.raises(UsageError, match=rf"{setting.partition('=')[0]} must be a finite number, not -?inf"):
+        plan(tmp_path / "run", *GAN, setting)
+
+
+@pytest.mark.parametrize("given", ["hydra.mode=MULTIRUN", "++hydra.mode='multirun'", '+hydra.mode="MULTIRUN"'])
+def test_a_command_that_makes_no_sweeps_makes_none(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in ("validate", "sample"):
+        done = CliRunner().invoke(main.app, [command, given], prog_name="gan")
+        assert done.exit_code == 2 and "makes no sweeps" in done.stderr
+    done = CliRunner().invoke(main.app, ["validate", "hydra={mode:MULTIRUN}", "dataset=folder"], prog_name="gan")
+    assert done.exit_code == 1 and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")])
+def test_memory_that_ends_is_one_sentence(error, monkeypatch):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr("gancli.config.groups.options", fail)
+    done = CliRunner().invoke(main.app, ["list", "models"])
+    assert done.exit_code == 1 and done.stderr.startswith("Error: The memory is exhausted: give smaller sizes")
+
+
+def test_damaged_data_leave_no_folder_of_a_run(tmp_path):
+    """The damage is found when they are decoded, which is after the run's folder was made."""
+    for i in range(8):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    content = (tmp_path / "7.png").read_bytes()
+    (tmp_path / "7.png").write_bytes(content[:-40])
+    settings = ("model=gan", *SMALL_NETWORKS["gan"], *TINY, "dataset=folder", f"dataset.path={tmp_path}",
+                "dataset.broken=fail", "trainer.kimg=0.008")
+    with pytest.raises(UserError, match="7.png"):
+        train(plan(tmp_path / "runs/a", *settings))
+    assert not (tmp_path / "runs/a").exists()
+    (tmp_path / "7.png").write_bytes(content)
+    run(tmp_path / "runs/a", *settings)
+    (tmp_path / "7.png").write_bytes(content[:-40])
+    with pytest.raises(UserError, match="7.png"):
+        train(plan(tmp_path / "runs/a", *settings, "trainer.kimg=0.016"))
+    assert (tmp_path / "runs/a/checkpoints").exists() and (tmp_path / "runs/a/status.json").exists()
+
+
+@pytest.mark.parametrize(("save", "name"), [(save_gif, "a.gif"), (save_mp4, "a.mp4"), (save_png, "a.png")])
+def test_a_full_disk_leaves_no_half_of_a_picture(save, name, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    (tmp_path / name).write_bytes(b"an earlier one")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, limits[1]))
+    try:
+        with pytest.raises(OSError):
+            save(tmp_path / name, noise if save is save_png else [noise] * 20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name).read_bytes() == b"an earlier one"
+    save(tmp_path / name, noise if save is save_png else [noise] * 20)
+    assert (tmp_path / name).stat().st_size > 4000

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from gancli.diagnosis.detectors import diagnose, not_finite
 from gancli.diagnosis.finding import Finding
 from gancli.diagnosis.history import History
@@ -16,6 +18,7 @@ from gancli.runs.files import STATS
 from gancli.runs.stats import read_history
 
 PREFIX = "diagnosis/"
+SEEN = "diagnosis/seen/"  # of a checkpoint's tensors: what the last look saw
 JUDGE_EVERY = 5  # ticks of figures, and whenever samples were looked at: a tick may last milliseconds
 UNSEEN = 3  # judgments in a row after which a failure is over: figures on a threshold would come and go
 
@@ -34,6 +37,15 @@ class Diagnosis:
         self.unseen: dict[str, int] = {}  # judgments in a row that did not see them
         self.new: list[Finding] = []  # of these, what the last tick named first
         self.over: list[str] = []  # what it no longer saw
+
+    def seen(self) -> dict[str, Tensor]:
+        """Return what a continued run's first look is compared with, as tensors of a checkpoint."""
+        return {SEEN + name: tensor for name, tensor in self.examination.before.items()}
+
+    def remember(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `seen` returned; nothing from checkpoints of before there was that."""
+        device = self.examination.device
+        self.examination.before = {name.removeprefix(SEEN): tensor.to(device) for name, tensor in tensors.items()}
 
     def look(self, progress: Progress) -> None:
         """Examine samples; the next tick of figures records what is seen."""

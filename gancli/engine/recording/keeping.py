@@ -16,7 +16,7 @@ from gancli.engine.players import Player
 from gancli.engine.recording.calendar import Calendar
 from gancli.engine.recording.checkpointing import Checkpointing
 from gancli.engine.recording.cost import Cost
-from gancli.engine.recording.diagnosis import Diagnosis
+from gancli.engine.recording.diagnosis import SEEN, Diagnosis
 from gancli.engine.recording.ending import Ending, hyperparameters, lasting
 from gancli.engine.recording.evaluation import Evaluation
 from gancli.engine.recording.gallery import Gallery
@@ -31,6 +31,7 @@ from gancli.game.model import Model, Progress
 from gancli.monitor.board import Board
 from gancli.monitor.screen import Screen
 from gancli.runs.atomic import write_text
+from gancli.runs.checkpoint import read
 from gancli.runs.directory import provenance
 from gancli.runs.files import CONFIG, LOG, OVERRIDES, STATS, STATUS
 from gancli.runs.provenance import write_provenance
@@ -98,6 +99,8 @@ class KeepingRecord(Record):
         keep_until(self.dir / STATS, progress.images)  # what came after the checkpoint comes again
         board = self.opened.enter_context(closing(Board(self.dir, self.dir / STATS, progress.images)))
         diagnosis = Diagnosis(self.dir, self.plan.config, model, average, data, self.plan.seed)
+        if self.plan.checkpoint is not None:
+            diagnosis.remember(read(self.plan.checkpoint, prefixes=(SEEN,)).tensors)
         phases = Phases(progress)
         if progress.images:
             phase = f", in the phase {phases.name}" if phases.name else ""
@@ -148,7 +151,8 @@ class KeepingRecord(Record):
 
     def checkpoint(self, tensors: dict[str, Tensor], progress: Progress, evaluation: Evaluation | None) -> None:
         """Save the state of the run as it is now, while training goes on."""
-        self.sitting.checkpointing.save(tensors, progress, self.sitting.cost.seconds, evaluation)
+        seen = self.sitting.diagnosis.seen()
+        self.sitting.checkpointing.save(tensors | seen, progress, self.sitting.cost.seconds, evaluation)
 
     def settled(self) -> None:
         """Count the time since `due` named something: turns go on, unless a checkpoint could not be written."""
