@@ -16,7 +16,7 @@ from gancli.losses.history import History
 from gancli.losses.objective import Objective
 from gancli.networks.equalized import MinibatchStddev
 from gancli.networks.minibatch import deviate_minibatches, discriminate_minibatches, logits_layer
-from gancli.networks.virtual_norm import Reference, has_batch_norm, reference_of, virtually_normalize
+from gancli.networks.virtual_norm import has_batch_norm, reference_of, virtually_normalize
 
 WAITED_FOR = 2  # packs, or examples, of the batch that shows which inputs networks take
 
@@ -128,15 +128,14 @@ def virtually_normalize_generators(model: Model, spec: DataSpec, name: str) -> N
 
 def fill_references(model: Model, batch: Batch) -> None:
     """Draw the reference batches: the inputs that networks have on their players' turns on a batch of real data."""
-    networks = [network for network in _opponents(model) if reference_of(network) is not None]
+    networks = [network for network in _opponents(model) if reference_of(network)]
     if not networks:
         return
     with untouched(model):
         taken = _taken(model, networks, batch)
     for network in networks:
-        reference = reference_of(network)
-        assert isinstance(reference, Reference)
-        reference.take(taken[network])
+        for reference, x in zip(reference_of(network), taken[network], strict=True):
+            reference.copy_(x[:len(reference)])
 
 
 def _opponents(model: Model) -> list[nn.Module]:

@@ -55,7 +55,7 @@ def pixel_norm(x: Tensor) -> Tensor:
 
 
 class MinibatchStddev(nn.Module):
-    """One map or number more: features' standard deviation over a group, averaged over them and pixels (Karras 2018, section 3).
+    """One map or number more: features' standard deviation over a group, averaged (Karras 2018, section 3).
 
     A batch is dealt out to groups in turn, as the authors' code does, of `group` examples, or of the most below that by
     which the batch can be divided; with group 0 it is one group, as in the paper.  Groups are of the whole batch, however

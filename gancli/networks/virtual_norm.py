@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 EPSILON = 1e-5
-REFERENCE = "reference"  # the child of a network that holds its reference batch
+REFERENCE = "reference{}"  # buffers of a network: the inputs that its own examples stand behind, kept in the checkpoint
 
 
 class VirtualBatchNorm(nn.Module):
@@ -43,22 +43,6 @@ class VirtualBatchNorm(nn.Module):
         return (exact * scale.view(wide) + shift.view(wide)).to(x.dtype)
 
 
-class Reference(nn.Module):
-    """A network's reference batch: the inputs that its own examples stand behind, kept in the checkpoint."""
-
-    def __init__(self, inputs: Sequence[Tensor], n: int) -> None:
-        """Hold n examples of zeros like each of the inputs [m, ...]."""
-        super().__init__()
-        self.n = n
-        for i, x in enumerate(inputs):
-            self.register_buffer(f"input{i}", x.new_zeros(n, *x.shape[1:]))
-
-    def take(self, inputs: Sequence[Tensor]) -> None:
-        """Hold the first n examples of inputs."""
-        for buffer, x in zip(self.buffers(), inputs, strict=True):
-            buffer.copy_(x[:self.n])
-
-
 def virtually_normalize(network: nn.Module, inputs: Sequence[Tensor], references: int) -> None:
     """Put virtual batch norms in place of all batch norms of a network, which then takes its reference batch along.
 
@@ -69,7 +53,8 @@ def virtually_normalize(network: nn.Module, inputs: Sequence[Tensor], references
         for name, child in list(part.named_children()):
             if isinstance(child, _BatchNorm):
                 setattr(part, name, VirtualBatchNorm(child, references))
-    network.add_module(REFERENCE, Reference(inputs, references))
+    for i, x in enumerate(inputs):
+        network.register_buffer(REFERENCE.format(i), x.new_zeros(references, *x.shape[1:]))
     network.register_forward_pre_hook(_with_reference)
     network.register_forward_hook(_without_reference)
 
@@ -79,18 +64,18 @@ def has_batch_norm(network: nn.Module) -> bool:
     return any(isinstance(part, _BatchNorm) for part in network.modules())
 
 
-def reference_of(network: nn.Module) -> Reference | None:
-    """Return a network's reference batch, None if it has none."""
-    found = getattr(network, REFERENCE, None)
-    return found if isinstance(found, Reference) else None
+def reference_of(network: nn.Module) -> list[Tensor]:
+    """Return a network's reference batch, one tensor [R, ...] an input; none if it has none."""
+    found: list[Tensor] = []
+    while isinstance(buffer := getattr(network, REFERENCE.format(len(found)), None), Tensor):
+        found.append(buffer)
+    return found
 
 
 def _with_reference(network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    buffers = network.get_submodule(REFERENCE).buffers()
-    return tuple(torch.cat((next(buffers).to(x.dtype), x)) if isinstance(x, Tensor) else x for x in inputs)
+    reference = iter(reference_of(network))
+    return tuple(torch.cat((next(reference).to(x.dtype), x)) if isinstance(x, Tensor) else x for x in inputs)
 
 
 def _without_reference(network: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-    reference = reference_of(network)
-    assert reference is not None
-    return output[reference.n:]
+    return output[len(reference_of(network)[0]):]
