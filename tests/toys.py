@@ -291,7 +291,12 @@ TOYS = {"words": (Words, (*POINTS, "loss=none")),
         "two_critics": (TwoCritics, (*POINTS, "loss=wgan")), "shared_encoder": (SharedEncoder, POINTS),
         "pretraining": (Pretraining, POINTS), "growth": (Growth, POINTS), "lazy_penalty": (LazyPenalty, POINTS),
         "some_labels": (SomeLabels, (*POINTS, "dataset.labeled=16")), "frozen_features": (FrozenFeatures, POINTS),
-        "augmented": (Augmented, IMAGES), "reference_batch": (ReferenceBatch, POINTS), "statistics": (Statistics, POINTS)}
+        "augmented": (Augmented, IMAGES), "reference_batch": (ReferenceBatch, POINTS), "statistics": (Statistics, POINTS),
+        "matched": (Pair, (*POINTS, "loss.feature_matching.weight=1", "loss.feature_matching.instead=false",
+                           "loss.top_k.floor=0.5", "loss.top_k.decay=0.6", "loss.historical_averaging=0.1")),
+        "minibatch": (Pair, (*POINTS, "loss.minibatch_discrimination.kernels=3", "loss.minibatch_stddev=4")),
+        "packed": (Pair, (*POINTS, "loss.packing=2", "loss.r1.weight=1", "augment=noise")),
+        "virtual": (Statistics, (*POINTS, "loss.virtual_batch_norm=4"))}
 SETTINGS = (f"trainer.batch_size={ROUND}", "device=cpu", "evaluation.kimg=null", "trainer.precision=fp32", "optimizer=adam",
             "optimizer.lr=1e-2", "trainer.record_kimg=0.008", "trainer.checkpoint_kimg=1", "trainer.sample_kimg=1",
             "trainer.ema_kimg=0.05")

@@ -8,8 +8,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gancli.game.model import Model, Progress
 
-RAMP_UP = 0.05  # the half-life is at most this fraction of the images shown so far (Karras 2020, ADA, appendix)
-
 
 class Average:
     """A copy of the model in which all networks but those that only discriminate follow slowly.
@@ -19,11 +17,17 @@ class Average:
     for as long as it is looked at.
     """
 
-    def __init__(self, model: Model, half_life_kimg: float) -> None:
+    def __init__(self, model: Model, half_life_kimg: float, ramp: float | None = 0.05) -> None:
+        """Copy what follows.
+
+        Args:
+            ramp: the half-life is at most this fraction of the images shown so far (Karras 2020, ADA, appendix); None: it is
+                what it is from the first round on, and the first weights are forgotten only after some half-lives.
+        """
         judges = judging(model)
         shared = {id(module): module for module in (*judges, model.objective)}
         self.model = copy.deepcopy(model, shared)
-        self.half_life_images = 1000 * half_life_kimg
+        self.half_life_images, self.ramp = 1000 * half_life_kimg, ramp
         still = {id(t) for module in (*judges, model.objective) for t in (*module.parameters(), *module.buffers())}
         pairs = [(name, mine, theirs) for (name, mine), theirs in
                  zip(_tensors(self.model), dict(_tensors(model)).values(), strict=True)
@@ -39,7 +43,9 @@ class Average:
     @torch.no_grad()
     def update(self, images: int, progress: Progress) -> None:
         """Move towards the model's weights after a round that showed so many images."""
-        half_life = max(min(self.half_life_images, progress.images * RAMP_UP), 1e-8)
+        half_life = self.half_life_images
+        if self.ramp is not None:
+            half_life = max(min(half_life, progress.images * self.ramp), 1e-8)
         mine, theirs = [self.mine[i] for i in self.following], [self.theirs[i] for i in self.following]
         torch._foreach_lerp_(mine, theirs, 1 - 0.5 ** (images / half_life))
         for i in self.copied:

@@ -26,6 +26,7 @@ class TrainerOptions:
     sync_batch_norm: bool  # batch statistics over all ranks' examples, not each rank's own
     clip_grad_norm: float | None  # of one player's gradients together
     ema_kimg: float | None  # half-life of the averaged weights that samples are drawn from; null: no averaging
+    ema_ramp: float | None  # the half-life is at most this fraction of the images shown so far; null: it never rises
     precision: str  # one of PRECISIONS; auto takes bf16 where the hardware multiplies it natively
     record_kimg: float  # interval of figures
     sample_kimg: float  # of sample grids
@@ -38,7 +39,8 @@ class TrainerOptions:
         check_choice("trainer.scheme", self.scheme, SCHEMES)
         check_range("trainer.unrolled", self.unrolled, 0)
         check_range("trainer.consensus", self.consensus, 0)
-        for key in ("kimg", "epochs", "clip_grad_norm", "ema_kimg", "record_kimg", "sample_kimg", "checkpoint_kimg"):
+        for key in ("kimg", "epochs", "clip_grad_norm", "ema_kimg", "ema_ramp", "record_kimg", "sample_kimg",
+                    "checkpoint_kimg"):
             check_range(f"trainer.{key}", getattr(self, key), 0, open_low=True)
         for key in ("batch_size", "discriminator_turns", "accumulate", "keep"):
             check_range(f"trainer.{key}", getattr(self, key), 1)

@@ -118,7 +118,7 @@ class Player:
                 loss, scalars = functional_call(self.model, ahead, (self.name, batch, progress))
             else:
                 loss, scalars = self.model.player_loss(self.name, batch, progress)
-            of_weights = self.model.objective.of_weights(self.name)
+            of_weights = self.model.objective.of_weights(self.name, ahead)
         return (loss, scalars) if of_weights is None else (loss + of_weights, scalars)
 
     def precisely(self) -> AbstractContextManager:

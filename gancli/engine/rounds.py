@@ -55,6 +55,7 @@ class Game:
         """Play a round, count it in `progress`, move the average, and return the real images it showed."""
         phase = self.model.phase(progress, self.default)
         self._enter(phase, progress)
+        self.model.objective.before_round(progress.images)
         round = Round(self, phase, data, progress, scalars)
         self.scheme(round)
         progress.images += round.shown

@@ -32,6 +32,7 @@ from gancli.engine.watching import check_state, naming_what_is_good
 from gancli.errors import UserError
 from gancli.game.build import build_model, build_objective
 from gancli.game.model import Progress
+from gancli.game.stabilizing import fill_references
 from gancli.monitor.scalars import Scalars
 from gancli.networks.layers import synchronize_batch_norm
 from gancli.ranks import shards
@@ -68,11 +69,13 @@ def play(plan: Plan) -> Outcome:
         if plan.trainer.sync_batch_norm:
             synchronize_batch_norm(model)
         with shards.alone():  # the whole batch, on every rank
-            model.begin(data.batch(0, plan.trainer.batch_size))
+            reference = data.batch(0, plan.trainer.batch_size)
+            model.begin(reference)
+            fill_references(model, reference)
         share_weights(model)
 
         # Players, and where a continued run stands
-        average = Average(model, plan.trainer.ema_kimg) if plan.trainer.ema_kimg else None
+        average = Average(model, plan.trainer.ema_kimg, plan.trainer.ema_ramp) if plan.trainer.ema_kimg else None
         players = {name: Player(name, model, plan.optimizer, plan.trainer, precision) for name in model.players}
         progress, best, seconds_before = Progress(total=plan.total_images), None, 0.0
         if plan.checkpoint is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from gancli.data.spec import DataSpec
 from gancli.errors import UsageError
 from gancli.game.model import Model
+from gancli.game.stabilizing import look_at_batches, pack, remember, virtually_normalize_generators, watch_features
 from gancli.losses.augmentation import augmentation_of
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
@@ -43,7 +44,7 @@ def model_options(model_values: Mapping[str, Any]) -> Any:
 
 def build_objective(loss: LossOptions, augment: Any, spec: DataSpec) -> Objective:
     """Return the objective of the typed options of a loss and of an augmentation."""
-    return Objective(loss, augmentation_of(augment, spec.shape))
+    return Objective(loss, augmentation_of(augment, spec.shape), spec.count)
 
 
 def build_model(options: Any, objective: Objective, spec: DataSpec) -> Model:
@@ -55,10 +56,15 @@ def build_model(options: Any, objective: Objective, spec: DataSpec) -> Model:
     system = models.get(options.name).build
     system.check_data(options, spec)
     model = system(options, spec, objective)
+    pack(model, system, options)
+    watch_features(model, options.name)
+    look_at_batches(model, options.name)
+    virtually_normalize_generators(model, spec, options.name)
     if objective.options.orthogonal_init:
         orthogonal_init(model)
     judges = [network for player in model.discriminators for network in model.players[player]]
     if objective.options.spectral_norm:
         spectral_norm(judges)
     objective.one_pass = not any(mixes_halves(judge) for judge in judges)
+    remember(model)
     return model

@@ -79,6 +79,9 @@ class HeadedPair(PairModel):
     def prepare(self, batch: Batch) -> Made:
         return self.make(batch)
 
+    def logit_networks(self) -> list[nn.Module]:
+        return [self.discriminator]
+
     def after_step(self, player: str) -> None:
         if player == "discriminator":
             self.objective.constrain([self.discriminator])

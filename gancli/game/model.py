@@ -149,6 +149,15 @@ class Model(nn.Module, ABC):
         """
         self.objective.begin(self, reference)
 
+    def logit_networks(self) -> list[nn.Module]:
+        """Return the networks whose logits tell real from fake: all of the discriminating players that have weights.
+
+        What changes discriminators (loss.minibatch_stddev, loss.packing, ...) changes these; a system whose discriminator
+        has further networks beside it (a classifier on its features) names those that are meant.
+        """
+        return [network for player in self.discriminators for network in self.players[player]
+                if next(network.parameters(), None) is not None]
+
     def phase(self, progress: Progress, default: Phase) -> Phase:
         """Return what is played from here on: a function of the images shown and the options, never of the run's length.
 

@@ -6,7 +6,6 @@ the penalties, whose gradient is taken with respect to the example before it; gr
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -16,6 +15,7 @@ from gancli.errors import UsageError, check_choice
 from gancli.losses.options import LossOptions
 from gancli.losses.output import Inputs
 from gancli.options import typed
+from gancli.precision import in_full
 from gancli.registry import augmentations
 
 NONE = {"name": "none"}  # what runs have that were planned before there were augmentations
@@ -101,12 +101,7 @@ class ImageAugmentation(Augmentation):
                 height, width = x.shape[2:]
                 if x.shape[2:] not in draws:
                     draws[x.shape[2:]] = self.draw(len(x), height, width, x.device)
-                with _in_full(x.device):
+                with in_full(x.device):
                     x = self.change(x if x.dtype == torch.float64 else x.float(), draws[x.shape[2:]])
             changed.append(x)
         return tuple(changed)
-
-
-def _in_full(device: torch.device) -> AbstractContextManager:
-    """Return a context without autocast: products that copy pixels must not round them (the meta device has none)."""
-    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)

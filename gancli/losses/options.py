@@ -1,12 +1,15 @@
 """Options of the adversarial loss, its penalties, constraints and stabilizers (group `loss`; free of torch)."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 from gancli.errors import check_choice, check_range
 from gancli.options import Recipe
 
 RULES = ("none", "minimax", "nonsaturating", "maximum_likelihood", "lsgan", "hinge", "wgan", "fgan", "rpgan")
 DIVERGENCES = ("kl", "reverse_kl", "js", "pearson", "hellinger", "total_variation")
+DISTANCES = ("squared", "mean_squared", "mean_absolute")
+MOST_PACKED = 4  # examples that Lin 2018 packs at most
 
 
 @dataclass
@@ -33,8 +36,50 @@ class GradientPenalty(Penalty):
 
 
 @dataclass
+class FeatureMatching:
+    """The generator matches the mean of a layer's features over the batch (Salimans 2016, section 3.1)."""
+
+    weight: float = 0.0  # 0 switches it off
+    instead: bool = True  # it is the generator's whole loss (the paper); false: it is added to the adversarial one
+    layer: str | None = None  # of the discriminator, by its name; null: what the layer of the logits takes
+    distance: str = "squared"  # of the means, one of DISTANCES: |.|^2 (the paper), or a mean over features (its code)
+
+    def __post_init__(self) -> None:
+        check_range("feature_matching.weight", self.weight, 0)
+        check_choice("feature_matching.distance", self.distance, DISTANCES)
+
+
+@dataclass
+class TopK:
+    """Only the generated examples that the discriminator finds most real teach the generator (Sinha 2020)."""
+
+    floor: float = 1.0  # the least share of a batch that does (nu); 1 switches it off
+    decay: float = 0.99  # the share is multiplied by it after each pass over the data (gamma)
+
+    def __post_init__(self) -> None:
+        check_range("top_k.floor", self.floor, 0, 1, open_low=True)
+        check_range("top_k.decay", self.decay, 0, 1, open_low=True)
+
+    def of(self, n: int, passes: int) -> int:
+        """Return how many of n examples count after so many whole passes over the data, at least 1."""
+        return max(1, math.ceil(n * max(self.decay**passes, self.floor)))
+
+
+@dataclass
+class MinibatchDiscrimination:
+    """The discriminator sees how close an example is to the others of its batch (Salimans 2016, section 3.2)."""
+
+    kernels: int = 0  # similarities for each example (B); 0 switches it off
+    size: int = 5  # numbers that each compares (C)
+
+    def __post_init__(self) -> None:
+        check_range("minibatch_discrimination.kernels", self.kernels, 0)
+        check_range("minibatch_discrimination.size", self.size, 1)
+
+
+@dataclass(kw_only=True)
 class LossOptions:
-    """Adversarial rule with every penalty and stabilizer as a switch."""
+    """Adversarial rule with every penalty and stabilizer as a switch; checkpoints may be older than those with defaults."""
 
     name: str  # what runs are listed under: the option of the group
     rule: str  # one of RULES
@@ -48,6 +93,13 @@ class LossOptions:
     weight_clip: float | None  # the discriminator's weights are clipped to [-weight_clip, weight_clip]
     spectral_norm: bool  # of every weight of the discriminator
     orthogonal_init: bool  # of every weight of every player, in place of the paper's initialization
+    feature_matching: FeatureMatching = field(default_factory=FeatureMatching)
+    historical_averaging: float = 0.0  # weight of |theta - mean of theta|^2 in each player's loss (Salimans 2016, 3.3)
+    top_k: TopK = field(default_factory=TopK)
+    packing: int = 1  # examples that the discriminator judges together (Lin 2018)
+    minibatch_discrimination: MinibatchDiscrimination = field(default_factory=MinibatchDiscrimination)
+    minibatch_stddev: int | None = None  # examples of a group; 0: the whole batch is one (Karras 2018); null: off
+    virtual_batch_norm: int | None = None  # reference examples, in place of the generator's batch norm (Salimans 2016, 3.5)
     recipe: Recipe
 
     def __post_init__(self) -> None:
@@ -61,12 +113,37 @@ class LossOptions:
         if self.spectral_norm and self.weight_clip is not None:
             raise ValueError("loss.spectral_norm and loss.weight_clip both bound the discriminator's weights: "
                              "set loss.weight_clip=null or loss.spectral_norm=false")
+        check_range("loss.historical_averaging", self.historical_averaging, 0)
+        check_range("loss.packing", self.packing, 1, MOST_PACKED)
+        check_range("loss.minibatch_stddev", self.minibatch_stddev, 0)
+        check_range("loss.virtual_batch_norm", self.virtual_batch_norm, 2)
+        self._check_generators()
+
+    def _check_generators(self) -> None:
+        """Refuse what would ask two things of the generator's loss."""
+        matches = self.feature_matching.weight > 0
+        if self.rule == "none" and (matches or self.picks or self.packing > 1):
+            key = "feature_matching" if matches else "top_k" if self.picks else "packing"
+            raise ValueError(f"loss.{key} changes an adversarial loss, and loss={self.name} has none: leave it out")
+        if self.picks and self.packing > 1:
+            raise ValueError(f"loss.top_k picks examples by their own logits, and with loss.packing={self.packing} a logit is "
+                             "of several: set loss.packing=1 or loss.top_k.floor=1")
+        if self.picks and matches and self.feature_matching.instead:
+            raise ValueError("loss.feature_matching takes the place of the generator's adversarial loss, of which loss.top_k "
+                             "picks a part: set loss.feature_matching.instead=false or loss.top_k.floor=1")
+
+    @property
+    def picks(self) -> bool:
+        """Whether only some generated examples teach the generator."""
+        return self.top_k.floor < 1
 
     @property
     def on_discriminators(self) -> list[str]:
         """The options that are switched on and mean nothing without a discriminator."""
         penalties = [key for key in ("gradient_penalty", "dragan", "r1", "r2") if getattr(self, key).weight > 0]
-        bounds = {"weight_clip": self.weight_clip is not None, "spectral_norm": self.spectral_norm}
+        bounds = {"weight_clip": self.weight_clip is not None, "spectral_norm": self.spectral_norm,
+                  "minibatch_discrimination": self.minibatch_discrimination.kernels > 0,
+                  "minibatch_stddev": self.minibatch_stddev is not None}
         return [*penalties, *(key for key, on in bounds.items() if on)]
 
     @property

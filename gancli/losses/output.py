@@ -13,7 +13,8 @@ class Output(NamedTuple):
     """Logits with features; a plain tensor of logits will do where there are none."""
 
     logits: Tensor  # [N], or [N, 1, h, w] of a patch discriminator
-    features: tuple[Tensor, ...] = ()  # [N, ...] each, from any layers
+    features: tuple[Tensor, ...] = ()  # [N, ...] each, from any layers: the model's own, which its losses read
+    watched: tuple[Tensor, ...] = ()  # [N, ...] each, from layers that the objective watches (loss.feature_matching)
 
 
 class Judged(NamedTuple):
@@ -28,8 +29,7 @@ class Judged(NamedTuple):
 def outputs_of(judge: Judge, inputs: Inputs) -> Output:
     """Return the judge's outputs with float32 logits."""
     found = judge(*inputs)
-    logits, features = found if isinstance(found, Output) else (found, ())
-    return Output(logits.float(), features)
+    return found._replace(logits=found.logits.float()) if isinstance(found, Output) else Output(found.float())
 
 
 def logits_only(judge: Judge) -> Callable[..., Tensor]:
@@ -39,6 +39,6 @@ def logits_only(judge: Judge) -> Callable[..., Tensor]:
 
 def halves(both: Output) -> tuple[Output, Output]:
     """Return the outputs of the first and of the second half of a batch."""
-    first, second = both.logits.chunk(2)
-    features = [feature.chunk(2) for feature in both.features]
-    return Output(first, tuple(one for one, _ in features)), Output(second, tuple(two for _, two in features))
+    first, second = zip(both.logits.chunk(2), *(feature.chunk(2) for feature in (*both.features, *both.watched)), strict=True)
+    own = 1 + len(both.features)
+    return Output(first[0], first[1:own], first[own:]), Output(second[0], second[1:own], second[own:])

@@ -55,7 +55,7 @@ def pixel_norm(x: Tensor) -> Tensor:
 
 
 class MinibatchStddev(nn.Module):
-    """One map more: the mean over features and pixels of their standard deviation over a group (Karras 2018, section 3).
+    """One map or number more: features' standard deviation over a group, averaged (Karras 2018, section 3).
 
     A batch is dealt out to groups in turn, as the authors' code does, of `group` examples, or of the most below that by
     which the batch can be divided; with group 0 it is one group, as in the paper.  Groups are of the whole batch, however
@@ -69,10 +69,10 @@ class MinibatchStddev(nn.Module):
         super().__init__()
         self.group = group
 
-    def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] -> [N, C + 1, H, W]
+    def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] -> [N, C + 1, H, W], [N, C] -> [N, C + 1]
         parts = x.chunk(2) if halves_apart.on else (x,)
         deviations = torch.cat([self._deviations(part) for part in parts]).to(x.dtype)
-        return torch.cat((x, deviations.view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])), 1)
+        return torch.cat((x, deviations.view(-1, *[1] * (x.dim() - 1)).expand(-1, 1, *x.shape[2:])), 1)
 
     def _deviations(self, x: Tensor) -> Tensor:
         """Return the mean deviation in each example's group, [N] float32."""

@@ -72,6 +72,9 @@ def check_course(model: Model, plan: Plan) -> list[Stretch]:
         if stretch.batch_size % parts:
             raise UsageError(f"model={name} plays batches of {stretch.batch_size} {where}, which do not divide into {parts} "
                              "parts: give another devices= or trainer.accumulate=.")
+        if stretch.batch_size // parts % plan.loss.packing:
+            raise UsageError(f"loss.packing={plan.loss.packing} does not divide the {stretch.batch_size // parts} examples "
+                             f"that model={name} plays at once {where}: give another loss.packing= or batch size.")
     last, end = model.phase(Progress(total=FOREVER, images=FOREVER), default), stretches[-1].phase
     if last.name != end.name:
         begins = _begin(model, default, last.name, plan.total_images)

@@ -27,6 +27,7 @@ from gancli.metrics.options import EvaluationOptions
 from gancli.options import typed
 from gancli.plan.course import check_course
 from gancli.plan.fitting import blueprint_that_fits, check_memory
+from gancli.plan.stabilizing import check_batches, rehearse
 from gancli.ranks.shards import launched
 from gancli.registry import load_plugins, models
 from gancli.runs.checkpoint import CheckpointFolder, images_of
@@ -108,6 +109,7 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     trainer = typed(TrainerOptions, config["trainer"], "trainer")
     ranks = _ranks(run)
     _check_division(trainer, ranks)
+    check_batches(loss, trainer, ranks)
     data_dir = data_folder(run.data_dir)
     source = open_source(config["dataset"], data_dir)
     spec = source.inspect()
@@ -138,7 +140,9 @@ def _check_game(plan: Plan) -> None:
     if of_discriminators and not model.discriminators:
         raise UsageError(f"{of_discriminators[0]} is for discriminators, and model={name} has none: leave it out.")
     _check_augment(model, plan)
-    check_memory(plan, model, check_course(model, plan))
+    stretches = check_course(model, plan)
+    rehearse(plan, model, stretches)
+    check_memory(plan, model, stretches)
 
 
 def _of_discriminators(plan: Plan) -> list[str]:

@@ -34,7 +34,7 @@ class StopAfter:
 
 @pytest.mark.parametrize("toy", TOYS)
 def test_stopped_three_times_and_made_longer_it_ends_as_if_it_had_never_stopped(toy, tmp_path, monkeypatch):
-    assert len(TOYS) == 13
+    assert len(TOYS) == 17
     whole, _ = run(toy, tmp_path / "whole", 2 * ROUNDS)
     for length, stop in ((ROUNDS, 3), (ROUNDS, 7), (2 * ROUNDS, 9), (2 * ROUNDS, 0)):
         monkeypatch.setattr(StopAfter, "rounds", stop)
