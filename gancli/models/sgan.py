@@ -116,15 +116,17 @@ class SGAN(PairModel):
         return self.discriminator(x)[0].float()
 
     def _classifier_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        labeled = batch.known
-        logits = self.classify(labeled.real)
-        loss = cross_entropy(logits, labeled.labels)
-        scalars = {"class": loss.detach(), "class_accuracy": (logits.argmax(1) == labeled.labels).float().mean()}
-        if self.unlabeled_weight:
-            real, fake = self.classify(batch.real), self.classify(self.generate(self.latents_for(batch.real)))
-            unlabeled = real_or_fake(real, fake)
-            scalars |= {"adversarial": unlabeled.detach(), "D(x)": _score(real), "D(G(z))": _score(fake)}
-            loss = loss + self.unlabeled_weight * unlabeled
+        """Return the loss of labels and, where it counts, that without them; all examples share a pass, which mixes none."""
+        known = batch.known
+        others = (batch.real, self.generate(self.latents_for(batch.real))) if self.unlabeled_weight else ()
+        logits, *unlabeled = self.discriminator(known.real, *others)[0].float().split(len(batch))
+        loss = cross_entropy(logits, known.labels)
+        scalars = {"class": loss.detach(), "class_accuracy": (logits.argmax(1) == known.labels).float().mean()}
+        if unlabeled:
+            real, fake = unlabeled
+            adversarial = real_or_fake(real, fake)
+            scalars |= {"adversarial": adversarial.detach(), "D(x)": _score(real), "D(G(z))": _score(fake)}
+            loss = loss + self.unlabeled_weight * adversarial
         return loss, scalars
 
     def _matching_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -40,13 +40,18 @@ class NoisyClassifier(nn.Module):
         self.layers = nn.ModuleList(WeightNorm(_linear(one, two, MLP_STD), two) for one, two in sizes)
         self.head = WeightNorm(_linear(units[-1], classes, MLP_STD), classes, trained_gain=True)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # [N, *shape] -> [N, K], [N, F]
-        """Return logits, and the last hidden layer before its noise."""
-        x = self.input_noise(flat_values(x, self.unit_range))
+    def forward(self, *parts: Tensor) -> tuple[Tensor, Tensor]:  # [n, *shape] each -> [N, K], [N, F]
+        """Return logits, and the last hidden layer before its noise, of several batches of one size, one behind the other."""
+        x = joined(self.input_noise, flat_values(torch.cat(parts), self.unit_range), len(parts))
         for layer in self.layers[:-1]:
-            x = self.noise(relu(layer(x)))
+            x = joined(self.noise, relu(layer(x)), len(parts))
         features = relu(self.layers[-1](x))
-        return self.head(self.noise(features)), features
+        return self.head(joined(self.noise, features, len(parts))), features
+
+
+def joined(noise: nn.Module, x: Tensor, parts: int) -> Tensor:
+    """Return what a layer of random numbers makes of batches one behind the other: each has a draw of its own, on any rank."""
+    return noise(x) if parts == 1 or not noise.training else torch.cat([noise(part) for part in x.chunk(parts)])
 
 
 class SoftplusGenerator(nn.Module):
@@ -98,11 +103,11 @@ class ConvClassifier(nn.Module):
                    _conv(wide, wide, 1, padding=0))])
         self.head = WeightNorm(_linear(wide, classes, CONV_STD), classes, trained_gain=True, spread=0.1, eps=EPS)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # [N, C, H, W] -> [N, K], [N, F]
-        """Return logits, and the means of the last maps."""
-        x = self.input_dropout(x)
+    def forward(self, *parts: Tensor) -> tuple[Tensor, Tensor]:  # [n, C, H, W] each -> [N, K], [N, F]
+        """Return logits, and the means of the last maps, of several batches of one size, one behind the other."""
+        x = joined(self.input_dropout, torch.cat(parts), len(parts))
         for number, block in enumerate(self.blocks):
-            x = self.dropout(x) if number else x
+            x = joined(self.dropout, x, len(parts)) if number else x
             for layer in block:
                 x = leaky_relu(layer(x), SLOPE)
         features = x.mean((2, 3))
