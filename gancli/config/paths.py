@@ -7,7 +7,8 @@ from pathlib import Path
 NAMES = ("ckpt", "resume")  # these may also be the id of a run, with @kimg behind it
 FILES = ("features", "evaluation.features",  # these may also be other words
          "features_weights", "evaluation.features_weights")
-PATHS = ("out", "run_dir", "data_dir", "dataset.path", "hydra.sweep.dir")
+PATHS = ("out", "run_dir", "data_dir", "dataset.path", "input", "hydra.sweep.dir")
+LISTS = ("input",)  # these may be several, in brackets
 
 _OVERRIDE = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)
 _QUOTED = re.compile(r"""(['"])(.*)\1""", re.DOTALL)
@@ -28,7 +29,8 @@ def _quote_override(override: str, multirun: bool) -> str:
     if match is None or match[2] not in NAMES + FILES + PATHS:
         return override
     plus, key, value = match.groups()
-    if value in ("", "null", "???") or "${" in value:
+    listed = key in LISTS and value.startswith("[") and not os.path.exists(value)
+    if value in ("", "null", "???") or "${" in value or listed:
         return override
     if multirun and not _QUOTED.fullmatch(value) and not os.path.exists(os.path.expanduser(value)):
         if _SWEEP.fullmatch(value):

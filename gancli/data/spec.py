@@ -78,6 +78,11 @@ class Batch:
         """The (first domain's) examples, [N, C, H, W], [N, P] or [N, T]."""
         return self.domains[0]
 
+    @property
+    def known(self) -> "Batch":
+        """The examples whose labels are known: those beside these, or these where all of them are."""
+        return self if self.labeled is None else self.labeled
+
     def __len__(self) -> int:
         return len(self.domains[0])
 

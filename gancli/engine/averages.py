@@ -63,10 +63,11 @@ class Average:
 
 
 def judging(model: Model) -> list[nn.Module]:
-    """Return the networks that only discriminate: no other player has a part of them."""
-    others = {id(t) for player, networks in model.players.items() if player not in model.discriminators
+    """Return the networks that only discriminate: no other player has a part of them, and none is in use afterwards."""
+    judging = [player for player in model.discriminators if player not in model.averaged]
+    others = {id(t) for player, networks in model.players.items() if player not in judging
               for network in networks for t in (*network.parameters(), *network.buffers())}
-    judges = [network for player in model.discriminators for network in model.players[player]]
+    judges = [network for player in judging for network in model.players[player]]
     return [judge for judge in judges if not any(id(t) in others for t in (*judge.parameters(), *judge.buffers()))]
 
 

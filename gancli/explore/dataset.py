@@ -1,11 +1,9 @@
-"""The data set of a trained model's run, as a command finds, moves and divides it."""
+"""The data set of a trained model's run, as a command finds and moves it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from gancli.data.dataset import Data, open_source
+from gancli.data.dataset import Data
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
 from gancli.explore.loaded import Loaded
@@ -38,20 +36,6 @@ def check_shape(loaded: Loaded, spec: DataSpec) -> None:
     if spec.shape != loaded.spec.shape:
         raise UserError(f"The data are {spec.describe()}, and the model makes examples of shape {loaded.spec.shape}: "
                         "give data_dir= or dataset.path= of the run's data.")
-
-
-def held_out(dataset: Mapping[str, Any], source: Any, data_dir: Path) -> dict[str, Any] | None:
-    """Return the options of examples that the run was not trained on: the test split, or a toy's next draw."""
-    if "split" not in dataset:
-        return dict(dataset) | {"data_seed": dataset["data_seed"] + 1} if hasattr(source, "draw") else None
-    if dataset["split"] != "train":
-        return None
-    other = dict(dataset) | {"split": "test", "limit": None} | ({"labeled": None} if "labeled" in dataset else {})
-    try:
-        open_source(other, data_dir).inspect()
-    except UserError:
-        return None
-    return other
 
 
 def other_data(loaded: Loaded, place: DatasetPlace, data: Data) -> list[str]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from gancli import __version__
 from gancli.data.dataset import Data, data_folder, load_data, open_source
+from gancli.data.holdout import held_out
 from gancli.devices import describe_device, keep_freed_memory
 from gancli.errors import UserError, check_choice, check_range
-from gancli.explore.dataset import DatasetPlace, check_shape, held_out, other_data, run_dataset
+from gancli.explore.dataset import DatasetPlace, check_shape, other_data, run_dataset
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import CommandOptions
 from gancli.explore.stages import Stages

@@ -7,7 +7,7 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
     encode(x) -> z
     reconstruct(x) -> x'
     translate(x, domain) -> y                x of the other domain, y of `domain` (a name of the data's domains)
-    classify(x) -> logits                    [n, classes]
+    classify(x) -> logits                    [n, classes], or [n, categories] of its own (`clusters`)
     codes                                    what latents hold by name: a number of categories, or None for a continuous code
     with_codes(z, values) -> z               latents in which codes, by name, have other values [n]
 
@@ -83,12 +83,14 @@ class Model(nn.Module, ABC):
     """
 
     discriminators: ClassVar[tuple[str, ...]] = ("discriminator",)  # which players discriminate: none, one or several
+    averaged: ClassVar[tuple[str, ...]] = ()  # of those, the ones in use after training: their weights are averaged, too
     needs: ClassVar[Needs] = Needs()
     losses: ClassVar[tuple[str, ...] | None] = None  # rules that make sense; None: all, (): it brings its own (loss=none)
     small: ClassVar[Mapping[str, Any]] = {}  # options of the least networks that still have every part, for tests
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # options that make other networks of it, for tests
 
     players: dict[str, list[nn.Module]]
+    clusters: bool = False  # it classifies by categories of its own, in an order of no meaning, and not by the data's classes
 
     # Abilities, named here for type checkers; no model has one that it does not define
     draw_latents: Callable[[int, torch.Generator], Tensor]
@@ -105,9 +107,14 @@ class Model(nn.Module, ABC):
         self.objective = objective
 
     @classmethod
+    def needs_with(cls, options: Any) -> Needs:
+        """Return what the system asks of its data with such options."""
+        return cls.needs
+
+    @classmethod
     def check_data(cls, options: Any, spec: DataSpec) -> None:
         """Raise a UserError if the system cannot be trained on such data."""
-        name, needs = options.name, cls.needs
+        name, needs = options.name, cls.needs_with(options)
         if needs.labels and not spec.classes:
             raise UserError(f"model={name} needs labels and this data set has none: give one with labels "
                             "(a folder with one sub-folder a class will do), or use model=dcgan.")

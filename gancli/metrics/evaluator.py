@@ -111,6 +111,11 @@ def _refuse_few(name: str, generated: int, real: int) -> None:
             raise UserError(f"metrics={name} needs at least {least} examples of each side, and {key} is {count}.")
 
 
+def real_order(count: int) -> Tensor:
+    """Return the shuffled rows [count] of the real examples: figures that look at some look at the first of these."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(mix(REAL_STREAM, REAL_SEED)))
+
+
 class Evaluator:
     """Measures generators of one data set by one protocol."""
 
@@ -131,8 +136,7 @@ class Evaluator:
         self.extractor: Extractor | None = None
         self.pictures: dict[str, Picture] = {}  # of the last evaluation
         count = data.counts[domain]
-        random = torch.Generator().manual_seed(mix(REAL_STREAM, REAL_SEED))
-        self.order = torch.randperm(count, generator=random)[:options.real or count]
+        self.order = real_order(count)[:options.real or count]
         self._real: dict[str, Any] | None = None  # what each measure keeps of the real examples
 
     @property

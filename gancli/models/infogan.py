@@ -74,6 +74,7 @@ class InfoGAN(HeadedPair):
 
     small = {"noise_size": 6, "width": 4, "units": 16, "head_units": 8}
     variants = ({}, {"learned_variance": True})
+    clusters = True
 
     prior: Codes
 

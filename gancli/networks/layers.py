@@ -1,5 +1,8 @@
 """Layers that several backbones share: normalizations by name, maxout, dropout, and what mixes the examples of a batch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -86,6 +89,31 @@ class Dropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         return shards.dropout(x, self.p, self.training)
+
+
+class GaussianNoise(nn.Module):
+    """Noise of a standard deviation on every value while training; this rank's slice of the whole batch's."""
+
+    def __init__(self, std: float) -> None:
+        super().__init__()
+        self.std = std
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.std * shards.randn_like(x) if self.training and self.std else x
+
+
+@contextmanager
+def statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Let batch norms normalize by their batch as ever and leave their running statistics as they are."""
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, before, strict=True):
+            norm.momentum = momentum
 
 
 class Maxout(nn.Module):

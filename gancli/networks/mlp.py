@@ -6,13 +6,23 @@ a sigmoid, a discriminator or encoder maps its input.  Points of the plane need 
 Legend: N batch, X values of an example, Z latent size, K condition size, Y label classes.
 """
 
+from collections.abc import Sequence
 from math import prod
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu
 
+from gancli.errors import check_range
 from gancli.networks.layers import Dropout, Maxout, norm_layer
+
+
+def check_units(key: str, units: Sequence[int]) -> None:
+    """Raise a ValueError naming `key` unless there is a hidden layer, and each has a unit."""
+    if not units:
+        raise ValueError(f"{key}=[] leaves no hidden layer: give the units of each, as [500,500]")
+    for size in units:
+        check_range(key, size, 1)
 
 
 def flat_values(x: Tensor, unit_range: bool) -> Tensor:
@@ -21,7 +31,7 @@ def flat_values(x: Tensor, unit_range: bool) -> Tensor:
     return (x + 1) / 2 if unit_range else x
 
 
-def _shaped(x: Tensor, shape: tuple[int, ...], unit_range: bool) -> Tensor:
+def shaped_values(x: Tensor, shape: tuple[int, ...], unit_range: bool) -> Tensor:
     """Give the last layer's outputs the data's shape; through a sigmoid, then to [-1, 1], where `unit_range`."""
     return (x.sigmoid() * 2 - 1 if unit_range else x).unflatten(1, shape)
 
@@ -69,7 +79,7 @@ class MLPGenerator(nn.Module):
         self.head = nn.Linear(units, prod(shape))
 
     def forward(self, z: Tensor) -> Tensor:  # [N, Z] -> [N, *shape]
-        return _shaped(self.head(self.body(z, z)), self.shape, self.unit_range)
+        return shaped_values(self.head(self.body(z, z)), self.shape, self.unit_range)
 
 
 class MLPDiscriminator(nn.Module):
@@ -136,7 +146,7 @@ class ConditionalGenerator(nn.Module):
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:  # [N, Z], [N, Y] -> [N, *shape]
         hidden = self.dropout(relu(torch.cat((self.latent(z), self.label(labels)), 1)))
         hidden = self.dropout(relu(self.joint(hidden)))
-        return _shaped(self.head(hidden), self.shape, self.unit_range)
+        return shaped_values(self.head(hidden), self.shape, self.unit_range)
 
 
 class ConditionalMaxoutDiscriminator(nn.Module):

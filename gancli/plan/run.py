@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gancli.config.resume import continued_values, holds_run
 from gancli.data.dataset import check_batch, data_folder, open_source
+from gancli.data.holdout import held_out
 from gancli.data.source import Source
 from gancli.data.spec import DataSpec
 from gancli.devices import count_ranks, pick_device
@@ -22,6 +23,7 @@ from gancli.game.build import adapt, model_options
 from gancli.game.model import Model
 from gancli.losses.augmentation import augment_options
 from gancli.losses.options import RULES, LossOptions
+from gancli.metrics.catalog import METRICS
 from gancli.metrics.evaluator import check
 from gancli.metrics.options import EvaluationOptions
 from gancli.options import typed
@@ -115,9 +117,10 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     spec = source.inspect()
     models.get(model.name).build.check_data(model, spec)
     check_batch(spec, trainer.batch_size)
-    evaluation, more = _evaluation(config["evaluation"], model.name, source, spec, data_dir)
+    holdout = held_out(config["dataset"], source, data_dir) if _looks_at_holdout(config["evaluation"]) else None
+    evaluation, more = _evaluation(config["evaluation"], model.name, source, spec, data_dir, holdout is not None)
     plan = Plan(config, overrides, model, loss, augment, config["dataset"], optimizer, trainer, evaluation, run.seed,
-                run.device, data_dir, spec, Path(), ranks=ranks, notices=notices + more)
+                run.device, data_dir, spec, Path(), holdout=holdout, ranks=ranks, notices=notices + more)
     _check_game(plan)
     return plan
 
@@ -168,8 +171,14 @@ def _check_augment(model: Model, plan: Plan) -> None:
     augment.check(plan.loss)
 
 
-def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSpec,
-                data_dir: Path) -> tuple[EvaluationOptions, list[str]]:
+def _looks_at_holdout(values: dict[str, Any]) -> bool:
+    """Whether a metric needs examples that the run is not trained on."""
+    options = typed(EvaluationOptions, values, "evaluation")
+    return options.on and any(METRICS[name].needs_holdout for name in options.metrics)
+
+
+def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSpec, data_dir: Path,
+                holdout: bool) -> tuple[EvaluationOptions, list[str]]:
     """Return what is measured while training, checked, and a sentence for the log where nothing can be."""
     options = typed(EvaluationOptions, values, "evaluation")
     build = models.get(model).build
@@ -178,7 +187,7 @@ def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSp
         return replace(options, kimg=None, patience=None), [f"model={model} neither samples nor translates: nothing is "
                                                             "measured while it trains, and no checkpoint is the best."]
     if options.on:
-        check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"),
+        check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"), holdout=holdout,
               conditional=generates and build.needs.labels, classifies=able(build, "classify"))
     return options, []
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from gancli.data.dataset import Data
+from gancli.data.dataset import Data, load_data
 from gancli.engine.averages import Average
 from gancli.engine.plan import Plan
 from gancli.game.looking import evaluating
@@ -12,6 +12,7 @@ from gancli.game.sampler import Sampler
 from gancli.metrics.evaluator import Evaluator
 from gancli.metrics.follow import BestFollower
 from gancli.metrics.protocol import Measured
+from gancli.ranks.agreeing import first_goes_first
 
 LATENT_SEED = 0  # fixed: the runs of a sweep, and `gan evaluate seed=0`, are judged on the same latents
 
@@ -33,9 +34,12 @@ class Evaluation:
         """
         self.model = average.model if average is not None else model
         self.follower = BestFollower(plan.evaluation.patience, state)
+        with first_goes_first():
+            holdout = None if plan.holdout is None else load_data(plan.holdout, plan.data_dir, data.device, plan.seed)
         sampler = Sampler(self.model, LATENT_SEED, batch_size=min(256, 4 * plan.trainer.batch_size), data=data)
         self.sampler = sampler
-        self.evaluator = Evaluator(plan.evaluation, data, plan.data_dir, LATENT_SEED, domain=sampler.domain or 0, told=told)
+        self.evaluator = Evaluator(plan.evaluation, data, plan.data_dir, LATENT_SEED, domain=sampler.domain or 0,
+                                   holdout=holdout, told=told)
         self.evaluator.prepare()
         self.protocols: dict[str, dict[str, Any]] = {}  # by name of the figure
 

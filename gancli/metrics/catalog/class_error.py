@@ -10,21 +10,25 @@ if TYPE_CHECKING:
     from gancli.data.dataset import Data
     from gancli.metrics.context import Context, Pool
 
-MATCHED, TESTED = 10_000, 10_000  # examples at most by which categories are named, and of which errors are counted
+MATCHED, TESTED = 10_000, 10_000  # examples at most by which clusters are named, and of which errors are counted
 
 
 def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
-    """Name each category by the class that training examples in it have most often, and count errors on others."""
+    """Count errors on held-out examples; clusters are first named by the class that training examples in them mostly have."""
+    import torch
+
     from gancli.metrics.measures.matching import matched_classes, matched_error
 
-    classes = len(context.data.spec.classes)
-    known, rows = context.order[:MATCHED], context.held_out_rows(TESTED)
-    categories = _categories(context, context.data, known)
-    names = matched_classes(categories, context.data.labels(known).cpu(), classes)
-    error = matched_error(_categories(context, context.holdout, rows), context.holdout.labels(rows).cpu(), names)
-    named = [context.data.spec.classes[name] if name >= 0 else None for name in names.tolist()]
-    return Score({"class_error": error}, 0, len(rows),
-                 {"matched_on": len(known), "real_split": context.holdout.split, "classes_of_categories": named})
+    names, known, rows = context.data.spec.classes, context.order[:MATCHED], context.held_out_rows(TESTED)
+    details = {"real_split": context.holdout.split}
+    if context.sampler.model.clusters:
+        found = matched_classes(_categories(context, context.data, known), context.data.labels(known).cpu(), len(names))
+        named = [names[one] if one >= 0 else None for one in found.tolist()]
+        details |= {"matched_on": len(known), "classes_of_categories": named}
+    else:
+        found = torch.arange(len(names))
+    error = matched_error(_categories(context, context.holdout, rows), context.holdout.labels(rows).cpu(), found)
+    return Score({"class_error": error}, 0, len(rows), details)
 
 
 def _categories(context: "Context", data: "Data", rows: "Tensor") -> "Tensor":
@@ -39,6 +43,6 @@ MEASURE = Measure(
     name="class_error",
     figures=(Figure("class_error", True, "share of held-out examples that the model's own classification gets wrong"),),
     decides="class_error",
-    text="Error of the model's own classes or codes on test examples, each named by the class it mostly holds in training.",
-    paper="Chen 2016, section 7.2",
+    text="Error of a model's own classes on test examples; clusters are named by their most frequent class in training.",
+    paper="Springenberg 2016, section 4; Chen 2016, section 7.2",
     score=score, needs_labels=True, needs_holdout=True, needs_classify=True)

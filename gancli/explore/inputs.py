@@ -1,0 +1,100 @@
+"""Images of the user's own for a trained model: found, and brought to the size and channels that it was trained on.
+
+Legend: N images, C channels, H height, W width.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import ImageColor
+from torch import Tensor
+
+from gancli.data.dataset import normalized
+from gancli.data.decode import BrokenImage, Frame, decode_image, decode_many
+from gancli.data.listing import Entry, find_path, list_images, list_names, require_images, shown
+from gancli.errors import UserError
+from gancli.explore.loaded import Loaded
+
+PLAIN = {"fit": "crop", "background": "white"}  # of runs on data that have no such options
+
+
+@dataclass
+class Inputs:
+    """Image files in order; `skipped` fills while they are read."""
+
+    entries: list[Entry]
+    frame: Frame
+    ignored: int = 0  # files that are no images by their ending
+    skipped: list[str] = field(default_factory=list)  # "file (reason)"
+
+    def batches(self) -> Iterator[tuple[list[Entry], Tensor]]:
+        """Yield some files and their images [N, C, H, W] in [-1, 1] at a time; those that cannot be decoded are skipped."""
+        start = 0
+        for results in decode_many(self.entries, lambda entry: (decode_image(entry.path, self.frame),)):
+            files = self.entries[start:start + len(results)]
+            start += len(results)
+            kept = [(entry, result[0]) for entry, result in zip(files, results, strict=True)
+                    if not isinstance(result, BrokenImage)]
+            self.skipped += [f"{shown(entry.name)} ({result})" for entry, result in zip(files, results, strict=True)
+                             if isinstance(result, BrokenImage)]
+            if kept:
+                yield [entry for entry, _ in kept], normalized(torch.from_numpy(np.stack([image for _, image in kept])))
+
+    def notes(self) -> list[str]:
+        """Return sentences on what was left out."""
+        notes = [f"Ignored {self.ignored} files that are no images."] if self.ignored else []
+        if self.skipped:
+            notes.append(f"Skipped {len(self.skipped)} that could not be decoded: {list_names(self.skipped)}.")
+        return notes
+
+
+def find_inputs(given: str | Sequence[str], loaded: Loaded) -> Inputs:
+    """Return the image files that `input=` names: all of a folder and those below it, one file, or a list of files.
+
+    They are brought to the model's size as the run's own images were: its dataset.fit and dataset.background.
+
+    Raises:
+        UserError: nothing is there, or no image; or the model works on no images.
+    """
+    if not loaded.spec.is_image:
+        raise UserError(f"input={given} takes images and this model was trained on {loaded.spec.describe()}: leave it out.")
+    options = PLAIN | {key: value for key, value in dict(loaded.config.get("dataset") or {}).items() if key in PLAIN}
+    frame = Frame(loaded.spec.shape[1:], loaded.spec.shape[0], options["fit"], _rgb(options["background"]))
+    if not isinstance(given, str):
+        if not given:
+            raise UserError("input=[] names no image: give a folder, a file or a list of files.")
+        return Inputs([_entry(path) for path in given], frame)
+    path = find_path("input", given, Path.cwd())
+    if not path.is_dir():
+        return Inputs([_entry(given)], frame)
+    listing = list_images(path)
+    require_images(path, listing)
+    return Inputs(listing.images, frame, listing.ignored)
+
+
+def labels_of(entries: Sequence[Entry], classes: Sequence[str]) -> tuple[list[int] | None, str]:
+    """Return each file's class where the sub-folders are named as classes, else None and why not, if there are any."""
+    folders = {entry.name.split("/", 1)[0] for entry in entries if "/" in entry.name}
+    if not folders or not classes:
+        return None, ""
+    if any("/" not in entry.name for entry in entries):
+        return None, "No accuracy: some images lie beside the sub-folders that would name their classes."
+    unknown = sorted(folders - set(classes))
+    if unknown:
+        return None, (f"No accuracy: the sub-folders {list_names(unknown)} are none of the run's classes "
+                      f"({list_names(classes, 20)}).")
+    return [list(classes).index(entry.name.split("/", 1)[0]) for entry in entries], ""
+
+
+def _entry(given: str) -> Entry:
+    path = find_path("input", given, Path.cwd(), "file")
+    status = path.stat()
+    return Entry(path.name, path, status.st_size, status.st_mtime_ns)
+
+
+def _rgb(color: Any) -> tuple[int, int, int]:
+    return ImageColor.getrgb(str(color))[:3]
