@@ -55,6 +55,7 @@ def build_model(options: Any, objective: Objective, spec: DataSpec) -> Model:
     system = models.get(options.name).build
     system.check_data(options, spec)
     model = system(options, spec, objective)
+    model.needs, model.lacks = system.needs_of(options), system.lacks_of(options)
     if objective.options.orthogonal_init:
         orthogonal_init(model)
     judges = [network for player in model.discriminators for network in model.players[player]]

@@ -1,6 +1,7 @@
 """The objective that players share: an adversarial rule with its penalties, constraints and augmentation."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from gancli.gradients import halves_apart
 from gancli.losses.adversarial import Rule, rule_of
 from gancli.losses.augmentation import Augmentation
 from gancli.losses.options import LossOptions
-from gancli.losses.output import Inputs, Judge, Judged, Output, halves, logits_only, outputs_of
+from gancli.losses.output import Inputs, Judge, Judged, Output, logits_only, outputs_of, parted
 from gancli.losses.penalties import clip_weights, dragan_penalty, gradient_penalty, zero_centered_penalty
 
 
@@ -28,6 +29,7 @@ class Objective(nn.Module):
         self.options = options
         self.rule = None if options.rule == "none" else rule_of(options)
         self.one_pass = False  # real and fake share one forward pass: the model allows it where no layer forbids
+        self.together = False  # a model's wish: they share it with its batch statistics, in every player's loss
         self.augment = augment
 
     # What the engine calls beside the losses
@@ -69,7 +71,7 @@ class Objective(nn.Module):
         """Return the loss of the generator, and of the encoder that makes the real pairs where `encoder`."""
         judge = self._augmented(judge)
         of_real: Output | None
-        if encoder or self._shared.relativistic:
+        if encoder or self.together or self._shared.relativistic:
             of_real, of_fake = self._judge_both(judge, real, fake)
         else:
             of_real, of_fake = None, outputs_of(judge, fake)
@@ -95,11 +97,11 @@ class Objective(nn.Module):
         return self._shared.score(output.logits.detach()).mean()
 
     def _judge_both(self, judge: Judge, real: Inputs, fake: Inputs) -> tuple[Output, Output]:
-        if not self.one_pass:
+        if not (self.one_pass or self.together):
             return outputs_of(judge, real), outputs_of(judge, fake)
         both = tuple(torch.cat((x, g.to(x.dtype))) for x, g in zip(real, fake, strict=True))
-        with halves_apart():
-            return halves(outputs_of(judge, both))
+        with nullcontext() if self.together else halves_apart():
+            return parted(outputs_of(judge, both), len(real[0]))
 
     def _penalties(self, judge: Callable[..., Tensor], real: Inputs, fake: Inputs,
                    turn: int) -> Iterator[tuple[str, float, Tensor]]:

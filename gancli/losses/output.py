@@ -37,8 +37,7 @@ def logits_only(judge: Judge) -> Callable[..., Tensor]:
     return lambda *inputs: outputs_of(judge, inputs).logits
 
 
-def halves(both: Output) -> tuple[Output, Output]:
-    """Return the outputs of the first and of the second half of a batch."""
-    first, second = both.logits.chunk(2)
-    features = [feature.chunk(2) for feature in both.features]
-    return Output(first, tuple(one for one, _ in features)), Output(second, tuple(two for _, two in features))
+def parted(both: Output, n: int) -> tuple[Output, Output]:
+    """Return the outputs of the first n examples of a batch and of the others."""
+    return (Output(both.logits[:n], tuple(feature[:n] for feature in both.features)),
+            Output(both.logits[n:], tuple(feature[n:] for feature in both.features)))
