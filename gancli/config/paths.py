@@ -7,7 +7,7 @@ from pathlib import Path
 NAMES = ("ckpt", "resume")  # these may also be the id of a run, with @kimg behind it
 FILES = ("features", "evaluation.features",  # these may also be other words
          "features_weights", "evaluation.features_weights")
-PATHS = ("out", "run_dir", "data_dir", "dataset.path", "hydra.sweep.dir")
+PATHS = ("out", "run_dir", "data_dir", "input", "projector", "dataset.path", "hydra.sweep.dir")
 
 _OVERRIDE = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)
 _QUOTED = re.compile(r"""(['"])(.*)\1""", re.DOTALL)
