@@ -34,20 +34,21 @@ def draw_clouds(clouds: Sequence[Cloud], classes: Sequence[str], axes_name: str,
 
     finite = np.concatenate([cloud.points[np.isfinite(cloud.points).all(1)] for cloud in clouds])
     low, high = (finite.min(0), finite.max(0)) if len(finite) else (-np.ones(clouds[0].points.shape[1]),) * 2
-    pad = np.maximum(high - low, 1e-3) * MARGIN
+    middle, half = (low + high) / 2, max(float((high - low).max()), 1e-3) * (0.5 + MARGIN)
+    low, high = middle - half, middle + half  # a square: a circle of latents is one in the picture
     figure = Figure(figsize=(size * len(clouds) / 100, size / 100), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     for place, cloud in enumerate(clouds):
         axes = figure.add_subplot(1, len(clouds), place + 1)
         axes.set_title(f"{cloud.title} ({len(cloud.points):,})", fontsize=9)
         axes.set_xlabel(f"{axes_name} 1", fontsize=8)
-        axes.set_xlim(low[0] - pad[0], high[0] + pad[0])
+        axes.set_xlim(low[0], high[0])
         if cloud.points.shape[1] == 1:
-            _histograms(axes, cloud, classes, np.linspace(low[0] - pad[0], high[0] + pad[0], BINS + 1))
+            _histograms(axes, cloud, classes, np.linspace(low[0], high[0], BINS + 1))
         else:
             axes.set_ylabel(f"{axes_name} 2", fontsize=8)
-            axes.set_ylim(low[1] - pad[1], high[1] + pad[1])
-            axes.set_aspect("equal", adjustable="datalim")
+            axes.set_ylim(low[1], high[1])
+            axes.set_aspect("equal")
             _dots(axes, cloud, len(classes))
         axes.tick_params(labelsize=7)
         if cloud.labels is not None and 1 <= len(classes) <= NAMED:
