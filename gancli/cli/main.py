@@ -8,7 +8,20 @@ from typer.core import TyperGroup
 
 import gancli
 from gancli.capacity import lacks_memory
-from gancli.cli import classify, compare, diagnose, evaluate, interpolate, lab, list, sample, train, validate
+from gancli.cli import (
+    classify,
+    compare,
+    diagnose,
+    evaluate,
+    interpolate,
+    lab,
+    latents,
+    list,
+    reconstruct,
+    sample,
+    train,
+    validate,
+)
 from gancli.cli.options import epilog
 from gancli.errors import UserError
 from gancli.monitor.terminal import open_streams, tell
@@ -21,7 +34,8 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, classify, evaluate, compare, diagnose, lab, validate, list)}
+            for module in (train, sample, interpolate, latents, reconstruct, classify, evaluate,
+                           compare, diagnose, lab, validate, list)}
 
 
 # What befalls files from outside, not by a mistake of ours: permissions, full disks, names too long, folders gone.

@@ -7,7 +7,7 @@ from pathlib import Path
 NAMES = ("ckpt", "resume")  # these may also be the id of a run, with @kimg behind it
 FILES = ("features", "evaluation.features",  # these may also be other words
          "features_weights", "evaluation.features_weights")
-PATHS = ("out", "run_dir", "data_dir", "dataset.path", "input", "hydra.sweep.dir")
+PATHS = ("out", "run_dir", "data_dir", "dataset.path", "input", "projector", "hydra.sweep.dir")
 LISTS = ("input",)  # these may be several, in brackets
 
 _OVERRIDE = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)

@@ -162,9 +162,12 @@ class Loaded:
         """Return the latents [N, Z] that the model's encoder gives images."""
         return self._ability("encode", x, batch_size)
 
-    def reconstruct(self, x: Tensor, batch_size: int = 64) -> Tensor:
-        """Return images as the model sees them, [N, C, H, W]."""
-        return self._ability("reconstruct", x, batch_size)
+    def reconstruct(self, x: Tensor, batch_size: int = 64, labels: Tensor | None = None) -> Tensor:
+        """Return images as the model sees them, [N, C, H, W]; with their labels [N] where it takes labels."""
+        self._require("reconstruct")
+        if (labels is None) == bool(self.model.needs.labels):
+            raise UserError(f"model={self.name} reconstructs {'with' if labels is None else 'without'} labels.")
+        return torch.cat(list(self._batches(self.model.reconstruct, batch_size, x, labels)))
 
     def classify(self, x: Tensor, batch_size: int = 64) -> Tensor:
         """Return the logits [N, classes] of images."""

@@ -25,9 +25,10 @@ ABILITIES = {ability.name: ability for ability in (
 )}
 
 
-def able(model: Any, ability: str) -> bool:
-    """Whether a model (or its class) has an ability of the table."""
-    return all(hasattr(model, method) for method in ABILITIES[ability].methods)
+def able(model: Any, ability: str, options: Any = None) -> bool:
+    """Whether a model, or its class with these options, has an ability of the table."""
+    lacks = getattr(model, "lacks", frozenset()) if options is None else model.lacks_of(options)
+    return ability not in lacks and all(hasattr(model, method) for method in ABILITIES[ability].methods)
 
 
 def models_able(ability: str) -> list[str]:
@@ -38,5 +39,6 @@ def models_able(ability: str) -> list[str]:
 def refusal(name: str, ability: str) -> str:
     """Return the sentence that model=`name` lacks an ability, with the models that have it."""
     others = models_able(ability)
-    return (f"model={name} cannot {ABILITIES[ability].verb}; "
+    as_set = " as its options are" if name in others else ""
+    return (f"model={name} cannot {ABILITIES[ability].verb}{as_set}; "
             + (f"{', '.join(others)} can." if others else "no model here can."))

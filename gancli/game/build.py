@@ -56,6 +56,7 @@ def build_model(options: Any, objective: Objective, spec: DataSpec) -> Model:
     system = models.get(options.name).build
     system.check_data(options, spec)
     model = system(options, spec, objective)
+    model.needs, model.lacks = system.needs_of(options), system.lacks_of(options)
     pack(model, system, options)
     watch_features(model, options.name)
     look_at_batches(model, options.name)

@@ -84,10 +84,12 @@ class Model(nn.Module, ABC):
 
     discriminators: ClassVar[tuple[str, ...]] = ("discriminator",)  # which players discriminate: none, one or several
     averaged: ClassVar[tuple[str, ...]] = ()  # of those, the ones in use after training: their weights are averaged, too
-    needs: ClassVar[Needs] = Needs()
+    needs: Needs = Needs()
     losses: ClassVar[tuple[str, ...] | None] = None  # rules that make sense; None: all, (): it brings its own (loss=none)
+    refuses_augment: ClassVar[str] = ""  # why nothing can be augmented before its discriminators; empty: it can
     small: ClassVar[Mapping[str, Any]] = {}  # options of the least networks that still have every part, for tests
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # options that make other networks of it, for tests
+    lacks: frozenset[str] = frozenset()  # abilities that its class defines and its options do without
 
     players: dict[str, list[nn.Module]]
     clusters: bool = False  # it classifies by categories of its own, in an order of no meaning, and not by the data's classes
@@ -107,14 +109,19 @@ class Model(nn.Module, ABC):
         self.objective = objective
 
     @classmethod
-    def needs_with(cls, options: Any) -> Needs:
-        """Return what the system asks of its data with such options."""
+    def needs_of(cls, options: Any) -> Needs:
+        """Return what the system asks of its data with these options; its `needs` are then these."""
         return cls.needs
+
+    @classmethod
+    def lacks_of(cls, options: Any) -> frozenset[str]:
+        """Return the abilities (names of gancli.game.abilities) that the class defines and these options do without."""
+        return frozenset()
 
     @classmethod
     def check_data(cls, options: Any, spec: DataSpec) -> None:
         """Raise a UserError if the system cannot be trained on such data."""
-        name, needs = options.name, cls.needs_with(options)
+        name, needs = options.name, cls.needs_of(options)
         if needs.labels and not spec.classes:
             raise UserError(f"model={name} needs labels and this data set has none: give one with labels "
                             "(a folder with one sub-folder a class will do), or use model=dcgan.")

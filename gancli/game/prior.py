@@ -63,15 +63,19 @@ class Uniform(Prior):
 
 
 class Normal(Prior):
-    """Independent and standard normal."""
+    """Independent and normal around 0, with one deviation."""
 
     spherical = True
 
+    def __init__(self, *shape: int, std: float = 1.0) -> None:
+        super().__init__(*shape)
+        self.std = std
+
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        return torch.randn(n, *self.shape, generator=generator)
+        return self.std * torch.randn(n, *self.shape, generator=generator)
 
     def like(self, x: Tensor) -> Tensor:
-        return shards.randn(len(x), *self.shape, device=x.device)
+        return self.std * shards.randn(len(x), *self.shape, device=x.device)
 
     def between(self, start: Tensor, end: Tensor, times: Tensor) -> Tensor:
         return slerp(start, end, times)
@@ -126,6 +130,116 @@ class Codes(Prior):
     def _joined(self, plain: Tensor, categories: Sequence[Tensor]) -> Tensor:
         chosen = [one_hot(each, size).to(plain) for each, size in zip(categories, self.categorical, strict=True)]
         return torch.cat((plain[:, :self.noise], *chosen, plain[:, self.noise:]), 1)
+
+
+class Sectioned(Prior):
+    """A law in the plane of equally likely sections, of which each class can have one (Makhzani 2016, section 2.3)."""
+
+    def __init__(self, sections: int) -> None:
+        super().__init__(2)
+        self.sections = sections
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        noise = torch.randn(n, 2, generator=generator)
+        return self.placed(noise, torch.randint(self.sections, (n,), generator=generator))
+
+    def like(self, x: Tensor) -> Tensor:
+        noise = shards.randn(len(x), 2, device=x.device)
+        return self.placed(noise, shards.randint(self.sections, len(x), device=x.device))
+
+    def within(self, sections: Tensor) -> Tensor:
+        """Return a latent of each of this rank's sections [N], from the global generator of their device."""
+        return self.placed(shards.randn(len(sections), 2, device=sections.device), sections)
+
+    @abstractmethod
+    def placed(self, noise: Tensor, sections: Tensor) -> Tensor:
+        """Return the latents [N, 2] that standard normal noise [N, 2] stands for in the sections [N]."""
+
+
+class Ring(Sectioned):
+    """Normal petals that point outwards, around a circle.
+
+    Constants are those of github.com/musyoku/adversarial-autoencoder: a petal is 0.5 long and 0.05 wide (deviations), and its
+    middle lies 1.4 from the center.
+    """
+
+    length, width, radius = 0.5, 0.05, 1.4
+
+    def placed(self, noise: Tensor, sections: Tensor) -> Tensor:
+        angles = sections * (2 * math.pi / self.sections)
+        along, across = self.radius + self.length * noise[:, 0], self.width * noise[:, 1]
+        return torch.stack((along * angles.cos() - across * angles.sin(), along * angles.sin() + across * angles.cos()), 1)
+
+    def between(self, start: Tensor, end: Tensor, times: Tensor) -> Tensor:
+        """Petals have nothing between them: the place in them moves on a great circle, the petal changes halfway."""
+        (one, first), (two, second) = map(self._place_of, (start, end))
+        return self.placed(slerp(one, two, times), torch.where(times < 0.5, first, second))
+
+    def _place_of(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the noise [2] and the section [] that a latent [2] most likely stands for."""
+        every = torch.arange(self.sections, device=z.device)
+        angles = every * (2 * math.pi / self.sections)
+        along = (z[0] * angles.cos() + z[1] * angles.sin() - self.radius) / self.length  # [S]
+        across = (z[1] * angles.cos() - z[0] * angles.sin()) / self.width
+        section = (along.square() + across.square()).argmin()
+        return torch.stack((along[section], across[section])), section
+
+
+class SwissRoll(Sectioned):
+    """A spiral of two turns out to radius 3, equally dense along the area it sweeps (constants as Ring's).
+
+    A point has radius 3 sqrt(u) and angle 4 pi sqrt(u) for a u uniform in [0, 1]; section k is u from k/K to (k + 1)/K.
+    """
+
+    radius, turns = 3.0, 2
+
+    def placed(self, noise: Tensor, sections: Tensor) -> Tensor:
+        return self._at((sections + uniform_of(noise[:, 0])) / self.sections)
+
+    def between(self, start: Tensor, end: Tensor, times: Tensor) -> Tensor:
+        """Along the spiral, by equal shares of the law."""
+        one, two = ((z.norm() / self.radius).square().clamp_max(1) for z in (start, end))
+        return self._at(torch.lerp(one, two, times))
+
+    def _at(self, share: Tensor) -> Tensor:
+        root = share.sqrt()
+        angles = 2 * math.pi * self.turns * root
+        return self.radius * root[:, None] * torch.stack((angles.cos(), angles.sin()), 1)
+
+
+class Styled(Prior):
+    """One of equally likely categories as a one-hot vector, then the latents of another prior (Makhzani 2016)."""
+
+    def __init__(self, categories: int, style: Prior) -> None:
+        super().__init__(categories + math.prod(style.shape))
+        self.categories, self.style = categories, style
+        self.codes: dict[str, int | None] = {"c1": categories}
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        style = self.style.draw(n, generator)
+        return self._joined(torch.randint(self.categories, (n,), generator=generator), style)
+
+    def like(self, x: Tensor) -> Tensor:
+        style = self.style.like(x)
+        return self._joined(shards.randint(self.categories, len(x), device=x.device), style)
+
+    def between(self, start: Tensor, end: Tensor, times: Tensor) -> Tensor:
+        """The category changes halfway."""
+        style = self.style.between(start[self.categories:], end[self.categories:], times)
+        category = torch.where(times[:, None] < 0.5, start[:self.categories], end[:self.categories])
+        return torch.cat((category, style), 1)
+
+    def with_codes(self, z: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        """Return latents [N, Z] with the category [N] that `values` has as c1."""
+        return self._joined(values["c1"].to(z.device), z[:, self.categories:]) if "c1" in values else z
+
+    def _joined(self, categories: Tensor, style: Tensor) -> Tensor:
+        return torch.cat(((categories[:, None] == torch.arange(self.categories, device=style.device)).to(style), style), 1)
+
+
+def uniform_of(noise: Tensor) -> Tensor:
+    """Return standard normal numbers as numbers uniform in [0, 1], their shares of the law below them."""
+    return (torch.erf(noise / math.sqrt(2)) + 1) / 2
 
 
 def slerp(start: Tensor, end: Tensor, times: Tensor) -> Tensor:

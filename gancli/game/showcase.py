@@ -27,7 +27,8 @@ def interleave_rows(columns: int, *pictures: Tensor) -> Tensor:
 def reconstructions(model: Any, fixed: Fixed) -> Tensor:
     """Return real examples with what the model makes of them below (of points, which share one picture, the latter alone)."""
     real = fixed.batch.real
+    told = () if fixed.batch.labels is None or not model.needs.labels else (fixed.batch.labels,)
     if real.dim() == 2:
-        return model.reconstruct(real)
-    shown = real[: max(fixed.columns, len(fixed.batch) // 2)]  # twice these fill a grid
-    return interleave_rows(fixed.columns, shown, model.reconstruct(shown))
+        return model.reconstruct(real, *told)
+    n = max(fixed.columns, len(fixed.batch) // 2)  # twice these fill a grid
+    return interleave_rows(fixed.columns, real[:n], model.reconstruct(real[:n], *(labels[:n] for labels in told)))

@@ -1,6 +1,7 @@
 """The objective that players share: an adversarial rule with its penalties, constraints and augmentation."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from gancli.losses.augmentation import Augmentation
 from gancli.losses.features import Watch, feature_distance
 from gancli.losses.history import History
 from gancli.losses.options import LossOptions
-from gancli.losses.output import Inputs, Judge, Judged, Output, halves, logits_only, outputs_of
+from gancli.losses.output import Inputs, Judge, Judged, Output, logits_only, outputs_of, parted
 from gancli.losses.packing import judging_packs, packed, unpacked
 from gancli.losses.penalties import clip_weights, dragan_penalty, gradient_penalty, zero_centered_penalty
 from gancli.ranks import shards
@@ -38,6 +39,7 @@ class Objective(nn.Module):
         self.options = options
         self.rule = None if options.rule == "none" else rule_of(options)
         self.one_pass = False  # real and fake share one forward pass: the model allows it where no layer forbids
+        self.together = False  # a model's wish: they share it with its batch statistics, in every player's loss
         self.augment = augment
         self.history = None  # game/build.py sets it where loss.historical_averaging is on
         self.watch = Watch()  # of the layers that game/build.py shows it
@@ -98,7 +100,7 @@ class Objective(nn.Module):
         judge, real, fake = self._prepared(judge, real, fake)
         matching = self.options.feature_matching
         of_real: Output | None
-        if encoder or self._shared.relativistic or matching.weight > 0:
+        if encoder or self.together or self._shared.relativistic or matching.weight > 0:
             of_real, of_fake = self._judge_both(judge, real, fake)
         else:
             of_real, of_fake = None, outputs_of(judge, fake)
@@ -170,11 +172,11 @@ class Objective(nn.Module):
         return self._shared.score(output.logits.detach()).mean()
 
     def _judge_both(self, judge: Judge, real: Inputs, fake: Inputs) -> tuple[Output, Output]:
-        if not self.one_pass:
+        if not (self.one_pass or self.together):
             return outputs_of(judge, real), outputs_of(judge, fake)
         both = tuple(torch.cat((x, g.to(x.dtype))) for x, g in zip(real, fake, strict=True))
-        with halves_apart():
-            return halves(outputs_of(judge, both))
+        with nullcontext() if self.together else halves_apart():
+            return parted(outputs_of(judge, both), len(real[0]))
 
     def _penalties(self, judge: Callable[..., Tensor], real: Inputs, fake: Inputs,
                    turn: int) -> Iterator[tuple[str, float, Tensor]]:

@@ -37,8 +37,10 @@ def logits_only(judge: Judge) -> Callable[..., Tensor]:
     return lambda *inputs: outputs_of(judge, inputs).logits
 
 
-def halves(both: Output) -> tuple[Output, Output]:
-    """Return the outputs of the first and of the second half of a batch."""
-    first, second = zip(both.logits.chunk(2), *(feature.chunk(2) for feature in (*both.features, *both.watched)), strict=True)
+def parted(both: Output, n: int) -> tuple[Output, Output]:
+    """Return the outputs of the first n examples of a batch and of the others."""
+    every = (both.logits, *both.features, *both.watched)
     own = 1 + len(both.features)
-    return Output(first[0], first[1:own], first[own:]), Output(second[0], second[1:own], second[own:])
+    first, second = ([part[:n] for part in every], [part[n:] for part in every])
+    return (Output(first[0], tuple(first[1:own]), tuple(first[own:])),
+            Output(second[0], tuple(second[1:own]), tuple(second[own:])))

@@ -37,8 +37,13 @@ def squared_gradient_norms(judge: Judge, inputs: Inputs) -> Tensor:
 
 
 def interpolate(real: Inputs, fake: Inputs) -> Inputs:
-    """Return points drawn uniformly on the lines between pairs of real and fake inputs (Gulrajani 2017, section 4)."""
-    n = len(real[0])
+    """Return points drawn uniformly on the lines between pairs of real and fake inputs (Gulrajani 2017, section 4).
+
+    Where there are several times as many fake ones, each real one begins as many lines.
+    """
+    n = len(fake[0])
+    if n > len(real[0]):
+        real = tuple(torch.cat([x] * (n // len(real[0]))) for x in real)
     epsilon = shards.rand(n, device=real[0].device)
     points = []
     for x, g in zip(_float32(real), _float32(fake), strict=True):

@@ -76,7 +76,7 @@ class CatGAN(PairModel):
         self.lambda_class, self.unlabeled_weight = options.lambda_class, options.unlabeled_weight
 
     @classmethod
-    def needs_with(cls, options: Any) -> Needs:
+    def needs_of(cls, options: Any) -> Needs:
         return replace(cls.needs, labeled=options.categories is None)
 
     @classmethod

@@ -39,19 +39,19 @@ def shaped_values(x: Tensor, shape: tuple[int, ...], unit_range: bool) -> Tensor
 class MLPFeatures(nn.Module):
     """Hidden layers, each linear, normalized, and (leaky) ReLU (as Donahue 2017's code for MNIST).
 
-    The norm is free of parameters; the first layer goes without unless `norm_first`.  A condition joins every layer from
-    number `condition_from` on (the last in any case) through a linear map of its own.
+    The norm is free of parameters unless `affine`; the first layer goes without unless `norm_first`.  A condition joins every
+    layer from number `condition_from` on (the last in any case) through a linear map of its own.
     """
 
     def __init__(self, inputs: int, units: int, layers: int, norm: str, slope: float, condition_size: int = 0,
-                 condition_from: int = 0, norm_first: bool = False) -> None:
+                 condition_from: int = 0, norm_first: bool = False, affine: bool = False) -> None:
         super().__init__()
         self.features, self.slope = units, slope
         self.condition_from = min(condition_from, layers - 1)
         kinds = [norm if norm_first else "none", *[norm] * (layers - 1)]
         self.layers = nn.ModuleList(
             nn.Linear(inputs if i == 0 else units, units, bias=kind == "none") for i, kind in enumerate(kinds))
-        self.norms = nn.ModuleList(norm_layer(kind, units, affine=False) for kind in kinds)
+        self.norms = nn.ModuleList(norm_layer(kind, units, affine) for kind in kinds)
         self.conditions = nn.ModuleList(
             nn.Linear(condition_size, units, bias=False) for _ in (kinds[self.condition_from:] if condition_size else []))
 

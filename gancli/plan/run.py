@@ -118,7 +118,7 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     models.get(model.name).build.check_data(model, spec)
     check_batch(spec, trainer.batch_size)
     holdout = held_out(config["dataset"], source, data_dir) if _looks_at_holdout(config["evaluation"]) else None
-    evaluation, more = _evaluation(config["evaluation"], model.name, source, spec, data_dir, holdout is not None)
+    evaluation, more = _evaluation(config["evaluation"], model, source, spec, data_dir, holdout is not None)
     plan = Plan(config, overrides, model, loss, augment, config["dataset"], optimizer, trainer, evaluation, run.seed,
                 run.device, data_dir, spec, Path(), holdout=holdout, ranks=ranks, notices=notices + more)
     _check_game(plan)
@@ -164,6 +164,9 @@ def _check_augment(model: Model, plan: Plan) -> None:
     if plan.loss.rule == "none" or not model.discriminators:
         raise UsageError(f"augment={name} changes what the discriminator of an adversarial loss sees, and model="
                          f"{plan.model.name} has none: leave augment= out.")
+    if model.refuses_augment:
+        raise UsageError(f"augment={name} is nothing for model={plan.model.name}: {model.refuses_augment}. "
+                         "Leave augment= out.")
     if plan.spec.kind not in augment.kinds:
         other = "give augment=noise or leave it out" if plan.spec.kind == "points" else "leave augment= out"
         raise UsageError(f"augment={name} changes {' or '.join(augment.kinds)} and this data set holds {plan.spec.kind}: "
@@ -177,18 +180,18 @@ def _looks_at_holdout(values: dict[str, Any]) -> bool:
     return options.on and any(METRICS[name].needs_holdout for name in options.metrics)
 
 
-def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSpec, data_dir: Path,
+def _evaluation(values: dict[str, Any], model: Any, source: Source, spec: DataSpec, data_dir: Path,
                 holdout: bool) -> tuple[EvaluationOptions, list[str]]:
     """Return what is measured while training, checked, and a sentence for the log where nothing can be."""
     options = typed(EvaluationOptions, values, "evaluation")
-    build = models.get(model).build
-    generates = able(build, "sample")
-    if options.on and not generates and not able(build, "translate"):
-        return replace(options, kimg=None, patience=None), [f"model={model} neither samples nor translates: nothing is "
+    build = models.get(model.name).build
+    generates = able(build, "sample", model)
+    if options.on and not generates and not able(build, "translate", model):
+        return replace(options, kimg=None, patience=None), [f"model={model.name} neither samples nor translates: nothing is "
                                                             "measured while it trains, and no checkpoint is the best."]
     if options.on:
         check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"), holdout=holdout,
-              conditional=generates and build.needs.labels, classifies=able(build, "classify"))
+              conditional=generates and build.needs_of(model).labels, classifies=able(build, "classify", model))
     return options, []
 
 

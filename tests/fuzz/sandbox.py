@@ -100,6 +100,8 @@ def _there(root: Path) -> set[str]:
 
 def _watch(stage: list[str]) -> None:
     """Note the stages that the command reaches."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
     import gancli.cli.table
     import gancli.compare.report
     import gancli.data.dataset
@@ -110,7 +112,6 @@ def _watch(stage: list[str]) -> None:
     import gancli.plan.validate
     import gancli.runs.find
     import gancli.sweeps.jobs
-    from hydra.core.override_parser.overrides_parser import OverridesParser
 
     def mark(owner: Any, name: str, reached: str, after: bool = False) -> None:
         call = getattr(owner, name)

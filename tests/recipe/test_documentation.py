@@ -36,7 +36,7 @@ def home(tmp_path_factory):
         raw = home / "data" / name / "raw"
         raw.mkdir(parents=True)
         for part in ("train", "t10k"):
-            images, labels = random.integers(0, 256, (40, 28, 28), dtype=np.uint8), np.arange(40, dtype=np.uint8) % 10
+            images, labels = random.integers(0, 256, (100, 28, 28), dtype=np.uint8), np.arange(100, dtype=np.uint8) % 10
             (raw / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
             (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
     settings = ("model=cgan", "model.backbone=conv", "model.width=4", "dataset.size=8", "trainer.batch_size=8",
@@ -48,6 +48,8 @@ def home(tmp_path_factory):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 3, "a run stopped by SIGTERM exits with 3"
+    gan("train", "model=vae", "model.units=8", "dataset.size=8", "trainer.kimg=1", "device=cpu", "evaluation.kimg=null",
+        "run_dir=encoder", cwd=home)
     return home
 
 
@@ -64,8 +66,10 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_command_runs(arguments, home, tmp_path):
+    encodes = arguments[0] in ("reconstruct", "latents")
     for run in ("train/RUN", "sweep/SWEEP/0", "sweep/SWEEP/1"):
-        shutil.copytree(home / "stopped", tmp_path / "outputs" / run)
+        shutil.copytree(home / ("encoder" if encodes else "stopped"), tmp_path / "outputs" / run)
+    shutil.copytree(home / "pictures", tmp_path / "pictures")
     kimg = max(path.name for path in (tmp_path / "outputs/train/RUN/checkpoints").glob("kimg-*"))[5:15]
     given = [word.replace("@100", f"@{int(kimg[:6]) + int(kimg[7:]) / 1000:g}") for word in arguments]
     if given[0] == "train" and "--cfg" not in given and "--help" not in given:
@@ -78,7 +82,7 @@ def test_command_runs(arguments, home, tmp_path):
     if given[0] == "train" and "--help" not in given:
         given.append("evaluation.n=64")
     done = gan(*given, cwd=tmp_path, HOME=str(home), GAN_DATA=str(home / "data"), OMP_NUM_THREADS="1")
-    if given[0] in ("sample", "interpolate", "evaluate"):
+    if given[0] in ("sample", "interpolate", "evaluate", "reconstruct", "latents"):
         assert done.stdout.strip(), "it prints where the pictures are"
     if given[0] == "compare" and "--help" not in given:
         assert (tmp_path / done.stdout.splitlines()[-1]).is_file(), "it prints where the files are"

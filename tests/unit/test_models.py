@@ -49,12 +49,14 @@ def test_each_player_takes_a_turn_under_each_loss(name, changes, loss, loss_chan
     batch = batch_for(model.spec)
     assert set(model.discriminators) <= set(model.players)
     waiting = {player: own_weights(model, player) for player in model.players}  # for a gradient in some phase
+    opposed = set()  # players in the adversarial game, which others (of reconstructions, of classes) have no part in
     for players, progress in phases_of(model):
         for player in players:
             total, scalars = take_turn(model, player, batch, progress)
             assert total.shape == () and total.isfinite()
-            if model.discriminators:
-                assert {"adversarial", "D(G(z))"} <= set(scalars) and ("D(x)" in scalars) == (player in model.discriminators)
+            opposed |= {player} if "adversarial" in scalars else set()
+            assert ("D(G(z))" in scalars) == ("adversarial" in scalars)
+            assert ("D(x)" in scalars) == (player in model.discriminators)
             assert all(value.shape == () and not value.requires_grad and value.isfinite() for value in scalars.values())
             touched = {key for key, parameter in model.named_parameters() if parameter.grad is not None}
             assert touched <= own_weights(model, player)
@@ -62,6 +64,7 @@ def test_each_player_takes_a_turn_under_each_loss(name, changes, loss, loss_chan
             waiting[player] -= touched
             model.after_step(player)
     assert not any(waiting.values()), waiting
+    assert opposed >= set(model.discriminators) and (opposed - set(model.discriminators) or not model.discriminators)
 
 
 @pytest.mark.parametrize(("name", "changes"), VARIANTS, ids=name_of)
