@@ -17,7 +17,9 @@ class Ability:
 
 ABILITIES = {ability.name: ability for ability in (
     Ability("sample", ("draw_latents", "generate"), "sample"),
+    Ability("domains", ("generate_domains",), "generate images of two domains"),
     Ability("codes", ("codes", "with_codes"), "be told codes"),
+    Ability("styles", ("map_latents", "synthesize"), "be moved in a space of styles"),
     Ability("encode", ("encode",), "encode images"),
     Ability("reconstruct", ("reconstruct",), "reconstruct images"),
     Ability("translate", ("translate",), "translate images"),
@@ -28,6 +30,11 @@ ABILITIES = {ability.name: ability for ability in (
 def able(model: Any, ability: str) -> bool:
     """Whether a model (or its class) has an ability of the table."""
     return all(hasattr(model, method) for method in ABILITIES[ability].methods)
+
+
+def makes_second(model: Any, dataset: Any) -> bool:
+    """Whether a model (or its class) generates two domains, of which the options of a data set tell how one is made."""
+    return able(model, "domains") and getattr(dataset, "second", None) is not None
 
 
 def models_able(ability: str) -> list[str]:

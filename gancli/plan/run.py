@@ -17,7 +17,7 @@ from gancli.devices import count_ranks, pick_device
 from gancli.engine.options import OptimizerOptions, TrainerOptions
 from gancli.engine.plan import Plan
 from gancli.errors import UsageError, UserError, near
-from gancli.game.abilities import able
+from gancli.game.abilities import able, makes_second
 from gancli.game.build import adapt, model_options
 from gancli.game.model import Model
 from gancli.losses.augmentation import augment_options
@@ -175,7 +175,8 @@ def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSp
                                                             "measured while it trains, and no checkpoint is the best."]
     if options.on:
         check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"),
-              conditional=generates and build.needs.labels, classifies=able(build, "classify"))
+              conditional=generates and build.needs.labels, classifies=able(build, "classify"),
+              second=makes_second(build, source.options))
     return options, []
 
 
