@@ -16,6 +16,7 @@ from torch import Tensor
 from gancli.data.labeled import choose, partly_labeled, told
 from gancli.data.listing import exists
 from gancli.data.order import LABELED, Order
+from gancli.data.second import in_two_domains
 from gancli.data.source import Source
 from gancli.data.spec import Batch, DataSpec
 from gancli.data.store import Decoded, Progress, decode
@@ -50,7 +51,8 @@ def open_source(values: Mapping[str, Any], data_dir: str | os.PathLike | None) -
     if not isinstance(name, str):
         raise UsageError("dataset.name is missing: choose a data set, for example dataset=digits.")
     component = datasets.get(name)
-    return component.build(typed(component.options, values, "dataset"), data_folder(data_dir))
+    options = typed(component.options, values, "dataset")
+    return in_two_domains(component.build(options, data_folder(data_dir)), getattr(options, "second", None))
 
 
 def load_data(values: Mapping[str, Any], data_dir: str | os.PathLike | None, device: torch.device | str, seed: int,
@@ -65,6 +67,7 @@ def load_data(values: Mapping[str, Any], data_dir: str | os.PathLike | None, dev
     if hasattr(source, "centers"):
         data.mixture = source.centers(), source.stds(), source.weights()
     data.split = getattr(source.options, "split", "all")
+    data.second = getattr(source.options, "second", None)
     return data
 
 
@@ -93,6 +96,7 @@ class Data:
         self.notes = (*notes, *skipped_note(decoded.skipped))
         self.device = device
         self.split = "all"  # which part of the data set this is
+        self.second: str | None = None  # how the second domain was made of images of the first kind
         self.mixture: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # a toy's centers, deviations, weights
         flip = flip and spec.is_image
         self._examples = [torch.from_numpy(examples) for examples in decoded.examples]  # [D, H, W, C], [D, P] or [D, T]

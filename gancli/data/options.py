@@ -11,6 +11,7 @@ from gancli.errors import check_choice, check_range
 FITS = ("crop", "pad", "stretch")
 STORES = ("auto", "memory", "mmap")
 BROKEN = ("skip", "fail")
+SECOND = ("edges", "negatives")
 MIN_SIDE = 8  # pixels; below it neither strided networks nor people see anything
 
 
@@ -57,6 +58,7 @@ class ImageOptions(DatasetOptions):
     limit: int | None  # take only so many examples, evenly spread over the set
     store: str  # one of STORES: where the decoded images are kept on the host
     labeled: int | None = field(default=None, kw_only=True)  # labels that training knows; the default is that of old runs
+    second: str | None = field(default=None, kw_only=True)  # one of SECOND: what half of the images become, as a second domain
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "test")
 
@@ -68,6 +70,8 @@ class ImageOptions(DatasetOptions):
         check_range("dataset.channels", self.channels, 1, 4)
         check_range("dataset.limit", self.limit, 1)
         check_range("dataset.labeled", self.labeled, 1)
+        if self.second is not None:
+            check_choice("dataset.second", self.second, SECOND)
         try:
             ImageColor.getrgb(self.background)
         except ValueError:

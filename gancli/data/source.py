@@ -160,6 +160,6 @@ class ArraySource(Source):
 
 
 def stored(options: Any) -> dict[str, Any]:
-    """Return the options that the decoded examples depend on; attributes where there are some, as once there were none."""
+    """Return the options that the decoded examples depend on; of those that once there were not, what is given."""
     return {key: value for key, value in vars(options).items()
-            if key not in ("flip", "store", "path", "labeled") and (key != "attributes" or value is not None)}
+            if key not in ("flip", "store", "path", "labeled") and (key not in ("attributes", "second") or value is not None)}

@@ -17,7 +17,7 @@ from gancli.explore.stages import Stages
 from gancli.explore.targets import Target, checkpoint_stem, choose_target, default_target, run_stem
 from gancli.explore.writing import writing
 from gancli.features.weights import check_features
-from gancli.game.abilities import able, refusal
+from gancli.game.abilities import able, makes_second, refusal
 from gancli.game.sampler import Sampler
 from gancli.metrics.catalog import METRICS
 from gancli.metrics.evaluator import Evaluator, check
@@ -124,7 +124,7 @@ def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tupl
     check_shape(loaded, spec)
     check(options, spec, data_dir, latents=able(loaded.model, "sample"), mixture=hasattr(source, "centers"),
           holdout=other is not None, conditional=able(loaded.model, "sample") and loaded.model.needs.labels,
-          classifies=able(loaded.model, "classify"))
+          classifies=able(loaded.model, "classify"), second=makes_second(loaded.model, source.options))
     _check_domain(loaded, options.domain)
     return dataset, other
 
@@ -147,8 +147,8 @@ def _checkpoints(ckpt: str) -> list[str]:
 def _check_domain(loaded: Loaded, domain: str | None) -> None:
     if domain is None:
         return
-    if not able(loaded.model, "translate"):
-        raise UserError(f"domain={domain} is for models that translate, and model={loaded.name} does not: leave it out.")
+    if not able(loaded.model, "translate") and not able(loaded.model, "domains"):
+        raise UserError(f"domain={domain} is for models of two domains, and model={loaded.name} has one: leave it out.")
     try:
         check_choice("domain", domain, loaded.spec.domains)
     except ValueError as error:

@@ -69,7 +69,7 @@ class Loaded:
         self._latents = Latents(model)
 
     def sample(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
-               codes: Mapping[str, Any] | None = None) -> Tensor:
+               codes: Mapping[str, Any] | None = None, domain: str | None = None) -> Tensor:
         """Return n generated images [N, C, H, W] (or points [N, P]).
 
         Image i depends on (seed, i, its label) alone, up to the rounding of batches of another size.
@@ -78,23 +78,33 @@ class Loaded:
             labels: of a conditional model: one class for all (name or index), or one for each image; None spreads
                 the images over all classes, sorted.
             codes: values of a model's codes by name, one for all images, or several that are spread over them.
+            domain: of a model of two: the name of the one whose images are returned; None is the first.
 
         Raises:
-            UserError: the model cannot sample, takes no labels, or has no such class or code.
+            UserError: the model cannot sample, takes no labels, or has no such class, code or domain.
         """
-        return torch.cat([x for _, _, x in self.sample_batches(n, seed, labels, batch_size, codes)])
+        return torch.cat([x for _, _, x in self.sample_batches(n, seed, labels, batch_size, codes, domain)])
 
     def sample_batches(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
-                       codes: Mapping[str, Any] | None = None) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+                       codes: Mapping[str, Any] | None = None,
+                       domain: str | None = None) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         """Yield (latents, labels, images) of `sample` in batches, so that any n fits in memory."""
         if n < 1 or batch_size < 1:
             raise UserError(f"n and batch_size must be at least 1, not {n} and {batch_size}.")
         self._require("sample")
         given = self.labels_for(n, labels)
-        batches = self.latent_batches(n, seed, batch_size, codes)
+        batches, make = self.latent_batches(n, seed, batch_size, codes), self.maker(domain)
         for (start, stop), z in zip(spans(n, batch_size), batches, strict=True):
             part = None if given is None else given[start:stop]
-            yield z, part, self._run(self.model.generate, z, part)
+            yield z, part, self._run(make, z, part)
+
+    def maker(self, domain: str | None) -> Callable[..., Tensor]:
+        """Return what makes examples of latents, those of a domain where one is named; a UserError if there is none such."""
+        if domain is None:
+            return self.model.generate
+        self._require("domains")
+        place = self._domain(domain)
+        return lambda *inputs: self.model.generate_domains(*inputs)[place]
 
     def labels_for(self, n: int, labels: Labels) -> Tensor | None:
         """Return the labels [N] int64 of n images, or given weights [N, classes]; None where the model takes none."""
@@ -179,6 +189,11 @@ class Loaded:
         if domain not in self.model.targets:
             raise UserError(f"There is no domain called {domain} to translate into; {near(domain, self.model.targets)}")
         return torch.cat(list(self._batches(lambda part: self.model.translate(part, domain), batch_size, x)))
+
+    def _domain(self, name: str) -> int:
+        if name not in self.spec.domains:
+            raise UserError(f"There is no domain called {name}; {near(name, self.spec.domains)}")
+        return self.spec.domains.index(name)
 
     def _ability(self, name: str, x: Tensor, batch_size: int) -> Tensor:
         self._require(name)

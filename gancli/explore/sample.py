@@ -4,7 +4,7 @@ Legend: N images, C channels, H height, W width, P coordinates of a point.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from gancli.explore.options import PictureOptions
 from gancli.explore.room import check_room
 from gancli.explore.targets import FOLDER, checkpoint_stem, choose_target, default_target, refuse_points
 from gancli.explore.writing import as_rows, save_folder, save_npz, writing
+from gancli.game.abilities import able
 from gancli.monitor.grids import Picture, save_png, scatter
 from gancli.options import typed
 
@@ -37,6 +38,7 @@ class SampleOptions(PictureOptions):
     label: Any  # a class (name or index), a list of classes, or None for every class of a conditional model
     code: Any  # a category of the first categorical code, a list of them, or None for random ones
     codes: Any  # values of codes by their names, or None
+    domain: str | None  # of a model of two domains; None: both in a picture, else the first
     columns: int | None
 
     def __post_init__(self) -> None:
@@ -62,7 +64,9 @@ def sample(values: Mapping[str, Any]) -> list[Path]:
     target = chosen or default_target("sample", f"{checkpoint_stem(loaded)}-seed{options.seed}", ".png")
     refuse_points(loaded, target, ENDINGS)
 
-    images = (x for _, _, x in loaded.sample_batches(options.n, options.seed, labels, options.batch_size, codes))
+    domains = _domains(loaded, options.domain, target.kind)
+    images = (x for domain in domains
+              for _, _, x in loaded.sample_batches(options.n, options.seed, labels, options.batch_size, codes, domain))
     with writing(target.path):
         if target.kind == ".npz":
             save_npz(target.path, _arrays(loaded, options, labels, codes, images), options.n)
@@ -71,8 +75,17 @@ def sample(values: Mapping[str, Any]) -> list[Path]:
             save_folder(target.path, images, options.n, names)
         else:
             varied = (values for values in codes.values() if len(values.unique()) > 1)
-            save_png(target.path, _picture(loaded, options, next(varied, None) if labels is None else labels, images))
+            rows = next(varied, None) if labels is None else labels
+            save_png(target.path, _picture(loaded, options, rows, images, len(domains)))
     return [target.path]
+
+
+def _domains(loaded: Loaded, domain: str | None, kind: str) -> Sequence[str | None]:
+    """Return the domains that are shown: the one that is named, else all in a picture, else the model's first."""
+    if domain is not None:
+        loaded.maker(domain)  # or it is refused
+        return [domain]
+    return loaded.spec.domains if kind == ".png" and able(loaded.model, "domains") else [None]
 
 
 def _arrays(loaded: Loaded, options: SampleOptions, labels: Tensor | None, codes: Mapping[str, Tensor],
@@ -86,11 +99,16 @@ def _arrays(loaded: Loaded, options: SampleOptions, labels: Tensor | None, codes
     return arrays if labels is None else arrays | {"labels": labels.numpy()}
 
 
-def _picture(loaded: Loaded, options: SampleOptions, rows: Tensor | None, images: Iterator[Tensor]) -> Picture:
-    """Return a grid of all images, one class (or value of a code) a row where there are several; a plot of points."""
+def _picture(loaded: Loaded, options: SampleOptions, rows: Tensor | None, images: Iterator[Tensor], domains: int) -> Picture:
+    """Return a grid of all images, one class (or value of a code) a row where there are several; a plot of points.
+
+    Args:
+        domains: of which images come one after the other; they share columns, each row with the other domain's below.
+    """
     if not loaded.spec.is_image:
         return scatter(torch.cat(list(images)), size=512 * (options.zoom or 1))
     columns, cells = _arrange(options.n, rows, options.columns)
+    cells = [(domains * (cell // columns) + number) * columns + cell % columns for number in range(domains) for cell in cells]
     grid = Grid.of(loaded.spec.shape, max(cells) + 1, columns, options.zoom)
     grid.check("out=FOLDER or out=FILE.npz")
     return grid.draw(pictures_of(images), cells)

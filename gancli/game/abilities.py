@@ -17,7 +17,9 @@ class Ability:
 
 ABILITIES = {ability.name: ability for ability in (
     Ability("sample", ("draw_latents", "generate"), "sample"),
+    Ability("domains", ("generate_domains",), "generate images of two domains"),
     Ability("codes", ("codes", "with_codes"), "be told codes"),
+    Ability("styles", ("map_latents", "synthesize"), "be moved in a space of styles"),
     Ability("encode", ("encode",), "encode images"),
     Ability("reconstruct", ("reconstruct",), "reconstruct images"),
     Ability("translate", ("translate",), "translate images"),
@@ -29,6 +31,11 @@ def able(model: Any, ability: str, options: Any = None) -> bool:
     """Whether a model, or its class with these options, has an ability of the table."""
     lacks = getattr(model, "lacks", frozenset()) if options is None else model.lacks_of(options)
     return ability not in lacks and all(hasattr(model, method) for method in ABILITIES[ability].methods)
+
+
+def makes_second(model: Any, dataset: Any) -> bool:
+    """Whether a model (or its class) generates two domains, of which the options of a data set tell how one is made."""
+    return able(model, "domains") and getattr(dataset, "second", None) is not None
 
 
 def models_able(ability: str) -> list[str]:

@@ -4,6 +4,9 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
 
     draw_latents(n, generator) -> z          [n, ...] on the CPU, so that a seed means the same on every device
     generate(z, labels=None) -> x            [n, C, H, W] in [-1, 1] (or [n, P])
+    generate_domains(z) -> (x, y)            the same latents as each of the data's domains would show them; generate gives x
+    map_latents(z, labels=None) -> w         latents in the space of styles, [n, W] (or one style a layer, [n, L, W])
+    synthesize(w) -> x                       what generate makes of the latents that were mapped to w
     encode(x) -> z
     reconstruct(x) -> x'
     translate(x, domain) -> y                x of the other domain, y of `domain` (a name of the data's domains)
@@ -97,6 +100,9 @@ class Model(nn.Module, ABC):
     # Abilities, named here for type checkers; no model has one that it does not define
     draw_latents: Callable[[int, torch.Generator], Tensor]
     generate: Callable[..., Tensor]
+    generate_domains: Callable[[Tensor], tuple[Tensor, ...]]
+    map_latents: Callable[..., Tensor]
+    synthesize: Callable[[Tensor], Tensor]
     with_codes: Callable[[Tensor, Mapping[str, Tensor]], Tensor]
     encode: Callable[[Tensor], Tensor]
     reconstruct: Callable[[Tensor], Tensor]
@@ -137,11 +143,12 @@ class Model(nn.Module, ABC):
             raise UserError(f"model={name} does not learn from labels of some examples: leave dataset.labeled= out.")
         if len(spec.domains) < needs.domains:
             data = "paired" if needs.paired else "unpaired"
-            raise UserError(f"model={name} translates between {needs.domains} domains and this data set has one: use "
-                            f"dataset={data} dataset.path=FOLDER (with a sub-folder a domain).")
+            second = "" if needs.paired else ", or give dataset.second=edges"
+            raise UserError(f"model={name} needs images of {needs.domains} domains and this data set has one: use "
+                            f"dataset={data} dataset.path=FOLDER (with a sub-folder a domain){second}.")
         if len(spec.domains) > needs.domains:
             raise UserError(f"model={name} learns from one domain and this data set has {len(spec.domains)}: use "
-                            "model=cyclegan, or dataset=folder.")
+                            "model=cyclegan or cogan, or a data set of one domain (dataset=folder).")
         if needs.paired and not spec.paired:
             raise UserError(f"model={name} learns from pairs and these domains are not paired: use dataset=paired "
                             "dataset.path=FOLDER (equal names in two sub-folders, or dataset.side_by_side=true), or "

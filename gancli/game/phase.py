@@ -31,6 +31,7 @@ class Phase:
     batch_size: int | None = None  # real images of a turn, over all ranks; None: trainer.batch_size
     lr: Mapping[str, float] = field(default_factory=dict)  # of players whose rate is another one here
     fresh_optimizers: bool = False  # optimizers begin anew with the phase
+    full_steps: bool = False  # of players with steps on parts of their loss; else these are corrected for
 
     @property
     def batches(self) -> int:

@@ -41,7 +41,8 @@ class Sampler:
     """A model's examples by number, [N, C, H, W] in [-1, 1] or [N, P], on its device.
 
     Example i is made of latent i of the seed.  A model that takes labels gets them in turn, number i the class
-    i % classes, so that every prefix holds all classes alike.  A model that translates gets number i of the other
+    i % classes, so that every prefix holds all classes alike.  A model of two domains shows one, the first unless `domain`
+    names the other.  A model that translates gets number i of the other
     domain's real images and shows it as `domain`; then `limit` is how many there are.
     """
 
@@ -52,7 +53,7 @@ class Sampler:
         Args:
             batch_size: examples made at once.
             data: where a model that translates finds its inputs.
-            domain: into which it translates; None is the last one.
+            domain: into which it translates, None the last one; or of which it shows images, None the first one.
 
         Raises:
             UserError: the model can neither sample nor translate, or there are no data to translate.
@@ -60,22 +61,30 @@ class Sampler:
         self.model, self.seed, self.batch_size, self.data = model, seed, batch_size, data
         self.generates = able(model, "sample")
         self.classes = len(model.spec.classes) if model.needs.labels else 0
-        self.domain: int | None = None  # into which images are translated
+        self.domain: int | None = None  # into which images are translated, or of which they are generated
         self.limit: int | None = None  # examples there are; None: endless
         self.latents = Latents(model)
         if not self.generates:
             self._prepare_translation(domain)
+        elif able(model, "domains"):
+            self.domain = self._domain(domain, 0)
 
     def _prepare_translation(self, domain: str | None) -> None:
         if not able(self.model, "translate"):
             raise UserError(f"{type(self.model).__name__} neither samples nor translates: its results cannot be judged.")
         if self.data is None:
             raise UserError(f"{type(self.model).__name__} translates images, and needs the data set for that.")
-        domains, targets = self.model.spec.domains, self.model.targets
+        targets = self.model.targets
         if domain is not None and domain not in targets:
             raise UserError(f"There is no domain called {domain} to translate into; there is {', '.join(targets)}.")
-        self.domain = domains.index(domain or targets[-1])
+        self.domain = self._domain(domain or targets[-1], 0)
         self.limit = self.data.counts[1 - self.domain]
+
+    def _domain(self, name: str | None, default: int) -> int:
+        domains = self.model.spec.domains
+        if name is not None and name not in domains:
+            raise UserError(f"There is no domain called {name}; there is {', '.join(domains)}.")
+        return default if name is None else domains.index(name)
 
     @property
     def device(self) -> torch.device:
@@ -94,6 +103,8 @@ class Sampler:
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return the examples of latents [N, Z], float32."""
         inputs = [part.to(self.device) for part in (z, labels) if part is not None]
+        if self.domain:
+            return self.model.generate_domains(*inputs)[self.domain].float()
         return self.model.generate(*inputs).float()
 
     @torch.no_grad()

@@ -52,7 +52,7 @@ class Options(Shape):
 
 
 def check(options: Options, spec: DataSpec, data_dir: Path, *, latents: bool, mixture: bool = False,
-          holdout: bool = False, conditional: bool = False, classifies: bool = False) -> None:
+          holdout: bool = False, conditional: bool = False, classifies: bool = False, second: bool = False) -> None:
     """Raise a UserError for a metric that cannot be computed; nothing is read but the existence of weights.
 
     Args:
@@ -61,9 +61,10 @@ def check(options: Options, spec: DataSpec, data_dir: Path, *, latents: bool, mi
         holdout: there are real examples that the model was not trained on.
         conditional: the model generates by labels.
         classifies: the model classifies.
+        second: the model generates two domains, and it is known how the second is made (dataset.second).
     """
     for name in options.metrics:
-        reason = _lacking(name, options.features, spec, latents, mixture, holdout, conditional, classifies)
+        reason = _lacking(name, options.features, spec, latents, mixture, holdout, conditional, classifies, second)
         if reason:
             raise UserError(f"metrics={name} {reason}")
         _refuse_few(name, options.n, spec.count if options.real is None else min(options.real, spec.count))
@@ -81,7 +82,7 @@ def check(options: Options, spec: DataSpec, data_dir: Path, *, latents: bool, mi
 
 
 def _lacking(name: str, features: str, spec: DataSpec, latents: bool, mixture: bool, holdout: bool,
-             conditional: bool, classifies: bool) -> str:
+             conditional: bool, classifies: bool, second: bool) -> str:
     """Return what keeps a metric from being computed, as the rest of a sentence; empty where nothing does."""
     measure = METRICS[name]
     if measure.needs_points and not mixture:
@@ -98,6 +99,9 @@ def _lacking(name: str, features: str, spec: DataSpec, latents: bool, mixture: b
         return "compares translations with their true partners, and these data are no pairs: leave it out."
     if measure.needs_latents and not latents:
         return "moves latents and this model has none to move: leave it out."
+    if measure.needs_second and not second:
+        return ("compares two domains' images of one latent, and needs a model that makes both (cogan) and data with "
+                "dataset.second=: leave it out.")
     if measure.needs_holdout and not holdout:
         return "needs real examples that the model was not trained on, and here are none: leave it out."
     return measure.refuses(features)

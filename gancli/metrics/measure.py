@@ -70,6 +70,7 @@ class Measure:
     needs_images: bool = False  # pixels, [N, C, H, W]
     needs_points: bool = False  # a toy density whose centers are known
     needs_latents: bool = False  # a generator whose latents can be moved: `draw_latents` and `generate`
+    needs_second: bool = False  # a model of two domains, and data of which the second is made of the first's kind
     needs_holdout: bool = False  # real examples that the generator was not trained on
     likes_holdout: bool = False  # such examples where there are some; it can do without
 

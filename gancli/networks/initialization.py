@@ -42,6 +42,15 @@ def he_init(module: nn.Module) -> None:
                 nn.init.zeros_(part.bias)
 
 
+def xavier_init(module: nn.Module, gain: float, bias: float = 0.0) -> None:
+    """Weights uniform with variance 2 gain^2 / (inputs + outputs) (Glorot & Bengio 2010, eq. 16), biases all alike."""
+    for part in module.modules():
+        if isinstance(part, WEIGHTED):
+            nn.init.xavier_uniform_(part.weight, gain)
+            if getattr(part, "bias", None) is not None:
+                nn.init.constant_(part.bias, bias)
+
+
 def orthogonal_init(module: nn.Module) -> None:
     """Make every weight matrix (a convolution's flattened per output) orthogonal, gain 1 (Saxe 2014; Brock 2019)."""
     for part in module.modules():

@@ -15,10 +15,10 @@ from gancli.data.holdout import held_out
 from gancli.data.source import Source
 from gancli.data.spec import DataSpec
 from gancli.devices import count_ranks, pick_device
-from gancli.engine.options import OptimizerOptions, TrainerOptions
+from gancli.engine.options import OptimizerOptions, PlayerOptions, TrainerOptions
 from gancli.engine.plan import Plan
 from gancli.errors import UsageError, UserError, near
-from gancli.game.abilities import able
+from gancli.game.abilities import able, makes_second
 from gancli.game.build import adapt, model_options
 from gancli.game.model import Model
 from gancli.losses.augmentation import augment_options
@@ -135,7 +135,8 @@ def _check_game(plan: Plan) -> None:
         known = [other for other in RULES if other != "none"] if rules is None else rules
         raise UsageError(f"model={name} does not take loss={plan.loss.name}: give loss={' or '.join(known)}.")
     model = blueprint_that_fits(plan)
-    unknown = plan.optimizer.players.keys() - model.players.keys()
+    given = {player for player, own in plan.optimizer.players.items() if own != PlayerOptions()}  # others are merely named
+    unknown = given - model.players.keys()
     if unknown:
         raise UsageError(f"optimizer.players.{min(unknown)}: model={name} has no such player; "
                          f"{near(min(unknown), model.players)}")
@@ -191,7 +192,8 @@ def _evaluation(values: dict[str, Any], model: Any, source: Source, spec: DataSp
                                                             "measured while it trains, and no checkpoint is the best."]
     if options.on:
         check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"), holdout=holdout,
-              conditional=generates and build.needs_of(model).labels, classifies=able(build, "classify", model))
+              conditional=generates and build.needs_of(model).labels, classifies=able(build, "classify", model),
+              second=makes_second(build, source.options))
     return options, []
 
 

@@ -86,7 +86,7 @@ def test_the_labeled_examples_are_those_of_the_run_and_of_its_split_alone(tmp_pa
     ({"weights": "x.pth"}, "weights=x.pth does not exist; there is ema, raw"),
     ({"n": 1}, "n must be at least 2"),
     ({"dataset": {"split": "test"}}, "dataset.split=test means nothing to dataset=ring"),
-    ({"domain": "a"}, "domain=a is for models that translate"), ({"out": "a.csv"}, "ends in .csv"),
+    ({"domain": "a"}, "domain=a is for models of two domains"), ({"out": "a.csv"}, "ends in .csv"),
     ({"ckpt": "nothing@all"}, "There is no run called nothing"),
 ])
 def test_mistakes_are_found_before_anything_is_computed(changes, message, here, monkeypatch):

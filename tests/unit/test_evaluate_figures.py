@@ -73,8 +73,8 @@ def measured(digits, home):
 
 
 def test_every_metric_of_the_catalog_yields_its_figures(measured, home):
-    assert len(METRICS) == 14
-    assert {*IMAGES, "parzen", "modes", "agreement", "class_error", "translation"} == set(METRICS)
+    assert len(METRICS) == 15
+    assert {*IMAGES, "parzen", "modes", "agreement", "class_error", "pixel_agreement", "translation"} == set(METRICS)
     evaluator, found = measured
     assert set(found) == {figure.name for name in IMAGES for figure in METRICS[name].figures}
     assert all(math.isfinite(each.value) for each in found.values())

@@ -8,12 +8,12 @@ from gancli.metrics.catalog import FIGURES, MEASURES, METRICS
 
 def test_names_and_deciding_figures():
     assert sorted(METRICS) == [
-        "agreement", "class_error", "classes", "fid", "is", "kid", "modes", "ms_ssim", "nearest", "parzen", "ppl",
-        "prdc", "swd", "translation"]
+        "agreement", "class_error", "classes", "fid", "is", "kid", "modes", "ms_ssim", "nearest", "parzen",
+        "pixel_agreement", "ppl", "prdc", "swd", "translation"]
     assert len(FIGURES) == sum(len(measure.figures) for measure in MEASURES)  # no figure stands in two measures
     assert {name: measure.lower_is_better for name, measure in METRICS.items()} == {
         "agreement": False, "class_error": True, "classes": True, "fid": True, "is": False, "kid": True, "modes": False,
-        "ms_ssim": None, "nearest": None, "parzen": False, "ppl": True, "prdc": False, "swd": True,
+        "ms_ssim": None, "nearest": None, "parzen": False, "pixel_agreement": False, "ppl": True, "prdc": False, "swd": True,
         "translation": True}
     assert not METRICS["swd"].needs_features  # the default works everywhere
     for measure in MEASURES:
@@ -32,7 +32,8 @@ def test_needs_are_consistent():
     assert {name for name, measure in METRICS.items() if measure.needs_holdout or measure.likes_holdout} == {
         "parzen", "nearest", "class_error", "translation"}
     assert {name: measure.least for name, measure in METRICS.items() if measure.least > 1} == {
-        "fid": 2, "kid": 2, "is": 10, "prdc": 6, "ppl": 4, "ms_ssim": 2}
+        "fid": 2, "kid": 2, "is": 10, "prdc": 6, "ppl": 4, "ms_ssim": 2,
+        "pixel_agreement": 2}
     assert METRICS["swd"].kinds(True, is_image=True) == ("patches",)
     assert METRICS["swd"].kinds(True, is_image=False) == ("images",)
 
