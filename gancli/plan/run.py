@@ -14,7 +14,7 @@ from gancli.data.dataset import check_batch, data_folder, open_source
 from gancli.data.source import Source
 from gancli.data.spec import DataSpec
 from gancli.devices import count_ranks, pick_device
-from gancli.engine.options import OptimizerOptions, TrainerOptions
+from gancli.engine.options import OptimizerOptions, PlayerOptions, TrainerOptions
 from gancli.engine.plan import Plan
 from gancli.errors import UsageError, UserError, near
 from gancli.game.abilities import able
@@ -130,7 +130,8 @@ def _check_game(plan: Plan) -> None:
         known = [other for other in RULES if other != "none"] if rules is None else rules
         raise UsageError(f"model={name} does not take loss={plan.loss.name}: give loss={' or '.join(known)}.")
     model = blueprint_that_fits(plan)
-    unknown = plan.optimizer.players.keys() - model.players.keys()
+    set_apart = {player for player, own in plan.optimizer.players.items() if own != PlayerOptions()}
+    unknown = set_apart - model.players.keys()  # a system may name more than this run's options make
     if unknown:
         raise UsageError(f"optimizer.players.{min(unknown)}: model={name} has no such player; "
                          f"{near(min(unknown), model.players)}")
