@@ -57,17 +57,22 @@ class ImageOptions(DatasetOptions):
     limit: int | None  # take only so many examples, evenly spread over the set
     store: str  # one of STORES: where the decoded images are kept on the host
     labeled: int | None = field(default=None, kw_only=True)  # labels that training knows; the default is that of old runs
+    crops: Any = field(default=None, kw_only=True)  # null (whole images), a side, or [height, width]; as above
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "test")
 
     def __post_init__(self) -> None:
-        self.size = checked_size(self.size)
+        self.size = checked_size("dataset.size", self.size)
+        self.crops = checked_size("dataset.crops", self.crops)
         check_choice("dataset.fit", self.fit, FITS)
         check_choice("dataset.split", self.split, self.SPLITS)
         check_choice("dataset.store", self.store, STORES)
         check_range("dataset.channels", self.channels, 1, 4)
         check_range("dataset.limit", self.limit, 1)
         check_range("dataset.labeled", self.labeled, 1)
+        if self.crops is not None and self.labeled is not None:
+            raise ValueError(f"dataset.labeled={self.labeled} counts whole images and dataset.crops= shows parts of them: "
+                             "give one of the two")
         try:
             ImageColor.getrgb(self.background)
         except ValueError:
@@ -120,13 +125,13 @@ class FileOptions(HoldoutOptions):
         check_choice("dataset.broken", self.broken, BROKEN)
 
 
-def checked_size(size: Any) -> tuple[int, int] | None:
-    """Return (height, width), or None for null; a ValueError for anything else than null, a side or two sides."""
+def checked_size(key: str, size: Any) -> tuple[int, int] | None:
+    """Return (height, width), or None for null; a ValueError naming `key` for anything but null, a side or two sides."""
     if size is None:
         return None
     sides = [size, size] if isinstance(size, int) else list(size) if isinstance(size, list | tuple) else []
     if len(sides) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) for side in sides):
-        raise ValueError(f"dataset.size must be a number of pixels or [height,width], not {size}")
+        raise ValueError(f"{key} must be a number of pixels or [height,width], not {size}")
     for side in sides:
-        check_range("dataset.size", side, MIN_SIDE, 4096)
+        check_range(key, side, MIN_SIDE, 4096)
     return sides[0], sides[1]

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import UserError, check_range
-from gancli.game.model import Fixed, Model, Needs, Progress, no_loss_for
+from gancli.game.model import Fixed, Model, Progress, no_loss_for
 from gancli.game.prior import Uniform
 from gancli.game.showcase import interleave_rows
 from gancli.losses.objective import Objective
@@ -94,9 +94,9 @@ class LAPGAN(Model):
         self.classes = len(spec.classes) if options.conditional else 0
         self.needs = replace(self.needs, labels=options.conditional)
         first, *others = [(channels, *side) for side in self.sizes]
-        self.generators = torch.nn.ModuleList([CoarseGenerator(options.latent_size, first, options.coarse_units, self.classes)])
-        self.judges = torch.nn.ModuleList([CoarseDiscriminator(first, options.coarse_discriminator_units, self.classes,
-                                                               options.dropout)])
+        self.generators, self.judges = torch.nn.ModuleList(), torch.nn.ModuleList()
+        self.generators.append(CoarseGenerator(options.latent_size, first, options.coarse_units, self.classes))
+        self.judges.append(CoarseDiscriminator(first, options.coarse_discriminator_units, self.classes, options.dropout))
         for shape in others:
             self.generators.append(ResidualGenerator(shape, options.width, self.classes))
             self.judges.append(ResidualDiscriminator(shape, options.discriminator_width, self.classes, options.dropout))
@@ -122,8 +122,9 @@ class LAPGAN(Model):
         if sizes is None:
             near = " or ".join(f"{h}" if height == width else f"[{h},{w}]"
                                for h, w in nearest_sizes(height, width, options.coarsest))
-            raise UserError(f"model={options.name} halves images until a side has less than {2 * options.coarsest} pixels, and "
-                            f"{height}x{width} cannot be halved so far: give dataset.size={near}, or another model.coarsest=.")
+            raise UserError(f"model={options.name} halves images until a side has less than {2 * options.coarsest} pixels, "
+                            f"and {height}x{width} cannot be halved so far: give dataset.size={near}, or another "
+                            "model.coarsest=.")
         if len(sizes) < 2:
             raise UserError(f"model={options.name} is a pyramid of two sizes at least, and {height}x{width} is not halved "
                             f"with model.coarsest={options.coarsest}: give model.coarsest={max(2, min(height, width) // 2)} "

@@ -71,9 +71,9 @@ class SpatialGAN(PairModel):
         if side < sees:
             fits = max((layers for layers in range(1, options.layers) if field(layers) <= side), default=0)
             fewer = f", or model.layers={fits}" if fits else ""
-            raise UserError(f"model={options.name} with model.layers={options.layers} looks at {sees}x{sees} pixels at once, and "
-                            f"these examples are {spec.shape[1]}x{spec.shape[2]}: give dataset.crops={sees} or more of larger "
-                            f"images{fewer}.")
+            raise UserError(f"model={options.name} with model.layers={options.layers} looks at {sees}x{sees} pixels at once, "
+                            f"and these examples are {spec.shape[1]}x{spec.shape[2]}: give dataset.crops={sees} or more of "
+                            f"larger images{fewer}.")
 
     def prepare(self, batch: Batch) -> None:
         """Let each turn draw its own noise, as in the authors' code."""
