@@ -12,7 +12,6 @@ Legend: N batch, C channels, H height, W width, Z latent size, T steps.
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from gancli.data.spec import Batch, DataSpec
@@ -23,7 +22,7 @@ from gancli.game.prior import Normal
 from gancli.game.showcase import interleave_rows
 from gancli.losses.objective import Objective
 from gancli.networks.layers import NORMS
-from gancli.networks.recurrent_canvas import CanvasDiscriminator, CanvasGenerator, canvas_image
+from gancli.networks.recurrent_canvas import CanvasDiscriminator, CanvasGenerator
 from gancli.options import Recipe
 from gancli.registry import models
 
@@ -74,8 +73,7 @@ class GRAN(PairModel):
 
     def stages(self, z: Tensor) -> dict[str, Tensor]:
         """Return the canvas after every step as an image [N, C, H, W] in [-1, 1], by its number."""
-        canvases = torch.stack(self.generator.additions(z)).cumsum(0)
-        return {f"step {number}": canvas_image(canvas) for number, canvas in enumerate(canvases, 1)}
+        return {f"step {number}": canvas for number, canvas in enumerate(self.generator.canvases(z), 1)}
 
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         assert fixed.z is not None  # a pair draws latents

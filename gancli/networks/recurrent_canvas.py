@@ -6,7 +6,8 @@ convnet_cuda32.py.  Kernels are 5x5; convolutions start as N(0, 0.01), dense lay
 Legend: N batch, C channels, H height, W width, Z latent size, T steps, F features.
 """
 
-from itertools import pairwise
+from functools import reduce
+from itertools import accumulate, pairwise
 from math import prod
 
 import torch
@@ -128,8 +129,12 @@ class CanvasGenerator(nn.Module):
                 memory = self.encoder(added[-1], step)
         return added
 
+    def canvases(self, z: Tensor) -> list[Tensor]:
+        """Return the canvas after every step, as an image [N, C, H, W] in [-1, 1] each."""
+        return [canvas_image(canvas) for canvas in accumulate(self.additions(z), torch.add)]
+
     def forward(self, z: Tensor) -> Tensor:  # [N, Z] -> [N, C, H, W] in [-1, 1]
-        return canvas_image(torch.stack(self.additions(z)).sum(0))
+        return canvas_image(reduce(torch.add, self.additions(z)))
 
 
 def canvas_image(canvas: Tensor) -> Tensor:
