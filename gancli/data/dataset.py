@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gancli.data.crops import Crops, cropped
+from gancli.data.crops import told as told_of_crops
 from gancli.data.labeled import choose, partly_labeled, told
 from gancli.data.listing import exists
-from gancli.data.order import LABELED, Order
+from gancli.data.order import LABELED, Draws, Order
 from gancli.data.second import in_two_domains
 from gancli.data.source import Source
 from gancli.data.spec import Batch, DataSpec
@@ -60,10 +62,13 @@ def load_data(values: Mapping[str, Any], data_dir: str | os.PathLike | None, dev
     """Return the decoded data, ready to give batches on `device`; downloads and decodes where it must."""
     source = open_source(values, data_dir)
     source.prepare()
-    spec = source.inspect()
-    decoded = decode(source, spec, getattr(source.options, "store", "memory"), progress or (lambda done, total: None))
-    spec = partly_labeled(replace(spec, count=max(len(examples) for examples in decoded.examples)), source.options)
-    data = Data(spec, decoded, torch.device(device), seed, getattr(source.options, "flip", False), tuple(source.notes))
+    source.inspect()
+    whole = source.look()
+    decoded = decode(source, whole, getattr(source.options, "store", "memory"), progress or (lambda done, total: None))
+    whole = replace(whole, count=max(len(examples) for examples in decoded.examples))
+    spec = partly_labeled(cropped(whole, source.options), source.options)
+    data = Data(spec, decoded, torch.device(device), seed, getattr(source.options, "flip", False),
+                (*source.notes, *told_of_crops(spec, whole)), getattr(source.options, "crops", None) is not None)
     if hasattr(source, "centers"):
         data.mixture = source.centers(), source.stds(), source.weights()
     data.split = getattr(source.options, "split", "all")
@@ -87,7 +92,13 @@ class Data:
     """
 
     def __init__(self, spec: DataSpec, decoded: Decoded, device: torch.device, seed: int, flip: bool = False,
-                 notes: tuple[str, ...] = ()) -> None:
+                 notes: tuple[str, ...] = (), crops: bool = False) -> None:
+        """Hold the decoded data.
+
+        Args:
+            flip: mirror half of the images.
+            crops: examples are crops of the spec's shape out of the decoded images.
+        """
         self.spec = spec
         self.fingerprint = decoded.digest
         self.skipped = tuple(decoded.skipped)
@@ -105,8 +116,10 @@ class Data:
             self._examples = [examples.to(device) for examples in self._examples]
         self._labels = None if decoded.labels is None else torch.from_numpy(decoded.labels).to(device)
         self._attributes = None if decoded.attributes is None else torch.from_numpy(decoded.attributes).to(device)
+        self._crops = [Crops(len(images), images.shape[1:3], spec.shape[1:]) if crops else None for images in self._examples]
         domains = [0] if spec.paired else range(len(self._examples))
-        orders = [Order(len(self._examples[domain]), seed, domain, device, flip) for domain in domains]
+        orders = [Order(len(self._examples[domain]), seed, domain, device, flip) if cuts is None
+                  else Draws(cuts.total, seed, domain, device, flip) for domain in domains for cuts in (self._crops[domain],)]
         self._orders = orders * len(self._examples) if spec.paired else orders
         if spec.labeled:
             labels = torch.from_numpy(decoded.labels)
@@ -121,12 +134,11 @@ class Data:
         these, in an order of their own.
         """
         taken = [_mine(order.take(images, n), parts) for order in self._orders]
-        domains = tuple(self._assembled(examples, *rows)
-                        for examples, rows in zip(self._examples, taken, strict=True))
+        domains = tuple(self._assembled(domain, *rows) for domain, rows in enumerate(taken))
         if self.labeled_rows is None:
             return self._with_labels(domains, taken[0][1])
         rows = _mine(self._labeled_order.take(images, n), parts)
-        labeled = self._with_labels((self._assembled(self._examples[0], *rows),), rows[1])
+        labeled = self._with_labels((self._assembled(0, *rows),), rows[1])
         return replace(self._with_labels(domains, taken[0][1]), labels=None, labeled=labeled)
 
     def first(self, n: int) -> Batch:
@@ -136,22 +148,24 @@ class Data:
         if self._labels is not None:
             rows[0] = in_turn(rows[0], self._labels.cpu())
         rows = [some[torch.arange(n) % len(some)] for some in rows]
-        domains = tuple(self._assembled(examples, some, some.to(self.device), None)
-                        for examples, some in zip(self._examples, rows, strict=True))
+        rows = [some if crops is None else crops.at_some_place(some, FIRST_SEED)
+                for some, crops in zip(rows, self._crops, strict=True)]
+        domains = tuple(self._assembled(domain, some, some.to(self.device), None) for domain, some in enumerate(rows))
         return self._with_labels(domains, rows[0].to(self.device))
 
     @property
     def counts(self) -> tuple[int, ...]:
         """The examples of each domain."""
-        return tuple(len(examples) for examples in self._examples)
+        return tuple(len(examples) if crops is None else crops.count
+                     for examples, crops in zip(self._examples, self._crops, strict=True))
 
     def examples(self, rows: Tensor, domain: int = 0) -> Tensor:
         """Return the examples of a domain at `rows` [N] (on the CPU), never mirrored."""
-        return self._assembled(self._examples[domain], rows, rows.to(self.device), None)
+        return self._assembled(domain, rows, rows.to(self.device), None)
 
     def labels(self, rows: Tensor) -> Tensor | None:
         """Return the classes [N] int64 of the first domain's examples at `rows` [N] (on the CPU), on the device."""
-        return None if self._labels is None else self._labels.index_select(0, rows.to(self.device))
+        return self._with_labels((), rows.to(self.device)).labels
 
     def attributes(self, rows: Tensor) -> Tensor | None:
         """Return the attributes [N, A] of the first domain's examples at `rows` [N] (on the CPU), on the device."""
@@ -159,12 +173,16 @@ class Data:
 
     def _with_labels(self, domains: tuple[Tensor, ...], rows: Tensor) -> Batch:
         """Return the examples as a batch with the labels and attributes that the first domain has at `rows`."""
+        rows = rows if self._crops[0] is None else self._crops[0].image_of(rows)
         return Batch(domains, None if self._labels is None else self._labels.index_select(0, rows),
                      None if self._attributes is None else self._attributes.index_select(0, rows).float())
 
-    def _assembled(self, examples: Tensor, host_rows: Tensor, rows: Tensor, flips: Tensor | None) -> Tensor:
+    def _assembled(self, domain: int, host_rows: Tensor, rows: Tensor, flips: Tensor | None) -> Tensor:
         """Return the rows as float32 [N, C, H, W] in [-1, 1] (channels last in memory) or [N, P], or as int64 [N, T]."""
-        if self.on_device:
+        examples, crops = self._examples[domain], self._crops[domain]
+        if crops is not None:
+            chosen = crops.cut(examples, rows if self.on_device else host_rows).to(self.device)
+        elif self.on_device:
             chosen = examples.index_select(0, rows)
         else:  # pinned memory comes from torch's caching allocator, which waits for copies still under way
             chosen = torch.empty((len(rows), *examples.shape[1:]), dtype=examples.dtype,

@@ -85,7 +85,7 @@ class FileSource(Source):
         """The spec of what is listed."""
         _ = self.groups  # an empty folder is reported before a missing size
         channels = self.options.channels or self.seen_channels()
-        height, width = self.options.size or self.missing_size()
+        height, width = self.options.size or self.common_size() or self.missing_size()
         self.note_enlarged(height, width)
         return DataSpec((channels, height, width), max(self.counts()), self.classes, self.domains, self.paired,
                         attributes=self.attributes)
@@ -114,6 +114,11 @@ class FileSource(Source):
         if small and self.options.fit != "pad":
             self.notes.append(f"{small} of the {len(self.headers)} images looked at are smaller than {height}x{width} "
                               "and are enlarged (dataset.fit=pad would not).")
+
+    def common_size(self) -> tuple[int, int] | None:
+        """Return the size that all images looked at have, where crops are taken of them; else None."""
+        sizes = set(self.seen_sizes()) if self.options.crops is not None else set()
+        return sizes.pop() if len(sizes) == 1 else None
 
     def missing_size(self) -> tuple[int, int]:
         """Raise the error that proposes a size."""

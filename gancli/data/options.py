@@ -59,11 +59,13 @@ class ImageOptions(DatasetOptions):
     store: str  # one of STORES: where the decoded images are kept on the host
     labeled: int | None = field(default=None, kw_only=True)  # labels that training knows; the default is that of old runs
     second: str | None = field(default=None, kw_only=True)  # one of SECOND: what half of the images become, as a second domain
+    crops: Any = field(default=None, kw_only=True)  # null (whole images), a side, or [height, width]; as above
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "test")
 
     def __post_init__(self) -> None:
-        self.size = checked_size(self.size)
+        self.size = checked_size("dataset.size", self.size)
+        self.crops = checked_size("dataset.crops", self.crops)
         check_choice("dataset.fit", self.fit, FITS)
         check_choice("dataset.split", self.split, self.SPLITS)
         check_choice("dataset.store", self.store, STORES)
@@ -72,6 +74,9 @@ class ImageOptions(DatasetOptions):
         check_range("dataset.labeled", self.labeled, 1)
         if self.second is not None:
             check_choice("dataset.second", self.second, SECOND)
+        if self.crops is not None and self.labeled is not None:
+            raise ValueError(f"dataset.labeled={self.labeled} counts whole images and dataset.crops= shows parts of them: "
+                             "give one of the two")
         try:
             ImageColor.getrgb(self.background)
         except ValueError:
@@ -124,13 +129,13 @@ class FileOptions(HoldoutOptions):
         check_choice("dataset.broken", self.broken, BROKEN)
 
 
-def checked_size(size: Any) -> tuple[int, int] | None:
-    """Return (height, width), or None for null; a ValueError for anything else than null, a side or two sides."""
+def checked_size(key: str, size: Any) -> tuple[int, int] | None:
+    """Return (height, width), or None for null; a ValueError naming `key` for anything but null, a side or two sides."""
     if size is None:
         return None
     sides = [size, size] if isinstance(size, int) else list(size) if isinstance(size, list | tuple) else []
     if len(sides) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) for side in sides):
-        raise ValueError(f"dataset.size must be a number of pixels or [height,width], not {size}")
+        raise ValueError(f"{key} must be a number of pixels or [height,width], not {size}")
     for side in sides:
-        check_range("dataset.size", side, MIN_SIDE, 4096)
+        check_range(key, side, MIN_SIDE, 4096)
     return sides[0], sides[1]

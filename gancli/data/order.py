@@ -43,14 +43,29 @@ class Order:
     def _drawn(self, epoch: int) -> tuple[Tensor, Tensor, Tensor | None]:
         if epoch not in self._epochs:
             generator = torch.Generator().manual_seed(mix(self._seed, epoch, self._domain))
-            rows = torch.randperm(self.count, generator=generator) if self._among is None else self._rounds(generator)
+            rows = self._rows(generator)
             flips = torch.rand(self.count, generator=generator) < 0.5 if self._flips else None
             while len(self._epochs) > 1:
                 del self._epochs[next(iter(self._epochs))]
             self._epochs[epoch] = (rows, rows.to(self._device), None if flips is None else flips.to(self._device))
         return self._epochs[epoch]
 
+    def _rows(self, generator: torch.Generator) -> Tensor:
+        """Return the rows of an epoch."""
+        return torch.randperm(self.count, generator=generator) if self._among is None else self._rounds(generator)
+
     def _rounds(self, generator: torch.Generator) -> Tensor:
         """Return the rows of some passes over `among`, each a permutation of its own."""
         permutations = [torch.randperm(len(self._among), generator=generator) for _ in range(self._passes)]
         return self._among[torch.cat(permutations)]
+
+
+class Draws(Order):
+    """Endless independent draws, of which some may be equal: for examples that are too many to be permuted."""
+
+    def __init__(self, total: int, seed: int, domain: int, device: torch.device, flips: bool) -> None:
+        super().__init__(AT_ONCE, seed, domain, device, flips)
+        self._total = total
+
+    def _rows(self, generator: torch.Generator) -> Tensor:
+        return torch.randint(self._total, (self.count,), generator=generator)

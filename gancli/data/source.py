@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gancli.data.crops import cropped
 from gancli.data.geometry import fill_for, fit_array, set_channels
 from gancli.data.labeled import partly_labeled
 from gancli.data.options import MIN_SIDE, DatasetOptions, ImageOptions
@@ -61,8 +62,8 @@ class Source(ABC):
         self.skipped: list[str] = []  # "file (reason)", filled by `blocks`
 
     def inspect(self) -> DataSpec:
-        """Return the spec with what the options say of its labels; a UserError where they ask for what is not there."""
-        return partly_labeled(self.look(), self.options)
+        """Return the spec of the examples: with crops and labels as the options say; a UserError where there are no such."""
+        return partly_labeled(cropped(self.look(), self.options), self.options)
 
     @abstractmethod
     def look(self) -> DataSpec:
@@ -162,4 +163,5 @@ class ArraySource(Source):
 def stored(options: Any) -> dict[str, Any]:
     """Return the options that the decoded examples depend on; of those that once there were not, what is given."""
     return {key: value for key, value in vars(options).items()
-            if key not in ("flip", "store", "path", "labeled") and (key not in ("attributes", "second") or value is not None)}
+            if key not in ("flip", "store", "path", "labeled", "crops")
+            and (key not in ("attributes", "second") or value is not None)}

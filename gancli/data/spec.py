@@ -26,6 +26,7 @@ class DataSpec:
     vocabulary: tuple[str, ...] = ()  # the symbol of each token's id
     attributes: tuple[str, ...] = ()  # names of binary labels, of which an example may have several
     labeled: int = 0  # examples whose labels are known to training, where not all of them are; 0: all of a labeled set
+    stored: int = 0  # bytes that are kept of the data, where examples are cut out of them; 0: as count and shape say
 
     def __post_init__(self) -> None:
         if not self.kind:
@@ -37,6 +38,11 @@ class DataSpec:
     def is_image(self) -> bool:
         """Whether examples are images (and not points in the plane or on the line, or sequences of tokens)."""
         return self.kind == "images"
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the decoded data."""
+        return self.stored or self.count * len(self.domains) * (1 if self.is_image else 4) * torch.Size(self.shape).numel()
 
     def describe(self) -> str:
         """Return the spec in words: count, shape, classes, attributes, domains."""
@@ -52,15 +58,16 @@ class DataSpec:
         """Return the spec as JSON types; `from_dict` reads it back."""
         return {"shape": list(self.shape), "count": self.count, "classes": list(self.classes),
                 "domains": list(self.domains), "paired": self.paired, "kind": self.kind,
-                "vocabulary": list(self.vocabulary), "attributes": list(self.attributes), "labeled": self.labeled}
+                "vocabulary": list(self.vocabulary), "attributes": list(self.attributes), "labeled": self.labeled,
+                "stored": self.stored}
 
     @classmethod
     def from_dict(cls, values: dict) -> "DataSpec":
         """Read what `as_dict` wrote, also before a spec had all of today's fields."""
-        values = {"kind": "", "vocabulary": (), "attributes": (), "labeled": 0} | values
+        values = {"kind": "", "vocabulary": (), "attributes": (), "labeled": 0, "stored": 0} | values
         return cls(tuple(values["shape"]), values["count"], tuple(values["classes"]), tuple(values["domains"]),
                    values["paired"], values["kind"], tuple(values["vocabulary"]), tuple(values["attributes"]),
-                   values["labeled"])
+                   values["labeled"], values["stored"])
 
 
 @dataclass

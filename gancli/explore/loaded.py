@@ -24,10 +24,13 @@ from gancli.game.model import Model
 from gancli.game.sampler import Latents
 from gancli.losses.augmentation import NONE, augment_options
 from gancli.losses.options import LossOptions
+from gancli.monitor.grids import to_uint8
 from gancli.options import typed
 from gancli.runs.checkpoint import Checkpoint, read
 from gancli.runs.find import OUTPUTS, find_checkpoint
+from gancli.seeds import mix
 
+MAP_STREAM = 1 << 38  # of maps of noise; kept apart from the latents'
 Labels = str | int | Sequence[str | int] | Tensor | None
 
 
@@ -143,6 +146,46 @@ class Loaded:
         """Yield the images of `generate` in batches, so that any number of latents will do."""
         self._require("sample")
         yield from self._batches(self.model.generate, batch_size, z, self.labels_for(len(z), labels))
+
+    def stage_names(self) -> list[str]:
+        """Return what the stages are called through which an image of the model comes about."""
+        self._require("stages")
+        with torch.inference_mode():
+            labels = self.labels_for(1, None)
+            inputs = [self.latents(1), *([] if labels is None else [labels])]
+            return list(self.model.stages(*(each.to(self.device) for each in inputs)))
+
+    def stages(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
+               codes: Mapping[str, Any] | None = None) -> Tensor:
+        """Return the images of `sample` as they come about, [N, S, C, H, W]; the last of S stages is the image."""
+        return torch.cat(list(self.stage_batches(n, seed, labels, batch_size, codes)))
+
+    def stage_batches(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
+                      codes: Mapping[str, Any] | None = None) -> Iterator[Tensor]:
+        """Yield what `stages` returns in batches, so that any n fits in memory."""
+        self._require("stages")
+        given = self.labels_for(n, labels)
+        for (start, stop), z in zip(spans(n, batch_size), self.latent_batches(n, seed, batch_size, codes), strict=True):
+            yield self._run(self._staged, z, None if given is None else given[start:stop])
+
+    def _staged(self, *inputs: Tensor) -> Tensor:
+        return torch.stack(list(self.model.stages(*inputs).values()), 1)
+
+    def paint(self, number: int, size: tuple[int, int], seed: int = 0, tile: bool = False) -> Tensor:
+        """Return image `number` of a seed at any size, [C, H, W] uint8, made in blocks so that it alone takes memory.
+
+        Args:
+            size: height and width; with `tile` multiples of the model's cell.
+            tile: it goes on at its opposite side.
+        """
+        self._require("sizes")
+        generator = torch.Generator().manual_seed(mix(MAP_STREAM, seed, number))
+        noise = self.model.draw_map(size, generator, tile)
+        image = torch.empty(self.spec.shape[0], *size, dtype=torch.uint8)
+        with torch.inference_mode():
+            for top, left, block in self.model.paint(noise, size, tile):
+                image[:, top:top + block.shape[1], left:left + block.shape[2]] = to_uint8(block).cpu()
+        return image
 
     def interpolate(self, seeds: Sequence[int], steps: int = 10, path: str = "spherical", loop: bool = False,
                     labels: Labels = None, batch_size: int = 64) -> Tensor:

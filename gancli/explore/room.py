@@ -11,15 +11,16 @@ from gancli.explore.loaded import Loaded
 ROW_BYTES = 64  # of an example beside its picture: its label, its latents at least, its place
 
 
-def check_room(loaded: Loaded, examples: int, key: str, folder: Path, on_disk: bool) -> None:
+def check_room(loaded: Loaded, examples: int, key: str, folder: Path, on_disk: bool, each: int | None = None) -> None:
     """Raise a UserError for more examples than the disk, or the memory that holds a picture of them all, has room for.
 
     Args:
         key: the option to make smaller, for the message.
         folder: where the files go.
         on_disk: the examples are written as they are made; only what tells them apart is held in memory.
+        each: bytes of an example; None: as those that the model was trained on.
     """
-    each = math.prod(loaded.spec.shape) * (1 if loaded.spec.is_image else 4)
+    each = math.prod(loaded.spec.shape) * (1 if loaded.spec.is_image else 4) if each is None else each
     held = examples * (ROW_BYTES if on_disk else each + ROW_BYTES)
     free = free_bytes()
     if free is not None and held > free:

@@ -14,13 +14,16 @@ import torch
 from torch import Tensor
 
 from gancli.errors import check_range
+from gancli.explore.animations import ANIMATED
 from gancli.explore.codes import spread_codes
 from gancli.explore.labels import spread_labels
 from gancli.explore.layout import Grid, pictures_of
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import PictureOptions
 from gancli.explore.room import check_room
+from gancli.explore.staged import save_stages
 from gancli.explore.targets import FOLDER, checkpoint_stem, choose_target, default_target, refuse_points
+from gancli.explore.textures import save_textures
 from gancli.explore.writing import as_rows, save_folder, save_npz, writing
 from gancli.game.abilities import able
 from gancli.monitor.grids import Picture, save_png, scatter
@@ -40,12 +43,24 @@ class SampleOptions(PictureOptions):
     codes: Any  # values of codes by their names, or None
     domain: str | None  # of a model of two domains; None: both in a picture, else the first
     columns: int | None
+    stages: bool  # how each image comes about: levels of a pyramid, steps of a canvas
+    fps: float  # stages a second of a film
+    size: Any  # null, a side, or [height, width]
+    tile: bool  # images go on at their opposite sides
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_range("fps", self.fps, 0.5, 50)
+        if self.stages and self.sized:
+            raise ValueError("stages=true shows how images of the model's own size come about: leave size= and tile= out")
         check_range("seed", self.seed, 0)
         check_range("n", self.n, 1)
         check_range("columns", self.columns, 1)
+
+    @property
+    def sized(self) -> bool:
+        """Whether images have another form than those of training."""
+        return self.size is not None or self.tile
 
 
 def sample(values: Mapping[str, Any]) -> list[Path]:
@@ -55,14 +70,18 @@ def sample(values: Mapping[str, Any]) -> list[Path]:
         UserError: nothing has been written, unless the disk became full.
     """
     options = typed(SampleOptions, values, "")
-    chosen = choose_target(options.out, ENDINGS, options.overwrite)
+    chosen = choose_target(options.out, (*ENDINGS, *ANIMATED) if options.stages else ENDINGS, options.overwrite)
     loaded = load(options.ckpt, options.device, options.weights)
+    if options.sized:
+        return [save_textures(loaded, options, chosen)]
     kind = chosen.kind if chosen else ".png"
     check_room(loaded, options.n, "n", Path(options.out or "."), kind != ".png")
     labels = spread_labels(options.label, loaded.model, loaded.name, options.n)
     codes = spread_codes(options.code, options.codes, loaded.model, loaded.name, options.n)
     target = chosen or default_target("sample", f"{checkpoint_stem(loaded)}-seed{options.seed}", ".png")
     refuse_points(loaded, target, ENDINGS)
+    if options.stages:
+        return [save_stages(loaded, options, target, labels, codes)]
 
     domains = _domains(loaded, options.domain, target.kind)
     images = (x for domain in domains

@@ -66,22 +66,28 @@ def _write_array(archive: zipfile.ZipFile, name: str, parts: Iterator[NDArray], 
             file.write(np.ascontiguousarray(part).tobytes())
 
 
-def save_folder(folder: Path, batches: Iterable[Tensor], n: int, names: Iterable[str] | None = None) -> None:
+def save_folder(folder: Path, batches: Iterable[Tensor], n: int, names: Iterable[str] | None = None, each: int = 1) -> None:
     """Write one PNG an image, `000000.png` or `000000-<name>.png`; pictures of an earlier command are removed.
 
     Args:
         batches: images [N, C, H, W], n in all.
         names: of the images in order, such as their classes.
+        each: pictures that have one number, and tell each other apart by their names.
     """
+    save_pictures(folder, chain.from_iterable(map(_exact, batches)), n, names, each)
+
+
+def save_pictures(folder: Path, pictures: Iterable[Picture], n: int, names: Iterable[str] | None = None,
+                  each: int = 1) -> None:
+    """Write one PNG a picture [H, W, C], n in all, as `save_folder` does."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         if OWN_NAME.fullmatch(path.name):
             path.unlink()
-    digits = max(6, len(str(n - 1)))
+    digits = max(6, len(str((n - 1) // each)))
     endings = repeat("") if names is None else ("-" + re.sub(r"[^\w.]+", "_", name) for name in names)
-    pictures = chain.from_iterable(map(_exact, batches))
     for index, (picture, ending) in enumerate(zip(pictures, endings, strict=False)):
-        save_png(folder / f"{index:0{digits}d}{ending}.png", picture)
+        save_png(folder / f"{index // each:0{digits}d}{ending}.png", picture)
 
 
 def _exact(x: Tensor) -> Picture:

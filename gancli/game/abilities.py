@@ -24,6 +24,8 @@ ABILITIES = {ability.name: ability for ability in (
     Ability("reconstruct", ("reconstruct",), "reconstruct images"),
     Ability("translate", ("translate",), "translate images"),
     Ability("classify", ("classify",), "classify images"),
+    Ability("stages", ("stages",), "show how an image comes about"),
+    Ability("sizes", ("cell", "draw_map", "paint"), "make images of another size than it was trained on"),
 )}
 
 

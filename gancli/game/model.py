@@ -13,12 +13,16 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
     classify(x) -> logits                    [n, classes], or [n, categories] of its own (`clusters`)
     codes                                    what latents hold by name: a number of categories, or None for a continuous code
     with_codes(z, values) -> z               latents in which codes, by name, have other values [n]
+    stages(z, labels=None) -> {name: x}      images as they come about, [n, C, H, W] in [-1, 1] each; the last is generate's
+    cell                                     pixels of a map's cell, of which the sides of seamless tiles are multiples
+    draw_map(size, generator, tile) -> z     a map of noise on the CPU for one image of that height and width
+    paint(z, size, tile) -> blocks           (top, left, x [C, h, w] in [-1, 1]) of that image, in bounded memory
 
 Legend: N batch, C channels, H height, W width, P coordinates, Z latent size.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -108,6 +112,10 @@ class Model(nn.Module, ABC):
     reconstruct: Callable[[Tensor], Tensor]
     translate: Callable[[Tensor, str], Tensor]
     classify: Callable[[Tensor], Tensor]
+    stages: Callable[..., dict[str, Tensor]]
+    cell: int
+    draw_map: Callable[[tuple[int, int], torch.Generator, bool], Tensor]
+    paint: Callable[[Tensor, tuple[int, int], bool], Iterator[tuple[int, int, Tensor]]]
 
     def __init__(self, spec: DataSpec, objective: Objective) -> None:
         super().__init__()

@@ -62,6 +62,14 @@ class Uniform(Prior):
         return self.low + (self.high - self.low) * (torch.erf(normal / math.sqrt(2)) + 1) / 2
 
 
+class Grid(Uniform):
+    """Noise at every cell of a map of any size, [channels, height, width] (Jetchev 2016): cells alike and independent."""
+
+    def of(self, height: int, width: int) -> "Grid":
+        """Return the same law on a map of another size."""
+        return Grid(self.shape[0], height, width, low=self.low, high=self.high)
+
+
 class Normal(Prior):
     """Independent and normal around 0, with one deviation."""
 

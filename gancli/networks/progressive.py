@@ -21,33 +21,36 @@ SLOPE = 0.2
 Size = tuple[int, int]
 
 
-def levels_of(height: int, width: int) -> list[Size] | None:
-    """Return the sizes from the first one grown to the whole image; None if it cannot be halved so far.
+def levels_of(height: int, width: int, smallest: int = SMALLEST) -> list[Size] | None:
+    """Return the sizes from the smallest one to the whole image; None if it cannot be halved so far.
 
     32x32 gives 4x4, 8x8, 16x16, 32x32; 48x24 gives 12x6, 24x12, 48x24.
+
+    Args:
+        smallest: pixels that the shorter side keeps at least; sizes are halved while it does.
     """
     sizes = [(height, width)]
-    while min(sizes[0]) >= 2 * SMALLEST:
+    while min(sizes[0]) >= 2 * smallest:
         if sizes[0][0] % 2 or sizes[0][1] % 2:
             return None
         sizes.insert(0, (sizes[0][0] // 2, sizes[0][1] // 2))
     return sizes
 
 
-def nearest_sizes(height: int, width: int) -> tuple[Size, Size]:
-    """Return the next smaller and the next larger size that can be grown to."""
-    step = _step(height, width)
+def nearest_sizes(height: int, width: int, smallest: int = SMALLEST) -> tuple[Size, Size]:
+    """Return the next smaller and the next larger size that has levels."""
+    step = _step(height, width, smallest)
     smaller = height // step * step, width // step * step
     larger = height, width
-    while levels_of(*larger) is None:
-        step = _step(*larger)
+    while levels_of(*larger, smallest) is None:
+        step = _step(*larger, smallest)
         larger = -(-larger[0] // step) * step, -(-larger[1] // step) * step
     return smaller, larger
 
 
-def _step(height: int, width: int) -> int:
+def _step(height: int, width: int, smallest: int) -> int:
     """Return by what the sides would have to be divisible."""
-    return 1 << (min(height, width) // SMALLEST).bit_length() - 1
+    return 1 << (min(height, width) // smallest).bit_length() - 1
 
 
 def level_at(growth: float) -> tuple[int, float]:

@@ -57,9 +57,7 @@ def estimate(plan: Plan, model: Model, stretches: list[Stretch]) -> Estimate:
     states = sum(count * _states(plan.optimizer.of(player, player in model.discriminators), plan.trainer.scheme)
                  for player, count in parameters.items())
     weights = 4 * (2 * everything + states + averaged)
-    item = 1 if plan.spec.is_image else 4
-    data = plan.spec.count * len(plan.spec.domains) * item * torch.Size(plan.spec.shape).numel()
-    return Estimate(parameters, weights, activations, data)
+    return Estimate(parameters, weights, activations, plan.spec.stored_bytes)
 
 
 def _states(options: OptimizerOptions, scheme: str) -> int:

@@ -135,8 +135,8 @@ def _check_game(plan: Plan) -> None:
         known = [other for other in RULES if other != "none"] if rules is None else rules
         raise UsageError(f"model={name} does not take loss={plan.loss.name}: give loss={' or '.join(known)}.")
     model = blueprint_that_fits(plan)
-    given = {player for player, own in plan.optimizer.players.items() if own != PlayerOptions()}  # others are merely named
-    unknown = given - model.players.keys()
+    given = {player for player, own in plan.optimizer.players.items() if own != PlayerOptions()}
+    unknown = given - model.players.keys()  # a system may name more than this run's options make
     if unknown:
         raise UsageError(f"optimizer.players.{min(unknown)}: model={name} has no such player; "
                          f"{near(min(unknown), model.players)}")
