@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gancli.data.labeled import choose, partly_labeled, told
 from gancli.data.listing import exists
+from gancli.data.oracle import Oracle
 from gancli.data.order import LABELED, Order
 from gancli.data.source import Source
 from gancli.data.spec import Batch, DataSpec
@@ -64,6 +65,8 @@ def load_data(values: Mapping[str, Any], data_dir: str | os.PathLike | None, dev
     data = Data(spec, decoded, torch.device(device), seed, getattr(source.options, "flip", False), tuple(source.notes))
     if hasattr(source, "centers"):
         data.mixture = source.centers(), source.stds(), source.weights()
+    if hasattr(source, "oracle"):
+        data.oracle = source.oracle()
     data.split = getattr(source.options, "split", "all")
     return data
 
@@ -94,6 +97,7 @@ class Data:
         self.device = device
         self.split = "all"  # which part of the data set this is
         self.mixture: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # a toy's centers, deviations, weights
+        self.oracle: Oracle | None = None  # what drew the sequences, where that is known
         flip = flip and spec.is_image
         self._examples = [torch.from_numpy(examples) for examples in decoded.examples]  # [D, H, W, C], [D, P] or [D, T]
         self.on_device = device.type == "cpu" or fits(self._examples, device)

@@ -21,6 +21,7 @@ ABILITIES = {ability.name: ability for ability in (
     Ability("encode", ("encode",), "encode images"),
     Ability("reconstruct", ("reconstruct",), "reconstruct images"),
     Ability("translate", ("translate",), "translate images"),
+    Ability("likelihood", ("log_likelihood",), "tell how likely sequences are"),
     Ability("classify", ("classify",), "classify images"),
 )}
 
