@@ -51,19 +51,22 @@ class Writer(nn.Module):
         nothing = self.output.weight.new_zeros(n, self.units)
         return State(nothing, nothing)
 
-    def step(self, tokens: Tensor, state: State) -> State:
-        """Return the state after further tokens [N] (LSTM of Hochreiter 1997 with forget gates, no peepholes)."""
-        gates = self.inputs(self.embedding(tokens)) + self.recurrent(state.hidden)
-        enters, stays, new, leaves = gates.chunk(4, 1)
+    def step(self, read: Tensor, state: State) -> State:
+        """Return the state after further tokens, of which [N, 4 U] was read (an LSTM with forget gates, no peepholes)."""
+        enters, stays, new, leaves = (read + self.recurrent(state.hidden)).chunk(4, 1)
         cell = stays.sigmoid() * state.cell + enters.sigmoid() * new.tanh()
         return State(leaves.sigmoid() * cell.tanh(), cell)
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """Return what tokens [...] say to the gates, [..., 4 U]."""
+        return self.inputs(self.embedding(tokens))
 
     def log_likelihood(self, tokens: Tensor) -> Tensor:
         """Return log p(y_t | y_1 .. y_t-1) in nats of each token, [N, T] float32; 0 where it is no choice."""
         before = torch.cat((torch.zeros_like(tokens[:, :1]), tokens[:, :-1]), 1)
         state, hidden = self.first(len(tokens)), []
-        for column in before.unbind(1):
-            state = self.step(column, state)
+        for read in self.read(before).unbind(1):
+            state = self.step(read, state)
             hidden.append(state.hidden)
         logits = self.output(torch.stack(hidden, 1).flatten(0, 1)).float()  # [N * T, V]
         logs = -cross_entropy(logits, tokens.flatten(), reduction="none").view_as(tokens)
@@ -87,7 +90,7 @@ class Writer(nn.Module):
         tokens, states, state = torch.zeros_like(u[:, 0], dtype=torch.int64), [], self.first(len(u))
         ended, written = torch.zeros_like(tokens, dtype=torch.bool), []
         for numbers in u.unbind(1):
-            state = self.step(tokens, state)
+            state = self.step(self.read(tokens), state)
             states.append(state)
             tokens, ended = self._next(state, numbers, ended)
             written.append(tokens)
@@ -111,7 +114,7 @@ class Writer(nn.Module):
         state, chosen = self.first(0), tokens[:0, 0]
         ended = torch.zeros_like(chosen, dtype=torch.bool)
         for place in range(1, length):
-            state = self.step(chosen, state)
+            state = self.step(self.read(chosen), state)
             state = State(*(torch.cat((old, new.repeat(roll_outs, 1))) for old, new in zip(state, states[place])))
             ended = torch.cat((ended, self._over(tokens[:, :place]).repeat(roll_outs)))
             chosen, ended = self._next(state, numbers[:place, :, :, place].flatten(), ended)
