@@ -17,6 +17,7 @@ from gancli.data.crops import Crops, cropped
 from gancli.data.crops import told as told_of_crops
 from gancli.data.labeled import choose, partly_labeled, told
 from gancli.data.listing import exists
+from gancli.data.oracle import Oracle
 from gancli.data.order import LABELED, Draws, Order
 from gancli.data.second import in_two_domains
 from gancli.data.source import Source
@@ -71,6 +72,8 @@ def load_data(values: Mapping[str, Any], data_dir: str | os.PathLike | None, dev
                 (*source.notes, *told_of_crops(spec, whole)), getattr(source.options, "crops", None) is not None)
     if hasattr(source, "centers"):
         data.mixture = source.centers(), source.stds(), source.weights()
+    if hasattr(source, "oracle"):
+        data.oracle = source.oracle()
     data.split = getattr(source.options, "split", "all")
     data.second = getattr(source.options, "second", None)
     return data
@@ -109,6 +112,7 @@ class Data:
         self.split = "all"  # which part of the data set this is
         self.second: str | None = None  # how the second domain was made of images of the first kind
         self.mixture: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # a toy's centers, deviations, weights
+        self.oracle: Oracle | None = None  # what drew the sequences, where that is known
         flip = flip and spec.is_image
         self._examples = [torch.from_numpy(examples) for examples in decoded.examples]  # [D, H, W, C], [D, P] or [D, T]
         self.on_device = device.type == "cpu" or fits(self._examples, device)

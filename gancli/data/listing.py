@@ -11,6 +11,8 @@ from gancli.errors import UserError, near
 SUFFIXES = frozenset(
     ".png .jpg .jpeg .jpe .jfif .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .tga .avif .jp2".split())
 
+TEXT_SUFFIXES = frozenset((".txt", ".text"))
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -83,6 +85,11 @@ def stamp_of(entry: os.DirEntry) -> tuple[int, int] | None:
     except OSError:
         return None
     return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+
+
+def is_text_file(path: Path) -> bool:
+    """Whether a path is that of a text file by its name, and not hidden."""
+    return path.suffix.lower() in TEXT_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def find_path(key: str, value: str | None, data_dir: Path, kind: str = "folder") -> Path:

@@ -103,18 +103,11 @@ class HoldoutOptions(ImageOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range("dataset.holdout", self.holdout, 0, 0.9)
-        if self.split == "test" and self.holdout == 0:
-            raise ValueError("dataset.split=test needs a part that training leaves out: "
-                             "give dataset.holdout=0.1 (for training too)")
+        check_holdout(self.split, self.holdout)
 
     def holds(self, name: str) -> bool:
         """Decide by the name alone, so that both domains agree and added files move no other file."""
-        if self.split == "all" or self.holdout == 0:
-            return True
-        digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
-        held_out = int.from_bytes(digest, "big") / 2**64 < self.holdout
-        return held_out == (self.split == "test")
+        return self.split == "all" or self.holdout == 0 or held_out(name, self.holdout) == (self.split == "test")
 
 
 @dataclass
@@ -127,6 +120,20 @@ class FileOptions(HoldoutOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("dataset.broken", self.broken, BROKEN)
+
+
+def check_holdout(split: str, holdout: float) -> None:
+    """Raise a ValueError for a fraction out of range, or the rest of a set of which nothing is held out."""
+    check_range("dataset.holdout", holdout, 0, 0.9)
+    if split == "test" and holdout == 0:
+        raise ValueError("dataset.split=test needs a part that training leaves out: "
+                         "give dataset.holdout=0.1 (for training too)")
+
+
+def held_out(name: str, holdout: float) -> bool:
+    """Whether the example called `name` is in the fraction that is held out, by the hash of its name."""
+    digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64 < holdout
 
 
 def checked_size(key: str, size: Any) -> tuple[int, int] | None:

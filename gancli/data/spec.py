@@ -23,7 +23,8 @@ class DataSpec:
     domains: tuple[str, ...] = ("real",)  # two names for paired and unpaired data
     paired: bool = False  # the domains' examples correspond one to one
     kind: str = ""  # one of KINDS; empty: what the shape says, and a shape never says tokens
-    vocabulary: tuple[str, ...] = ()  # the symbol of each token's id
+    vocabulary: tuple[str, ...] = ()  # the symbol of each token's id; "" is the end of a text, and what follows it
+    separator: str = ""  # what stands between two symbols in a text
     attributes: tuple[str, ...] = ()  # names of binary labels, of which an example may have several
     labeled: int = 0  # examples whose labels are known to training, where not all of them are; 0: all of a labeled set
     stored: int = 0  # bytes that are kept of the data, where examples are cut out of them; 0: as count and shape say
@@ -44,6 +45,19 @@ class DataSpec:
         """Bytes of the decoded data."""
         return self.stored or self.count * len(self.domains) * (1 if self.is_image else 4) * torch.Size(self.shape).numel()
 
+    @property
+    def end(self) -> int | None:
+        """The id of the token that ends a text; None where every sequence is as long as the others."""
+        return self.vocabulary.index("") if "" in self.vocabulary else None
+
+    def texts(self, tokens: Tensor) -> list[str]:
+        """Return sequences of tokens [N, T] as people read them, up to their ends."""
+        texts = []
+        for row in tokens.tolist():
+            length = row.index(self.end) if self.end in row else len(row)
+            texts.append(self.separator.join(self.vocabulary[token] for token in row[:length]))
+        return texts
+
     def describe(self) -> str:
         """Return the spec in words: count, shape, classes, attributes, domains."""
         shape = {"images": "x".join(map(str, (*self.shape[1:], self.shape[0]))), "points": f"{self.shape[0]}-d points",
@@ -58,16 +72,17 @@ class DataSpec:
         """Return the spec as JSON types; `from_dict` reads it back."""
         return {"shape": list(self.shape), "count": self.count, "classes": list(self.classes),
                 "domains": list(self.domains), "paired": self.paired, "kind": self.kind,
-                "vocabulary": list(self.vocabulary), "attributes": list(self.attributes), "labeled": self.labeled,
-                "stored": self.stored}
+                "vocabulary": list(self.vocabulary), "separator": self.separator,
+                "attributes": list(self.attributes), "labeled": self.labeled, "stored": self.stored}
 
     @classmethod
     def from_dict(cls, values: dict) -> "DataSpec":
         """Read what `as_dict` wrote, also before a spec had all of today's fields."""
-        values = {"kind": "", "vocabulary": (), "attributes": (), "labeled": 0, "stored": 0} | values
+        once = {"kind": "", "vocabulary": (), "separator": "", "attributes": (), "labeled": 0, "stored": 0}
+        values = once | values
         return cls(tuple(values["shape"]), values["count"], tuple(values["classes"]), tuple(values["domains"]),
-                   values["paired"], values["kind"], tuple(values["vocabulary"]), tuple(values["attributes"]),
-                   values["labeled"], values["stored"])
+                   values["paired"], values["kind"], tuple(values["vocabulary"]), values["separator"],
+                   tuple(values["attributes"]), values["labeled"], values["stored"])
 
 
 @dataclass

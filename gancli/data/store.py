@@ -246,7 +246,8 @@ def store_key(source: Source, spec: DataSpec) -> str:
 
 def kept_of(spec: DataSpec) -> dict:
     """Return what the decoded bytes depend on; fields that specs once had not, where they say something."""
-    once = {"kind": "points" if len(spec.shape) == 1 else "images", "vocabulary": [], "attributes": [], "stored": 0}
+    once = {"kind": "points" if len(spec.shape) == 1 else "images", "vocabulary": [], "separator": "", "attributes": [],
+            "stored": 0}
     return {key: value for key, value in spec.as_dict().items() if key != "labeled" and once.get(key) != value}
 
 

@@ -33,6 +33,9 @@ def run_dataset(loaded: Loaded, place: DatasetPlace) -> dict[str, Any]:
 
 def check_shape(loaded: Loaded, spec: DataSpec) -> None:
     """Raise a UserError for data of another shape than the model's."""
+    if spec.kind == "tokens" and spec.vocabulary != loaded.spec.vocabulary:
+        raise UserError(f"The data are {spec.describe()}, other symbols or in another order than those of the run: give "
+                        "data_dir= or dataset.path= of the run's text.")
     if spec.shape != loaded.spec.shape:
         raise UserError(f"The data are {spec.describe()}, and the model makes examples of shape {loaded.spec.shape}: "
                         "give data_dir= or dataset.path= of the run's data.")

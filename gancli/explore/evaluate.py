@@ -124,7 +124,8 @@ def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tupl
     check_shape(loaded, spec)
     check(options, spec, data_dir, latents=able(loaded.model, "sample"), mixture=hasattr(source, "centers"),
           holdout=other is not None, conditional=able(loaded.model, "sample") and loaded.model.needs.labels,
-          classifies=able(loaded.model, "classify"), second=makes_second(loaded.model, source.options))
+          classifies=able(loaded.model, "classify"), second=makes_second(loaded.model, source.options),
+          oracle=hasattr(source, "oracle"), tells_likelihood=able(loaded.model, "likelihood"))
     _check_domain(loaded, options.domain)
     return dataset, other
 

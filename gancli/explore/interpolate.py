@@ -20,7 +20,7 @@ from gancli.explore.layout import Grid, pictures_of
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import PictureOptions
 from gancli.explore.room import check_room
-from gancli.explore.targets import FOLDER, checkpoint_stem, choose_target, default_target, refuse_points
+from gancli.explore.targets import FOLDER, checkpoint_stem, choose_target, default_target, refuse_kind
 from gancli.explore.walks import PATHS
 from gancli.explore.writing import save_folder, writing
 from gancli.monitor.grids import Picture, save_png
@@ -66,7 +66,7 @@ def interpolate(values: Mapping[str, Any]) -> list[Path]:
     loaded = load(options.ckpt, options.device, options.weights)
     first_seed = options.seed if options.seeds is None else options.seeds[0]
     target = chosen or default_target("interpolate", f"{checkpoint_stem(loaded)}-seed{first_seed}", ".png")
-    refuse_points(loaded, target, ANIMATED)
+    refuse_kind(loaded, target, ANIMATED if loaded.spec.kind == "points" else ())
     steps = options.steps or (ANIMATION_STEPS if target.kind in ANIMATED else STEPS)
     if target.kind in ANIMATED:
         check_frames(loaded, options.n if options.seeds is None else 1, options.zoom)

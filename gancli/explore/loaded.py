@@ -73,7 +73,7 @@ class Loaded:
 
     def sample(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
                codes: Mapping[str, Any] | None = None, domain: str | None = None) -> Tensor:
-        """Return n generated images [N, C, H, W] (or points [N, P]).
+        """Return n generated images [N, C, H, W] (or points [N, P], or tokens [N, T], which spec.texts turns into text).
 
         Image i depends on (seed, i, its label) alone, up to the rounding of batches of another size.
 
@@ -255,7 +255,8 @@ class Loaded:
 
     @torch.inference_mode()
     def _run(self, function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
-        return function(*(part.to(self.device) for part in inputs if part is not None)).float().cpu()
+        x = function(*(part.to(self.device) for part in inputs if part is not None)).cpu()
+        return x.float() if x.is_floating_point() else x
 
 
 def spans(n: int, batch_size: int) -> Iterator[tuple[int, int]]:

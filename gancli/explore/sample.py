@@ -1,11 +1,12 @@
-"""`gan sample`: images drawn from a trained generator.
+"""`gan sample`: images, or texts, drawn from a trained generator.
 
-Legend: N images, C channels, H height, W width, P coordinates of a point.
+Legend: N images, C channels, H height, W width, P coordinates of a point, T tokens of a sequence.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,14 @@ from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import PictureOptions
 from gancli.explore.room import check_room
 from gancli.explore.staged import save_stages
-from gancli.explore.targets import FOLDER, checkpoint_stem, choose_target, default_target, refuse_points
+from gancli.explore.targets import FOLDER, checkpoint_stem, choose_target, default_target, refuse_kind
 from gancli.explore.textures import save_textures
-from gancli.explore.writing import as_rows, save_folder, save_npz, writing
+from gancli.explore.writing import as_rows, save_folder, save_lines, save_npz, writing
 from gancli.game.abilities import able
 from gancli.monitor.grids import Picture, save_png, scatter
 from gancli.options import typed
 
-ENDINGS = (".png", ".npz")
+ENDINGS, OF_TOKENS = (".png", ".npz"), (".txt", ".npz")
 
 
 @dataclass
@@ -64,24 +65,26 @@ class SampleOptions(PictureOptions):
 
 
 def sample(values: Mapping[str, Any]) -> list[Path]:
-    """Draw images as conf/sample.yaml describes and return what was written.
+    """Draw images (or points, or texts) as conf/sample.yaml describes and return what was written.
 
     Raises:
         UserError: nothing has been written, unless the disk became full.
     """
     options = typed(SampleOptions, values, "")
-    chosen = choose_target(options.out, (*ENDINGS, *ANIMATED) if options.stages else ENDINGS, options.overwrite)
+    known = tuple(dict.fromkeys((*ENDINGS, *OF_TOKENS)))
+    chosen = choose_target(options.out, (*known, *ANIMATED) if options.stages else known, options.overwrite)
     loaded = load(options.ckpt, options.device, options.weights)
     if options.sized:
         return [save_textures(loaded, options, chosen)]
-    kind = chosen.kind if chosen else ".png"
+    endings = OF_TOKENS if loaded.spec.kind == "tokens" else ENDINGS
+    kind = chosen.kind if chosen else endings[0]
     check_room(loaded, options.n, "n", Path(options.out or "."), kind != ".png")
     labels = spread_labels(options.label, loaded.model, loaded.name, options.n)
     codes = spread_codes(options.code, options.codes, loaded.model, loaded.name, options.n)
-    target = chosen or default_target("sample", f"{checkpoint_stem(loaded)}-seed{options.seed}", ".png")
-    refuse_points(loaded, target, ENDINGS)
+    target = chosen or default_target("sample", f"{checkpoint_stem(loaded)}-seed{options.seed}", kind)
     if options.stages:
         return [save_stages(loaded, options, target, labels, codes)]
+    refuse_kind(loaded, target, endings)
 
     domains = _domains(loaded, options.domain, target.kind)
     images = (x for domain in domains
@@ -89,6 +92,8 @@ def sample(values: Mapping[str, Any]) -> list[Path]:
     with writing(target.path):
         if target.kind == ".npz":
             save_npz(target.path, _arrays(loaded, options, labels, codes, images), options.n)
+        elif target.kind == ".txt":
+            save_lines(target.path, chain.from_iterable(loaded.spec.texts(x) for x in images))
         elif target.kind == FOLDER:
             names = None if labels is None else (loaded.spec.classes[label] for label in labels.tolist())
             save_folder(target.path, images, options.n, names)
@@ -109,12 +114,16 @@ def _domains(loaded: Loaded, domain: str | None, kind: str) -> Sequence[str | No
 
 def _arrays(loaded: Loaded, options: SampleOptions, labels: Tensor | None, codes: Mapping[str, Tensor],
             images: Iterator[Tensor]) -> dict[str, Any]:
-    """Return what an archive holds: images [N, H, W, C] uint8 (points [N, P] float32), z, seed, labels if there are any."""
+    """Return what an archive holds: images [N, H, W, C] uint8, or points or tokens, with z, seed, and labels if there are any.
+
+    Points are [N, P] float32 and tokens [N, T] int64, whose symbols the vocabulary [V] tells.
+    """
     arrays = {
-        "images" if loaded.spec.is_image else "points": map(as_rows, images),
+        loaded.spec.kind: map(as_rows, images),
         "z": (z.numpy() for z in loaded.latent_batches(options.n, options.seed, options.batch_size, codes)),
         "seed": np.asarray(options.seed),
     }
+    arrays |= {"vocabulary": np.asarray(loaded.spec.vocabulary)} if loaded.spec.vocabulary else {}
     return arrays if labels is None else arrays | {"labels": labels.numpy()}
 
 

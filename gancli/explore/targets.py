@@ -70,11 +70,22 @@ def checkpoint_stem(loaded: Loaded) -> str:
     return loaded.path.stem if run is None else f"{run}-{kimg_name(loaded.images)}"
 
 
-def refuse_points(loaded: Loaded, target: Target, able: Sequence[str]) -> None:
-    """Raise a UserError if the model makes points and the target's kind, none of `able`, holds only pictures."""
-    if not loaded.spec.is_image and target.kind not in able:
-        raise UserError(f"This model makes points, of which {target.path} can hold no pictures: "
-                        f"end out= in {' or '.join(able)}.")
+def refuse_kind(loaded: Loaded, target: Target, able: Sequence[str]) -> None:
+    """Raise a UserError if the model's points or texts do not go into the target, whose kind is none of `able`.
+
+    Args:
+        able: endings for what the model makes; none: the command is for pictures and points.
+    """
+    kind = loaded.spec.kind
+    if kind == "tokens" and not able:
+        raise UserError(f"model={loaded.name} makes text, of which this command can show nothing: use gan sample "
+                        "out=samples.txt.")
+    if target.kind == ".txt" and kind != "tokens":
+        raise UserError(f"This model makes {kind} and no text, of which {target.path} could hold a line each: give another "
+                        "out=.")
+    if kind != "images" and target.kind not in able:
+        raise UserError(f"This model makes {'text' if kind == 'tokens' else kind}, of which {target.path} can hold no "
+                        f"pictures: end out= in {' or '.join(able)}.")
 
 
 def _check_writable(folder: Path) -> None:

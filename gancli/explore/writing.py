@@ -32,7 +32,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def as_rows(x: Tensor) -> NDArray:
-    """Return images [N, C, H, W] as an archive holds them, [N, H, W, C] uint8, and points [N, P] as they are."""
+    """Return images [N, C, H, W] as an archive holds them, [N, H, W, C] uint8; points [N, P] and tokens [N, T] as they are."""
     return (to_uint8(x).permute(0, 2, 3, 1) if x.dim() == 4 else x).numpy()
 
 
@@ -64,6 +64,12 @@ def _write_array(archive: zipfile.ZipFile, name: str, parts: Iterator[NDArray], 
         del first
         for part in parts:
             file.write(np.ascontiguousarray(part).tobytes())
+
+
+def save_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write texts, one a line, as they come."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, lambda file: file.writelines(f"{line}\n".encode(errors="replace") for line in lines))
 
 
 def save_folder(folder: Path, batches: Iterable[Tensor], n: int, names: Iterable[str] | None = None, each: int = 1) -> None:

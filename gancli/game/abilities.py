@@ -23,6 +23,7 @@ ABILITIES = {ability.name: ability for ability in (
     Ability("encode", ("encode",), "encode images"),
     Ability("reconstruct", ("reconstruct",), "reconstruct images"),
     Ability("translate", ("translate",), "translate images"),
+    Ability("likelihood", ("log_likelihood",), "tell how likely sequences are"),
     Ability("classify", ("classify",), "classify images"),
     Ability("stages", ("stages",), "show how an image comes about"),
     Ability("sizes", ("cell", "draw_map", "paint"), "make images of another size than it was trained on"),

@@ -3,7 +3,7 @@
 Abilities are methods that commands look for (gancli.game.abilities); a model has those that its paper gives it:
 
     draw_latents(n, generator) -> z          [n, ...] on the CPU, so that a seed means the same on every device
-    generate(z, labels=None) -> x            [n, C, H, W] in [-1, 1] (or [n, P])
+    generate(z, labels=None) -> x            [n, C, H, W] in [-1, 1] (or [n, P], or [n, T] int64)
     generate_domains(z) -> (x, y)            the same latents as each of the data's domains would show them; generate gives x
     map_latents(z, labels=None) -> w         latents in the space of styles, [n, W] (or one style a layer, [n, L, W])
     synthesize(w) -> x                       what generate makes of the latents that were mapped to w
@@ -11,6 +11,7 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
     reconstruct(x) -> x'
     translate(x, domain) -> y                x of the other domain, y of `domain` (a name of the data's domains)
     classify(x) -> logits                    [n, classes], or [n, categories] of its own (`clusters`)
+    log_likelihood(x) -> logs                [n, T] of each token of sequences, in nats; 0 behind a text's end
     codes                                    what latents hold by name: a number of categories, or None for a continuous code
     with_codes(z, values) -> z               latents in which codes, by name, have other values [n]
     stages(z, labels=None) -> {name: x}      images as they come about, [n, C, H, W] in [-1, 1] each; the last is generate's
@@ -116,6 +117,7 @@ class Model(nn.Module, ABC):
     cell: int
     draw_map: Callable[[tuple[int, int], torch.Generator, bool], Tensor]
     paint: Callable[[Tensor, tuple[int, int], bool], Iterator[tuple[int, int, Tensor]]]
+    log_likelihood: Callable[[Tensor], Tensor]
 
     def __init__(self, spec: DataSpec, objective: Objective) -> None:
         super().__init__()
@@ -221,10 +223,10 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def showcase(self, fixed: "Fixed") -> dict[str, Tensor]:
-        """Return named batches of pictures for the sample grids, from fixed latents and fixed real data."""
+        """Return named batches of examples for the sample grids (or texts), from fixed latents and fixed real data."""
 
     def sample(self, n: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
-        """Return n generated examples, [n, C, H, W] in [-1, 1] (or [n, P]); needs draw_latents and generate."""
+        """Return n generated examples, [n, C, H, W] in [-1, 1] (or [n, P] or [n, T]); needs draw_latents and generate."""
         device = next(self.parameters()).device
         z = self.draw_latents(n, generator).to(device)
         return self.generate(z) if labels is None else self.generate(z, labels.to(device))

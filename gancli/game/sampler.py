@@ -38,7 +38,7 @@ class Latents:
 
 
 class Sampler:
-    """A model's examples by number, [N, C, H, W] in [-1, 1] or [N, P], on its device.
+    """A model's examples by number, [N, C, H, W] in [-1, 1], [N, P] or [N, T], on its device.
 
     Example i is made of latent i of the seed.  A model that takes labels gets them in turn, number i the class
     i % classes, so that every prefix holds all classes alike.  A model of two domains shows one, the first unless `domain`
@@ -101,11 +101,10 @@ class Sampler:
 
     @torch.no_grad()
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Return the examples of latents [N, Z], float32."""
+        """Return the examples of latents [N, Z], float32 (tokens int64)."""
         inputs = [part.to(self.device) for part in (z, labels) if part is not None]
-        if self.domain:
-            return self.model.generate_domains(*inputs)[self.domain].float()
-        return self.model.generate(*inputs).float()
+        x = self.model.generate_domains(*inputs)[self.domain] if self.domain else self.model.generate(*inputs)
+        return x.float() if x.is_floating_point() else x
 
     @torch.no_grad()
     def __call__(self, start: int, stop: int) -> Tensor:

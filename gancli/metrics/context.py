@@ -46,6 +46,11 @@ class Context:
         """Return real examples by their position in the order."""
         return self.data.examples(self.order[start:stop], self.domain)
 
+    def sequences(self, tokens: Tensor) -> list[list[int]]:
+        """Return sequences [N, T] as lists up to their ends."""
+        end = self.data.spec.end
+        return [row[:row.index(end)] if end in row else row for row in tokens.tolist()]
+
     def held_out(self, count: int) -> Tensor:
         """Return up to so many held-out examples, at random."""
         return self.holdout.examples(self.held_out_rows(count), self.domain)

@@ -52,7 +52,8 @@ class Options(Shape):
 
 
 def check(options: Options, spec: DataSpec, data_dir: Path, *, latents: bool, mixture: bool = False,
-          holdout: bool = False, conditional: bool = False, classifies: bool = False, second: bool = False) -> None:
+          holdout: bool = False, conditional: bool = False, classifies: bool = False, second: bool = False,
+          oracle: bool = False, tells_likelihood: bool = False) -> None:
     """Raise a UserError for a metric that cannot be computed; nothing is read but the existence of weights.
 
     Args:
@@ -62,9 +63,12 @@ def check(options: Options, spec: DataSpec, data_dir: Path, *, latents: bool, mi
         conditional: the model generates by labels.
         classifies: the model classifies.
         second: the model generates two domains, and it is known how the second is made (dataset.second).
+        oracle: what drew the data is known.
+        tells_likelihood: the model tells how likely sequences are.
     """
     for name in options.metrics:
-        reason = _lacking(name, options.features, spec, latents, mixture, holdout, conditional, classifies, second)
+        reason = (_lacking_of_tokens(name, spec, oracle, tells_likelihood)
+                  or _lacking(name, options.features, spec, latents, mixture, holdout, conditional, classifies, second))
         if reason:
             raise UserError(f"metrics={name} {reason}")
         _refuse_few(name, options.n, spec.count if options.real is None else min(options.real, spec.count))
@@ -79,6 +83,20 @@ def check(options: Options, spec: DataSpec, data_dir: Path, *, latents: bool, mi
             raise UserError(f"There is no file {features}: features= takes {', '.join(EXTRACTORS)}, or a TorchScript file.")
         elif options.features_weights is not None:
             raise UserError(f"features={features} takes no features_weights=: leave that out.")
+
+
+def _lacking_of_tokens(name: str, spec: DataSpec, oracle: bool, tells_likelihood: bool) -> str:
+    """Return what keeps a metric from being computed on such a kind of data, as the rest of a sentence."""
+    measure = METRICS[name]
+    if (spec.kind == "tokens") != measure.needs_tokens:
+        mine = ",".join(other for other in METRICS if METRICS[other].needs_tokens)
+        kind, instead = ("images or points", mine) if spec.kind == "tokens" else ("tokens", "swd")
+        return f"needs {kind} and this data set holds {spec.kind}: give some of metrics=[{instead}]."
+    if measure.needs_oracle and not oracle:
+        return "needs what drew the data, which dataset=oracle alone tells: leave it out."
+    if measure.needs_likelihood and not tells_likelihood:
+        return "asks the model how likely sequences are, and this one cannot tell: leave it out."
+    return ""
 
 
 def _lacking(name: str, features: str, spec: DataSpec, latents: bool, mixture: bool, holdout: bool,

@@ -69,6 +69,9 @@ class Measure:
     needs_pairs: bool = False  # two domains whose examples correspond, and a model that translates
     needs_images: bool = False  # pixels, [N, C, H, W]
     needs_points: bool = False  # a toy density whose centers are known
+    needs_tokens: bool = False  # sequences of tokens; all others are of images or points
+    needs_oracle: bool = False  # what drew the sequences, which tells how likely others are
+    needs_likelihood: bool = False  # a generator that tells how likely sequences are
     needs_latents: bool = False  # a generator whose latents can be moved: `draw_latents` and `generate`
     needs_second: bool = False  # a model of two domains, and data of which the second is made of the first's kind
     needs_holdout: bool = False  # real examples that the generator was not trained on

@@ -62,6 +62,10 @@ class Board:
         """Record a sentence for TensorBoard's TEXT tab."""
         self.events.add_text(name, text, images)
 
+    def lines(self, name: str, images: int, lines: Sequence[str]) -> None:
+        """Record texts, one a line, as they are: in the TEXT tab, whose Markdown would join and style them."""
+        self.events.add_text(name, "".join(f"    {line}\n" for line in lines), images)
+
     def hparams(self, settings: dict, figures: dict[str, float]) -> None:
         """Record the settings with the final figures, so that runs can be compared in TensorBoard's HPARAMS tab."""
         plain = {key: value if isinstance(value, (bool, int, float, str)) else str(value) for key, value in settings.items()}

@@ -193,7 +193,8 @@ def _evaluation(values: dict[str, Any], model: Any, source: Source, spec: DataSp
     if options.on:
         check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"), holdout=holdout,
               conditional=generates and build.needs_of(model).labels, classifies=able(build, "classify", model),
-              second=makes_second(build, source.options))
+              second=makes_second(build, source.options), oracle=hasattr(source, "oracle"),
+              tells_likelihood=able(build, "likelihood", model))
     return options, []
 
 

@@ -32,7 +32,9 @@ def compose_loss(name: str, **changes) -> LossOptions:
 
 
 def spec_for(name: str, shape: tuple[int, ...] = (1, 16, 16)) -> DataSpec:
-    """Return data that the model can be trained on."""
+    """Return data that the model can be trained on: images of that shape, or tokens where it knows nothing else."""
+    if system(name).needs.kinds == ("tokens",):
+        return DataSpec((6,), 100, kind="tokens", vocabulary=("", *"abcd"))
     domains = ("real",) if system(name).needs.domains == 1 else ("photo", "drawing")
     return DataSpec(shape, 100, ("zero", "one", "two"), domains, paired=system(name).needs.paired)
 
@@ -60,7 +62,9 @@ def compose_model(name: str, loss: LossOptions | None = None, spec: DataSpec | N
 
 
 def batch_for(spec: DataSpec, n: int = 4) -> Batch:
-    """Return n random examples of each domain with labels."""
+    """Return n random examples of each domain, with labels where there are classes."""
+    if spec.kind == "tokens":
+        return Batch((torch.randint(len(spec.vocabulary), (n, *spec.shape)),))
     examples = tuple(torch.rand(n, *spec.shape) * 2 - 1 for _ in spec.domains)
     return Batch(examples, torch.arange(n) % len(spec.classes))
 

@@ -125,10 +125,13 @@ def test_a_reference_batch_is_kept(tmp_path):
     assert torch.equal(tensors["model/reference"], tensors["ema/reference"])
 
 
-def test_tokens_are_learned_and_never_shown_as_pictures(tmp_path):
+def test_tokens_are_learned_and_shown_as_text(tmp_path):
     _, lines = run("words", tmp_path / "run")
     assert lines[-1]["loss/generator"] < lines[0]["loss/generator"]
-    assert not list((tmp_path / "run/samples").iterdir())
+    shown = sorted((tmp_path / "run/samples").iterdir())
+    assert len(shown) >= 2 and {path.suffix for path in shown} == {".txt"}
+    texts = shown[-1].read_text().splitlines()
+    assert len(texts) == 16 and all(len(text) == 6 and set(text) <= set("abcde") for text in texts)
     with pytest.raises(UserError, match="needs tokens and this data set holds images"):
         registered()["words"].build.check_data(ToyOptions("words"), DataSpec((1, 8, 8), 9))
 

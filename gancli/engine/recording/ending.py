@@ -44,7 +44,7 @@ class Ending:
         cost = sitting.cost
         yield (f"Finished {progress.kimg:g} kimg in {cost.seconds:.0f} s{early}; {cost.recording_share:.1%} of this sitting "
                "was recording and measuring.")
-        yield f"Last grid:  {as_typed(sitting.gallery.last)}"
+        yield f"{'Last texts:' if sitting.gallery.tokens else 'Last grid: '} {as_typed(sitting.gallery.last)}"
         if animation is not None:
             yield f"Animation:  {as_typed(animation)}"
         if sitting.gallery.samples:

@@ -1,10 +1,11 @@
-"""The pictures of a run: the same latents and data at every visit, as PNG grids and at last as an animation."""
+"""The pictures of a run: the same latents and data at every visit, as PNG grids and at last as an animation; or its texts."""
 
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from gancli.engine.averages import Average
 from gancli.game.abilities import able
@@ -29,22 +30,22 @@ class Gallery:
         self.folder = run_dir / SAMPLES
         self.folder.mkdir(exist_ok=True)
         self.model = average.model if average is not None else model
-        self.points = None if data.spec.is_image else data.first(min(POINTS, data.spec.count)).real
+        self.spec, self.tokens = data.spec, data.spec.kind == "tokens"
+        self.points = data.first(min(POINTS, data.spec.count)).real if data.spec.kind == "points" else None
         self.fixed = self._fixed(model, data, seed)
-        self.tokens = data.spec.kind == "tokens"
         self.samples = self.fixed.z is not None  # whether the model draws any
         self.last: Path = self.folder
 
     def _fixed(self, model: Model, data, seed: int) -> Fixed:
         classes = min(len(data.spec.classes), LARGEST_CLASSES) if model.needs.labels else 0
-        n = classes * COLUMNS if classes else EXAMPLES if data.spec.is_image else POINTS
+        n = classes * COLUMNS if classes else POINTS if data.spec.kind == "points" else EXAMPLES
         device = next(model.parameters()).device
         z = None
         if able(model, "sample"):
             generator = torch.Generator().manual_seed(mix(seed, GALLERY_STREAM))
             z = model.draw_latents(n, generator).to(device)
         labels = torch.arange(n, device=device) // COLUMNS if classes else None
-        batch = data.first(min(n, 2 * COLUMNS if data.spec.is_image else POINTS, data.spec.count))
+        batch = data.first(min(n, POINTS if data.spec.kind == "points" else 2 * COLUMNS, data.spec.count))
         return Fixed(z, labels, batch, COLUMNS)
 
     @torch.no_grad()
@@ -52,21 +53,39 @@ class Gallery:
         """Make, save and return the pictures after so many images, PNG files' bytes by name; tokens are no picture."""
         if self.tokens:
             return {}
-        with evaluating(self.model):
-            shown = self.model.showcase(self.fixed)
-        pictures = {}
+        pictures, shown = {}, self._shown()
         for name, examples in shown.items():
             if examples.dim() == 4:
                 grid = image_grid(examples.float(), self.fixed.columns)
                 grid = image_grid(examples.float(), self.fixed.columns, zoom=preview_zoom(*grid.shape[:2]))
             else:
                 grid = scatter(examples.float(), self.points)
-            stem = kimg_name(images) if name == "samples" else f"{name}-{kimg_name(images)}"
             pictures[name] = quick_png(grid)
-            (self.folder / f"{stem}.png").write_bytes(pictures[name])
-            if name == "samples" or len(shown) == 1 or self.last == self.folder:
-                self.last = self.folder / f"{stem}.png"
+            self._keep(name, images, ".png", pictures[name], alone=len(shown) == 1)
         return pictures
+
+    @torch.no_grad()
+    def write(self, images: int) -> dict[str, list[str]]:
+        """Make, save and return the texts after so many images, by name; a text a line, none of what is no tokens."""
+        if not self.tokens:
+            return {}
+        shown = self._shown()
+        texts = {name: self.spec.texts(tokens) for name, tokens in shown.items()}
+        for name, lines in texts.items():
+            self._keep(name, images, ".txt", "".join(f"{line}\n" for line in lines).encode(), alone=len(shown) == 1)
+        return texts
+
+    def _shown(self) -> dict[str, Tensor]:
+        with evaluating(self.model):
+            return self.model.showcase(self.fixed)
+
+    def _keep(self, name: str, images: int, ending: str, data: bytes, alone: bool) -> None:
+        """Write one of the files of a visit."""
+        stem = kimg_name(images) if name == "samples" else f"{name}-{kimg_name(images)}"
+        path = self.folder / f"{stem}{ending}"
+        path.write_bytes(data)
+        if name == "samples" or alone or self.last == self.folder:
+            self.last = path
 
     def animate(self) -> Path | None:
         """Make a GIF of the grids so far, at most LONGEST_ANIMATION of them, evenly spread; None for fewer than two."""

@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing
 
 import torch
 from omegaconf import OmegaConf
+from safetensors.torch import save
 from torch import Tensor
 
 from gancli.data.dataset import Data
@@ -30,10 +31,10 @@ from gancli.errors import UserError
 from gancli.game.model import Model, Progress
 from gancli.monitor.board import Board
 from gancli.monitor.screen import Screen
-from gancli.runs.atomic import write_text
+from gancli.runs.atomic import write_atomic, write_text
 from gancli.runs.checkpoint import read
 from gancli.runs.directory import provenance
-from gancli.runs.files import CONFIG, LOG, OVERRIDES, STATS, STATUS
+from gancli.runs.files import CONFIG, LOG, ORACLE, OVERRIDES, STATS, STATUS
 from gancli.runs.provenance import write_provenance
 from gancli.runs.stats import keep_until
 
@@ -80,6 +81,8 @@ class KeepingRecord(Record):
         self.telling.say(f"Data: {self.plan.dataset['name']}, {data.spec.describe()}")
         for note in data.notes:
             self.telling.say(note)
+        if data.oracle is not None:
+            write_atomic(self.dir / ORACLE, lambda file: file.write(save(data.oracle.parameters)))
         write_provenance(self.dir, provenance(describe_device(self.device), self.plan.seed, data.fingerprint))
 
     def working(self, label: str, done: int, total: int) -> None:

@@ -38,9 +38,11 @@ class Sitting:
             self.screen.rename(self.phases.label)
 
     def pictures(self, progress: Progress) -> None:
-        """Record what the model makes of the fixed latents and data."""
+        """Record what the model makes of the fixed latents and data, as pictures or as text."""
         for name, picture in self.gallery.hang(progress.images).items():
             self.board.picture(name, progress.images, picture)
+        for name, lines in self.gallery.write(progress.images).items():
+            self.board.lines(name, progress.images, lines)
         if progress.images:  # an untrained generator has no failure to show
             self.diagnosis.look(progress)
 
