@@ -10,6 +10,12 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
     classify(x) -> logits                    [n, classes]
     codes                                    what latents hold by name: a number of categories, or None for a continuous code
     with_codes(z, values) -> z               latents in which codes, by name, have other values [n]
+    mapping(z, labels=None) -> w             [n, S], styles: the space in which images are meant to change evenly
+    synthesize(w, noise=None) -> x           w [n, S], or one for each layer [n, L, S]; x is not cut off at -1 and 1
+    style_layers                             L; two belong to a size, from the smallest
+    mean_style                               [S], the styles' moving average
+    noise_maps()                             the fixed noise, a map [1, 1, H, W] for each layer that takes some: `noise` is
+                                             such a list, with None for no noise
 
 Legend: N batch, C channels, H height, W width, P coordinates, Z latent size.
 """
@@ -83,6 +89,7 @@ class Model(nn.Module, ABC):
 
     discriminators: ClassVar[tuple[str, ...]] = ("discriminator",)  # which players discriminate: none, one or several
     needs: ClassVar[Needs] = Needs()
+    labels_by_option: ClassVar[bool] = False  # it takes labels with model.conditional=true
     losses: ClassVar[tuple[str, ...] | None] = None  # rules that make sense; None: all, (): it brings its own (loss=none)
     small: ClassVar[Mapping[str, Any]] = {}  # options of the least networks that still have every part, for tests
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # options that make other networks of it, for tests
@@ -97,6 +104,9 @@ class Model(nn.Module, ABC):
     reconstruct: Callable[[Tensor], Tensor]
     translate: Callable[[Tensor, str], Tensor]
     classify: Callable[[Tensor], Tensor]
+    mapping: Callable[..., Tensor]
+    synthesize: Callable[..., Tensor]
+    noise_maps: Callable[[], list[Tensor]]
 
     def __init__(self, spec: DataSpec, objective: Objective) -> None:
         super().__init__()
@@ -104,9 +114,14 @@ class Model(nn.Module, ABC):
         self.objective = objective
 
     @classmethod
+    def needs_of(cls, options: Any) -> Needs:
+        """Return what it asks of data with such options; who asks for more sets `needs` of the instance, too."""
+        return cls.needs
+
+    @classmethod
     def check_data(cls, options: Any, spec: DataSpec) -> None:
         """Raise a UserError if the system cannot be trained on such data."""
-        name, needs = options.name, cls.needs
+        name, needs = options.name, cls.needs_of(options)
         if needs.labels and not spec.classes:
             raise UserError(f"model={name} needs labels and this data set has none: give one with labels "
                             "(a folder with one sub-folder a class will do), or use model=dcgan.")

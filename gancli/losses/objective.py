@@ -78,6 +78,10 @@ class Objective(nn.Module):
             loss = loss + self._shared.encoder(of_real.logits)
         return Judged(loss, {"adversarial": loss.detach(), "D(G(z))": self._score(of_fake)}, of_real, of_fake)
 
+    def zero_centered(self, judge: Judge, inputs: Inputs) -> Tensor:
+        """Return 1/2 E |grad D|^2 at inputs, which pass the augmentation on their way: R1 on a turn of its own."""
+        return zero_centered_penalty(logits_only(self._augmented(judge)), inputs)
+
     @property
     def _shared(self) -> Rule:
         if self.rule is None:

@@ -175,7 +175,7 @@ def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSp
                                                             "measured while it trains, and no checkpoint is the best."]
     if options.on:
         check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"),
-              conditional=generates and build.needs.labels, classifies=able(build, "classify"))
+              conditional=generates and build.needs_of(model).labels, classifies=able(build, "classify"))
     return options, []
 
 

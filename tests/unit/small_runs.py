@@ -32,7 +32,8 @@ def save_run(run_dir: Path, name: str, loss: str | None = None, spec: DataSpec |
     model = build_model(model_options(adapt(config["model"], options)[0]), Objective(options), spec)
     with torch.no_grad():
         for tensor in model.parameters():
-            tensor.copy_(torch.randn_like(tensor) / (tensor[0].numel() if tensor.dim() else 1) ** 0.5)
+            if tensor.square().mean() < 2:  # a mapping's weights are stored 100 times as large as others
+                tensor.copy_(torch.randn_like(tensor) / (tensor[0].numel() if tensor.dim() else 1) ** 0.5)
     state = model.state_dict()
     tensors = {f"model/{key}": tensor for key, tensor in state.items()}
     if averaged:
