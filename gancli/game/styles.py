@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from gancli.data.spec import Batch, DataSpec
-from gancli.errors import UserError, check_range
+from gancli.errors import check_range
+from gancli.game.growth import check_doubling
 from gancli.game.model import Fixed, Model, Needs, Progress
 from gancli.game.pair import Inputs, PairModel
 from gancli.game.phase import Phase, Turn
 from gancli.game.prior import Normal
 from gancli.losses.objective import Objective
-from gancli.networks.progressive import levels_of, nearest_sizes
 from gancli.networks.styled import Mapping, Noise
 from gancli.ranks import shards
 
@@ -49,21 +49,6 @@ class StyleOptions:
             check_range(f"model.{key}", getattr(self, key), 0, 1)
         for key in ("stddev_group", "r1_gamma"):
             check_range(f"model.{key}", getattr(self, key), 0)
-
-
-def check_doubling(name: str, height: int, width: int) -> None:
-    """Raise a UserError unless maps of 4 to 7 pixels become images of that size by doubling."""
-    if levels_of(height, width) is None:
-        near = " or ".join(f"{h}" if height == width else f"[{h},{w}]" for h, w in nearest_sizes(height, width))
-        raise UserError(f"model={name} doubles images of 4 to 7 pixels and cannot grow to {height}x{width}: "
-                        f"give dataset.size={near}.")
-
-
-def sizes_and_widths(options: Any, height: int, width: int) -> tuple[list[tuple[int, int]], list[int]]:
-    """Return the maps' sizes from the smallest, and their channels by channel_base and channel_max."""
-    sizes = levels_of(height, width)
-    assert sizes is not None  # check_doubling has seen to it
-    return sizes, [max(1, min(options.channel_base // min(side), options.channel_max)) for side in sizes]
 
 
 def needs_with(needs: Needs, options: Any) -> Needs:
@@ -112,8 +97,11 @@ class StyleModel(PairModel):
         return self.generator["mapping"](z, labels)
 
     def synthesize(self, styles: Tensor, noise: Noise | None = None) -> Tensor:
-        every = styles[:, None].expand(-1, self.style_layers, -1) if styles.dim() == 2 else styles
-        return self.generator["synthesis"](every, noise)
+        return self.generator["synthesis"](self.every_layer(styles), noise)
+
+    def every_layer(self, styles: Tensor) -> Tensor:
+        """Return a style for each layer [N, L, S] from such, or from one for all layers [N, S]."""
+        return styles[:, None].expand(-1, self.style_layers, -1) if styles.dim() == 2 else styles
 
     def noise_maps(self) -> list[Tensor]:
         return self.generator["synthesis"].noise.fixed()
@@ -127,9 +115,16 @@ class StyleModel(PairModel):
         return default.with_turn(last, Turn("discriminator", draws=False, every=self.options.r1_interval, part="r1"))
 
     def pairs(self, batch: Batch) -> tuple[Inputs, Inputs]:
-        labels = self._labels(batch)
-        styles = self.styles_for(batch.real, *labels)
-        return (batch.real, *labels), (self.generator["synthesis"](styles), *labels)
+        real, *labels = self.real_inputs(batch)
+        return (real, *labels), (self.make(self.styles_for(batch.real, *labels)), *labels)
+
+    def real_inputs(self, batch: Batch) -> Inputs:
+        """Return what the discriminator sees of real examples: images, and labels where it takes some."""
+        return (batch.real, batch.labels) if self.options.conditional else (batch.real,)
+
+    def make(self, styles: Tensor) -> Tensor:
+        """Return images of styles [N, L, S] as the discriminator sees them in training."""
+        return self.generator["synthesis"](styles)
 
     def styles_for(self, x: Tensor, labels: Tensor | None = None, tracked: bool = True) -> Tensor:
         """Return styles [N, L, S] of new latents for the examples x, mixed, and let the average follow them."""
@@ -165,17 +160,15 @@ class StyleModel(PairModel):
     def part_loss(self, part: str, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
         if part != "r1":
             return super().part_loss(part, player, batch, progress)
-        penalty = self.objective.zero_centered(self.judge, (batch.real, *self._labels(batch)))
-        return self.gamma(batch.real) * self.options.r1_interval * penalty, {"r1": penalty.detach()}
+        real = self.real_inputs(batch)
+        penalty = self.objective.zero_centered(self.judge, real)
+        return self.gamma(real[0]) * self.options.r1_interval * penalty, {"r1": penalty.detach()}
 
     def gamma(self, real: Tensor) -> float:
         """Return R1's weight for such images [N, C, H, W] of this rank."""
         if self.options.r1_gamma is not None:
             return self.options.r1_gamma
         return GAMMA * real.shape[2] * real.shape[3] / (len(real) * shards.world())
-
-    def _labels(self, batch: Batch) -> tuple[Tensor, ...]:
-        return (batch.labels,) if self.options.conditional else ()
 
     # Samples
 

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import check_choice, check_range
+from gancli.game.growth import sizes_and_widths
 from gancli.game.model import Progress
 from gancli.game.phase import Phase, Turn
-from gancli.game.styles import StyleModel, StyleOptions, sizes_and_widths
+from gancli.game.styles import StyleModel, StyleOptions
 from gancli.losses.objective import Objective
 from gancli.networks.stylegan2 import DISCRIMINATORS, SYNTHESES, StyleDiscriminator, Synthesis
 from gancli.options import Recipe
@@ -75,9 +76,9 @@ class StyleGAN2(StyleModel):
     def part_loss(self, part: str, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
         if part != "path_length":
             return super().part_loss(part, player, batch, progress)
-        few = slice(max(1, len(batch.real) // self.options.path_shrink))
-        styles = self.styles_for(batch.real[few], *(labels[few] for labels in self._labels(batch)))
-        lengths = path_lengths(self.generator["synthesis"](styles), styles)
+        few = max(1, len(batch.real) // self.options.path_shrink)
+        styles = self.styles_for(*(x[:few] for x in self.real_inputs(batch)))
+        lengths = path_lengths(self.make(styles), styles)
         mean = torch.lerp(self.path_length, shards.stacked(lengths.mean()).mean(), PATH_DECAY)
         self.path_length.copy_(mean.detach())
         penalty = (lengths - mean).square().mean()
