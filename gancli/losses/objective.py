@@ -51,8 +51,12 @@ class Objective(nn.Module):
 
     # Losses
 
-    def discriminator(self, judge: Judge, real: Inputs, fake: Inputs, turn: int) -> Judged:
-        """Return the discriminator's loss with the penalties due on this turn (counted from 0), and its parts."""
+    def discriminator(self, judge: Judge, real: Inputs, fake: Inputs, turn: int, penalties: float = 1.0) -> Judged:
+        """Return the discriminator's loss with the penalties due on this turn (counted from 0), and its parts.
+
+        Args:
+            penalties: what their weights are multiplied by: a schedule of the model's.
+        """
         judge = self._augmented(judge)
         of_real, of_fake = self._judge_both(judge, real, fake)
         loss = self._shared.discriminator(of_real.logits, of_fake.logits)
@@ -62,7 +66,7 @@ class Objective(nn.Module):
             scalars |= self.augment.scalars()
         for name, weight, penalty in self._penalties(logits_only(judge), real, fake, turn):
             scalars[name] = penalty.detach()
-            loss = loss + weight * penalty
+            loss = loss + penalties * weight * penalty
         return Judged(loss, scalars, of_real, of_fake)
 
     def generator(self, judge: Judge, fake: Inputs, real: Inputs, encoder: bool = False) -> Judged:
