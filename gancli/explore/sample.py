@@ -18,8 +18,9 @@ from gancli.explore.codes import spread_codes
 from gancli.explore.labels import spread_labels
 from gancli.explore.layout import Grid, pictures_of
 from gancli.explore.loaded import Loaded, load
-from gancli.explore.options import PictureOptions
+from gancli.explore.options import StyleOptions
 from gancli.explore.room import check_room
+from gancli.explore.styles import with_changed_styles
 from gancli.explore.targets import FOLDER, checkpoint_stem, choose_target, default_target, refuse_points
 from gancli.explore.writing import as_rows, save_folder, save_npz, writing
 from gancli.monitor.grids import Picture, save_png, scatter
@@ -29,7 +30,7 @@ ENDINGS = (".png", ".npz")
 
 
 @dataclass
-class SampleOptions(PictureOptions):
+class SampleOptions(StyleOptions):
     """What `gan sample` draws; the defaults stand in conf/sample.yaml."""
 
     n: int  # images
@@ -54,7 +55,7 @@ def sample(values: Mapping[str, Any]) -> list[Path]:
     """
     options = typed(SampleOptions, values, "")
     chosen = choose_target(options.out, ENDINGS, options.overwrite)
-    loaded = load(options.ckpt, options.device, options.weights)
+    loaded = with_changed_styles(load(options.ckpt, options.device, options.weights), options)
     kind = chosen.kind if chosen else ".png"
     check_room(loaded, options.n, "n", Path(options.out or "."), kind != ".png")
     labels = spread_labels(options.label, loaded.model, loaded.name, options.n)

@@ -18,7 +18,7 @@ class Ability:
 ABILITIES = {ability.name: ability for ability in (
     Ability("sample", ("draw_latents", "generate"), "sample"),
     Ability("codes", ("codes", "with_codes"), "be told codes"),
-    Ability("styles", ("mapping", "synthesize"), "map latents to styles"),
+    Ability("styles", ("mapping", "synthesize", "every_layer", "noise_maps"), "map latents to styles"),
     Ability("encode", ("encode",), "encode images"),
     Ability("reconstruct", ("reconstruct",), "reconstruct images"),
     Ability("translate", ("translate",), "translate images"),

@@ -12,6 +12,7 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
     with_codes(z, values) -> z               latents in which codes, by name, have other values [n]
     mapping(z, labels=None) -> w             [n, S], styles: the space in which images are meant to change evenly
     synthesize(w, noise=None) -> x           w [n, S], or one for each layer [n, L, S]; x is not cut off at -1 and 1
+    every_layer(w) -> w                      [n, L, S] of either
     style_layers                             L; two belong to a size, from the smallest
     mean_style                               [S], the styles' moving average
     noise_maps()                             the fixed noise, a map [1, 1, H, W] for each layer that takes some: `noise` is
@@ -106,6 +107,7 @@ class Model(nn.Module, ABC):
     classify: Callable[[Tensor], Tensor]
     mapping: Callable[..., Tensor]
     synthesize: Callable[..., Tensor]
+    every_layer: Callable[[Tensor], Tensor]
     noise_maps: Callable[[], list[Tensor]]
 
     def __init__(self, spec: DataSpec, objective: Objective) -> None:
