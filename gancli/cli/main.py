@@ -17,6 +17,7 @@ from gancli.cli import (
     lab,
     latents,
     list,
+    mix,
     reconstruct,
     sample,
     train,
@@ -34,8 +35,8 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, latents, reconstruct, classify, evaluate,
-                           compare, diagnose, lab, validate, list)}
+            for module in (train, sample, interpolate, mix, latents, reconstruct, classify,
+                           evaluate, compare, diagnose, lab, validate, list)}
 
 
 # What befalls files from outside, not by a mistake of ours: permissions, full disks, names too long, folders gone.

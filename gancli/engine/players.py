@@ -89,17 +89,19 @@ class Player:
         return self.options.name
 
     def enter(self, phase: Phase, begins: bool) -> None:
-        """Take a phase's rate, and a fresh optimizer where it begins so.
+        """Take a phase's rate and moments, and a fresh optimizer where it begins so.
 
         A part of the loss that has a step of its own in every k-th round makes k + 1 steps of k: rate and betas are
         corrected by c = k / (k + 1), to lr c and beta^c (Karras 2020, appendix B), unless the phase wants full steps.
         """
-        self.base_lr = phase.lr.get(self.name, self.options.lr)
+        self.base_lr = phase.lr.get(self.name, self.options.lr) * phase.lr_factor
         every = min((turn.every for turn in phase.turns if turn.player == self.name and turn.part), default=0)
         self.correction = every / (every + 1) if every and not phase.full_steps else 1.0
         for group in self.optimizer.param_groups:
             if "betas" in group:
-                group["betas"] = tuple(beta**self.correction for beta in self.options.betas)
+                first, second = self.options.betas
+                second = 1 - (1 - second) * phase.forgetting if phase.forgetting != 1 else second
+                group["betas"] = (first**self.correction, second**self.correction)
         if begins and phase.fresh_optimizers:
             self.optimizer.state.clear()
 

@@ -76,7 +76,7 @@ def _stepped(player: Player, value: Tensor, gradient: Tensor, state: State, lr: 
         gradient = gradient + options.weight_decay * value
     match options.name:
         case "adam" | "adamw":
-            first, second = options.betas
+            first, second = player.optimizer.param_groups[0]["betas"]  # as the phase has them
             step = state["step"] = float(state.get("step", 0)) + 1
             mean = state["exp_avg"] = first * state.get("exp_avg", 0) + (1 - first) * gradient
             square = state["exp_avg_sq"] = second * state.get("exp_avg_sq", 0) + (1 - second) * gradient.square()

@@ -18,8 +18,9 @@ from gancli.explore.animations import ANIMATED, Walk, check_frames, frames, save
 from gancli.explore.labels import blend, class_indices
 from gancli.explore.layout import Grid, pictures_of
 from gancli.explore.loaded import Loaded, load
-from gancli.explore.options import PictureOptions
+from gancli.explore.options import StyleOptions
 from gancli.explore.room import check_room
+from gancli.explore.styles import require_styles, with_changed_styles, with_styles_for_latents
 from gancli.explore.targets import FOLDER, checkpoint_stem, choose_target, default_target, refuse_kind
 from gancli.explore.walks import PATHS
 from gancli.explore.writing import save_folder, writing
@@ -27,17 +28,19 @@ from gancli.monitor.grids import Picture, save_png
 from gancli.options import typed
 
 STEPS, ANIMATION_STEPS = 10, 30
+SPACES = ("z", "w")
 
 
 @dataclass
-class InterpolateOptions(PictureOptions):
+class InterpolateOptions(StyleOptions):
     """Which path `gan interpolate` walks; the defaults stand in conf/interpolate.yaml."""
 
     seeds: list[int] | None  # points of one path; None for n paths of two points each
     n: int
     seed: int
     steps: int | None  # images from one point to the next, both included
-    path: str  # one of PATHS
+    space: str  # one of SPACES
+    path: str | None  # one of PATHS; None: spherical between latents, linear between styles
     loop: bool
     label: Any  # a class, a list of classes to blend from point to point, or None
     fps: float
@@ -49,7 +52,9 @@ class InterpolateOptions(PictureOptions):
         check_range("n", self.n, 1)
         check_range("steps", self.steps, 2)
         check_range("fps", self.fps, 0.5, 50)
-        check_choice("path", self.path, PATHS)
+        check_choice("space", self.space, SPACES)
+        if self.path is not None:
+            check_choice("path", self.path, PATHS)
         labels = len(self.label) if isinstance(self.label, list) else 1
         if self.seeds is not None and (not self.seeds or max(len(self.seeds), labels) < 2):
             raise ValueError("seeds needs two points or more, or one and several labels: give seeds=[0,1]")
@@ -63,7 +68,9 @@ def interpolate(values: Mapping[str, Any]) -> list[Path]:
     """
     options = typed(InterpolateOptions, values, "")
     chosen = choose_target(options.out, (".png", *ANIMATED), options.overwrite)
-    loaded = load(options.ckpt, options.device, options.weights)
+    loaded = with_changed_styles(load(options.ckpt, options.device, options.weights), options)
+    if options.space == "w":
+        require_styles(loaded, "space=w")
     first_seed = options.seed if options.seeds is None else options.seeds[0]
     target = chosen or default_target("interpolate", f"{checkpoint_stem(loaded)}-seed{first_seed}", ".png")
     refuse_kind(loaded, target, ANIMATED if loaded.spec.kind == "points" else ())
@@ -72,8 +79,11 @@ def interpolate(values: Mapping[str, Any]) -> list[Path]:
         check_frames(loaded, options.n if options.seeds is None else 1, options.zoom)
     grid = _grid(loaded, options, steps) if target.kind == ".png" else None
     check_room(loaded, _examples(options, steps), "steps", target.path, target.kind == FOLDER)
-    walks = [loaded.walk(points, weights, steps, options.path, options.loop)
-             for points, weights in _paths(loaded, options)]
+    paths, path = _paths(loaded, options), options.path or "spherical"
+    if options.space == "w":
+        paths, path = [(loaded.styles(*each), None) for each in paths], options.path or "linear"
+        loaded = with_styles_for_latents(loaded, options)
+    walks = [loaded.walk(points, weights, steps, path, options.loop) for points, weights in paths]
 
     with writing(target.path):
         if target.kind in ANIMATED:

@@ -32,7 +32,11 @@ def class_indices(label: Any, model: Model, name: str) -> list[int] | None:
     if label is None:
         return None
     if not model.needs.labels:
-        able = [other for other in models.names() if models.get(other).build.needs.labels]
+        if model.labels_by_option:
+            raise UserError(f"label={label} needs a model that takes labels and this one was trained with "
+                            "model.conditional=false: train one with model.conditional=true.")
+        builds = {other: models.get(other).build for other in models.names()}
+        able = [other for other, build in builds.items() if build.needs.labels or build.labels_by_option]
         raise UserError(f"label={label} needs a model that takes labels and this one is {name}; "
                         f"there is {', '.join(able)}." if able else f"model={name} takes no labels.")
     labels = label if isinstance(label, (list, tuple)) else [label]

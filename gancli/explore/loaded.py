@@ -4,6 +4,7 @@ Legend: N images, C channels, H height, W width, P coordinates of a point, Z lat
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ class Loaded:
         self.name: str = checkpoint.config["model"]["name"]
         self.data_fingerprint: str | None = checkpoint.extra.get("data_fingerprint")  # absent where a test wrote it
         self._latents = Latents(model)
+        self._make: Callable[..., Tensor] | None = None  # images of latents and labels; None: model.generate
 
     def sample(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
                codes: Mapping[str, Any] | None = None, domain: str | None = None) -> Tensor:
@@ -104,7 +106,7 @@ class Loaded:
     def maker(self, domain: str | None) -> Callable[..., Tensor]:
         """Return what makes examples of latents, those of a domain where one is named; a UserError if there is none such."""
         if domain is None:
-            return self.model.generate
+            return self._make or self.model.generate
         self._require("domains")
         place = self._domain(domain)
         return lambda *inputs: self.model.generate_domains(*inputs)[place]
@@ -145,7 +147,18 @@ class Loaded:
     def generate_batches(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Iterator[Tensor]:
         """Yield the images of `generate` in batches, so that any number of latents will do."""
         self._require("sample")
-        yield from self._batches(self.model.generate, batch_size, z, self.labels_for(len(z), labels))
+        yield from self._batches(self._make or self.model.generate, batch_size, z, self.labels_for(len(z), labels))
+
+    def making(self, make: Callable[..., Tensor]) -> "Loaded":
+        """Return the same model whose images are `make(z, labels)` (`make(z)` without labels), in [-1, 1]."""
+        other = copy(self)
+        other._make = make
+        return other
+
+    def styles(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Tensor:
+        """Return the styles [N, S] that the model maps latents to; labels may be weights [N, classes]."""
+        self._require("styles")
+        return torch.cat(list(self._batches(self.model.mapping, batch_size, z, self.labels_for(len(z), labels))))
 
     def stage_names(self) -> list[str]:
         """Return what the stages are called through which an image of the model comes about."""

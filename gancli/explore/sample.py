@@ -20,9 +20,10 @@ from gancli.explore.codes import spread_codes
 from gancli.explore.labels import spread_labels
 from gancli.explore.layout import Grid, pictures_of
 from gancli.explore.loaded import Loaded, load
-from gancli.explore.options import PictureOptions
+from gancli.explore.options import StyleOptions
 from gancli.explore.room import check_room
 from gancli.explore.staged import save_stages
+from gancli.explore.styles import with_changed_styles
 from gancli.explore.targets import FOLDER, checkpoint_stem, choose_target, default_target, refuse_kind
 from gancli.explore.textures import save_textures
 from gancli.explore.writing import as_rows, save_folder, save_lines, save_npz, writing
@@ -34,7 +35,7 @@ ENDINGS, OF_TOKENS = (".png", ".npz"), (".txt", ".npz")
 
 
 @dataclass
-class SampleOptions(PictureOptions):
+class SampleOptions(StyleOptions):
     """What `gan sample` draws; the defaults stand in conf/sample.yaml."""
 
     n: int  # images
@@ -73,7 +74,7 @@ def sample(values: Mapping[str, Any]) -> list[Path]:
     options = typed(SampleOptions, values, "")
     known = tuple(dict.fromkeys((*ENDINGS, *OF_TOKENS)))
     chosen = choose_target(options.out, (*known, *ANIMATED) if options.stages else known, options.overwrite)
-    loaded = load(options.ckpt, options.device, options.weights)
+    loaded = with_changed_styles(load(options.ckpt, options.device, options.weights), options)
     if options.sized:
         return [save_textures(loaded, options, chosen)]
     endings = OF_TOKENS if loaded.spec.kind == "tokens" else ENDINGS

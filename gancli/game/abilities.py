@@ -19,7 +19,7 @@ ABILITIES = {ability.name: ability for ability in (
     Ability("sample", ("draw_latents", "generate"), "sample"),
     Ability("domains", ("generate_domains",), "generate images of two domains"),
     Ability("codes", ("codes", "with_codes"), "be told codes"),
-    Ability("styles", ("map_latents", "synthesize"), "be moved in a space of styles"),
+    Ability("styles", ("mapping", "synthesize", "every_layer", "noise_maps"), "map latents to styles"),
     Ability("encode", ("encode",), "encode images"),
     Ability("reconstruct", ("reconstruct",), "reconstruct images"),
     Ability("translate", ("translate",), "translate images"),

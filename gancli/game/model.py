@@ -5,8 +5,6 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
     draw_latents(n, generator) -> z          [n, ...] on the CPU, so that a seed means the same on every device
     generate(z, labels=None) -> x            [n, C, H, W] in [-1, 1] (or [n, P], or [n, T] int64)
     generate_domains(z) -> (x, y)            the same latents as each of the data's domains would show them; generate gives x
-    map_latents(z, labels=None) -> w         latents in the space of styles, [n, W] (or one style a layer, [n, L, W])
-    synthesize(w) -> x                       what generate makes of the latents that were mapped to w
     encode(x) -> z
     reconstruct(x) -> x'
     translate(x, domain) -> y                x of the other domain, y of `domain` (a name of the data's domains)
@@ -14,6 +12,13 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
     log_likelihood(x) -> logs                [n, T] of each token of sequences, in nats; 0 behind a text's end
     codes                                    what latents hold by name: a number of categories, or None for a continuous code
     with_codes(z, values) -> z               latents in which codes, by name, have other values [n]
+    mapping(z, labels=None) -> w             [n, S], styles: the space in which images are meant to change evenly
+    synthesize(w, noise=None) -> x           w [n, S], or one for each layer [n, L, S]; x is not cut off at -1 and 1
+    every_layer(w) -> w                      [n, L, S] of either
+    style_layers                             L; two belong to a size, from the smallest
+    mean_style                               [S], the styles' moving average
+    noise_maps()                             the fixed noise, a map [1, 1, H, W] for each layer that takes some: `noise` is
+                                             such a list, with None for no noise
     stages(z, labels=None) -> {name: x}      images as they come about, [n, C, H, W] in [-1, 1] each; the last is generate's
     cell                                     pixels of a map's cell, of which the sides of seamless tiles are multiples
     draw_map(size, generator, tile) -> z     a map of noise on the CPU for one image of that height and width
@@ -93,6 +98,7 @@ class Model(nn.Module, ABC):
     discriminators: ClassVar[tuple[str, ...]] = ("discriminator",)  # which players discriminate: none, one or several
     averaged: ClassVar[tuple[str, ...]] = ()  # of those, the ones in use after training: their weights are averaged, too
     needs: Needs = Needs()
+    labels_by_option: ClassVar[bool] = False  # it takes labels with model.conditional=true
     losses: ClassVar[tuple[str, ...] | None] = None  # rules that make sense; None: all, (): it brings its own (loss=none)
     refuses_augment: ClassVar[str] = ""  # why nothing can be augmented before its discriminators; empty: it can
     small: ClassVar[Mapping[str, Any]] = {}  # options of the least networks that still have every part, for tests
@@ -106,7 +112,6 @@ class Model(nn.Module, ABC):
     draw_latents: Callable[[int, torch.Generator], Tensor]
     generate: Callable[..., Tensor]
     generate_domains: Callable[[Tensor], tuple[Tensor, ...]]
-    map_latents: Callable[..., Tensor]
     synthesize: Callable[[Tensor], Tensor]
     with_codes: Callable[[Tensor, Mapping[str, Tensor]], Tensor]
     encode: Callable[[Tensor], Tensor]
@@ -118,6 +123,10 @@ class Model(nn.Module, ABC):
     draw_map: Callable[[tuple[int, int], torch.Generator, bool], Tensor]
     paint: Callable[[Tensor, tuple[int, int], bool], Iterator[tuple[int, int, Tensor]]]
     log_likelihood: Callable[[Tensor], Tensor]
+    mapping: Callable[..., Tensor]
+    synthesize: Callable[..., Tensor]
+    every_layer: Callable[[Tensor], Tensor]
+    noise_maps: Callable[[], list[Tensor]]
 
     def __init__(self, spec: DataSpec, objective: Objective) -> None:
         super().__init__()

@@ -63,12 +63,17 @@ class PairModel(Model):
         if player == "discriminator":
             if batch.prepared is not None:  # its graph is the generator's
                 real, fake = (tuple(x.detach() for x in inputs) for inputs in (real, fake))
-            judged = self.objective.discriminator(self.judge, real, fake, progress.turns.get(player, 0))
+            judged = self.objective.discriminator(self.judge, real, fake, progress.turns.get(player, 0),
+                                                  self.penalty_factor(progress))
         elif player == "generator":
             judged = self.objective.generator(self.judge, fake, real, encoder=self.encoder_plays)
         else:
             raise no_loss_for(player, self)
         return judged.loss, judged.scalars
+
+    def penalty_factor(self, progress: Progress) -> float:
+        """Return what the weights of the loss's penalties are multiplied by at this point of the run."""
+        return 1.0
 
     def prepare(self, batch: Batch) -> Any:  # a subclass with turns of its own shares what they read
         return self.pairs(batch)

@@ -30,6 +30,8 @@ class Phase:
     name: str = "game"
     batch_size: int | None = None  # real images of a turn, over all ranks; None: trainer.batch_size
     lr: Mapping[str, float] = field(default_factory=dict)  # of players whose rate is another one here
+    lr_factor: float = 1.0  # of all rates: a schedule that does not depend on the run's length
+    forgetting: float = 1.0  # of 1 - beta2 of Adam and AdamW, likewise
     fresh_optimizers: bool = False  # optimizers begin anew with the phase
     full_steps: bool = False  # of players with steps on parts of their loss; else these are corrected for
 

@@ -81,8 +81,12 @@ class Objective(nn.Module):
 
     # Losses
 
-    def discriminator(self, judge: Judge, real: Inputs, fake: Inputs, turn: int) -> Judged:
-        """Return the discriminator's loss with the penalties due on this turn (counted from 0), and its parts."""
+    def discriminator(self, judge: Judge, real: Inputs, fake: Inputs, turn: int, penalties: float = 1.0) -> Judged:
+        """Return the discriminator's loss with the penalties due on this turn (counted from 0), and its parts.
+
+        Args:
+            penalties: what their weights are multiplied by: a schedule of the model's.
+        """
         judge, real, fake = self._prepared(judge, real, fake)
         of_real, of_fake = self._judge_both(judge, real, fake)
         loss = self._shared.discriminator(of_real.logits, of_fake.logits)
@@ -92,7 +96,7 @@ class Objective(nn.Module):
             scalars |= self.augment.scalars()
         for name, weight, penalty in self._penalties(logits_only(judge), real, fake, turn):
             scalars[name] = penalty.detach()
-            loss = loss + weight * penalty
+            loss = loss + penalties * weight * penalty
         return Judged(loss, scalars, of_real, of_fake)
 
     def generator(self, judge: Judge, fake: Inputs, real: Inputs, encoder: bool = False) -> Judged:
@@ -136,6 +140,11 @@ class Objective(nn.Module):
         chosen = fake.detach().flatten(1).mean(1) if fake.dim() > 1 else fake.detach()
         places = chosen.topk(self.options.top_k.of(len(chosen), passes)).indices
         return fake[places], None if real is None else shards.stacked(real).flatten(0, 1)[places]
+
+    def zero_centered(self, judge: Judge, inputs: Inputs) -> Tensor:
+        """Return 1/2 E |grad D|^2 at inputs, which pass the augmentation on their way: R1 on a turn of its own."""
+        judge, inputs, _ = self._prepared(judge, inputs, inputs)
+        return zero_centered_penalty(logits_only(judge), inputs)
 
     @property
     def _shared(self) -> Rule:

@@ -10,7 +10,7 @@ penalty aims at a norm of 750 and both players step at once.
 Each turn draws its own latents, as in the authors' code, whatever trainer.reuse_generated says.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,20 +18,13 @@ from torch import Tensor, tensor
 
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import UserError, check_range
+from gancli.game.growth import Growth, check_doubling, sizes_and_widths
 from gancli.game.model import Progress, no_loss_for
 from gancli.game.pair import PairModel
 from gancli.game.phase import Phase
 from gancli.game.prior import Normal
 from gancli.losses.objective import Objective
-from gancli.networks.progressive import (
-    ProgressiveDiscriminator,
-    ProgressiveGenerator,
-    doubled,
-    level_at,
-    levels_of,
-    nearest_sizes,
-    shrunk,
-)
+from gancli.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator, doubled, level_at, shrunk
 from gancli.options import Recipe
 from gancli.registry import models
 
@@ -74,49 +67,31 @@ class ProGAN(PairModel):
 
     def __init__(self, options: ProGANOptions, spec: DataSpec, objective: Objective) -> None:
         channels, *size = spec.shape
-        sizes = levels_of(*size)
-        widths = [max(1, min(options.channel_base // min(side), options.channel_max)) for side in sizes]
+        sizes, widths = sizes_and_widths(options, *size)
         super().__init__(spec, objective, ProgressiveGenerator(options.latent_size, channels, sizes, widths),
                          ProgressiveDiscriminator(channels, sizes, widths, options.stddev_group),
                          Normal(options.latent_size))
         self.options, self.sizes = options, sizes
+        self.schedule = Growth(sizes, options.stable_kimg, options.fade_kimg)
         self.drift = options.drift if objective.options.rule == "wgan" else 0.0
         self.register_buffer("growth", tensor(0.0))
 
     @classmethod
     def check_data(cls, options: Any, spec: DataSpec) -> None:
         super().check_data(options, spec)
-        height, width = spec.shape[1:]
-        if levels_of(height, width) is None:
-            near = " or ".join(f"{h}" if height == width else f"[{h},{w}]" for h, w in nearest_sizes(height, width))
-            raise UserError(f"model={options.name} doubles images of 4 to 7 pixels and cannot grow to {height}x{width}: "
-                            f"give dataset.size={near}.")
+        check_doubling(options.name, *spec.shape[1:])
         if max(options.batch_sizes, default=0) > spec.count:
             raise UserError(f"model.batch_sizes={options.batch_sizes} holds a batch larger than the data set of "
                             f"{spec.count}: give {spec.count} or less.")
 
     def growth_at(self, images: int) -> float:
         """Return how far the networks have grown when so many real images have been shown."""
-        level, faded = self._stretch(images)
-        return float(level) if faded is None else level + faded
+        return self.schedule.at(images)
 
     def phase(self, progress: Progress, default: Phase) -> Phase:
-        level, faded = self._stretch(progress.images)
-        level += faded is not None
-        name = "x".join(map(str, self.sizes[level]))
-        rate = _of(self.options.rates, level)
-        return replace(default, name=name if faded is None else f"fade to {name}",
-                       batch_size=_of(self.options.batch_sizes, level),
-                       lr={} if rate is None else dict.fromkeys(self.players, rate),
-                       fresh_optimizers=self.options.fresh_optimizers)
-
-    def _stretch(self, images: int) -> tuple[int, float | None]:
-        """Return the last level that is whole, and how far the next is faded in if it has begun to be."""
-        stable, fade, last = 1000 * self.options.stable_kimg, 1000 * self.options.fade_kimg, len(self.sizes) - 1
-        if images >= last * (stable + fade):
-            return last, None
-        level, shown = divmod(images, stable + fade)
-        return int(level), (shown - stable) / fade if shown >= stable else None
+        options = self.options
+        return self.schedule.phase(progress.images, default, options.batch_sizes, options.rates, list(self.players),
+                                   options.fresh_optimizers)
 
     def prepare(self, batch: Batch) -> None:
         """Let each turn draw its own latents."""
@@ -145,8 +120,3 @@ class ProGAN(PairModel):
         for _ in self.sizes[level_at(growth)[0] + 1:]:
             images = doubled(images)
         return images.clamp(-1, 1)
-
-
-def _of(values: list, level: int) -> Any:
-    """Return the value of a level: the last counts for all larger ones, and none is None."""
-    return values[min(level, len(values) - 1)] if values else None

@@ -21,16 +21,24 @@ class EqualizedLinear(nn.Linear):
     Optimizers that divide by the gradient's size, as Adam does, then change all layers alike.
     """
 
-    def __init__(self, inputs: int, outputs: int, gain: float = GAIN) -> None:
+    def __init__(self, inputs: int, outputs: int, gain: float = GAIN, rate: float = 1.0, bias: float = 0.0) -> None:
+        """Build the layer.
+
+        Args:
+            rate: the layer learns at this part of the others' speed (Karras 2019, appendix C): weights N(0, 1 / rate^2).
+            bias: at the start.
+        """
+        self.rate, self.start = rate, bias
         super().__init__(inputs, outputs)
-        self.scale = gain / math.sqrt(inputs)  # initialization.spectral_norm sets it to 1
+        self.scale = gain * rate / math.sqrt(inputs)  # initialization.spectral_norm sets it to 1
 
     def reset_parameters(self) -> None:
-        nn.init.normal_(self.weight)
-        nn.init.zeros_(self.bias)
+        nn.init.normal_(self.weight, 0.0, 1 / self.rate)
+        nn.init.constant_(self.bias, self.start / self.rate)
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.linear(x, self.weight * self.scale, self.bias)
+        bias = self.bias if self.rate == 1 else self.bias * self.rate
+        return nn.functional.linear(x, self.weight * self.scale, bias)
 
 
 class EqualizedConv2d(nn.Conv2d):

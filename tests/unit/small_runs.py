@@ -32,7 +32,7 @@ def save_run(run_dir: Path, name: str, loss: str | None = None, spec: DataSpec |
     model = build_model(model_options(adapt(config["model"], options)[0]), Objective(options), spec)
     with torch.no_grad():
         for tensor in model.parameters():
-            if tensor.dim() > 1:  # gains and biases stay: many layers deep, random ones would be all that is seen
+            if tensor.dim() > 1 and tensor.square().mean() < 2:  # a mapping's weights are stored 100 times as large as others
                 tensor.copy_(torch.randn_like(tensor) * (2 / tensor[0].numel()) ** 0.5)
     state = model.state_dict()
     tensors = {f"model/{key}": tensor for key, tensor in state.items()}

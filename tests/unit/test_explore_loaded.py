@@ -52,7 +52,7 @@ def test_a_seed_gives_the_same_images_whatever_the_batch_size(run, name, outputs
     assert x.dtype == torch.int64 if loaded.spec.kind == "tokens" else x.dtype == torch.float32 and x.abs().max() <= 1
     assert x.float().std(0).mean() > 1e-3  # images differ
     for n, batch_size in ((130, 7), (65, 64), (3, 1)):
-        assert torch.allclose(loaded.sample(n, 3, labels, batch_size), x[:n], atol=1e-5)
+        assert torch.allclose(loaded.sample(n, 3, labels, batch_size), x[:n], atol=5e-4)  # of images cut off from up to 300
     assert not torch.allclose(loaded.sample(3, seed=4, labels=labels), x[:3], atol=1e-3)
 
 

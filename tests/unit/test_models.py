@@ -71,6 +71,9 @@ def test_each_player_takes_a_turn_under_each_loss(name, changes, loss, loss_chan
 def test_every_weight_gets_a_gradient_that_is_not_zero(name, changes):
     torch.manual_seed(0)
     model = compose_model(name, **changes)
+    for parameter in model.parameters():  # what stands before weights that start at 0 has no gradient before they move
+        if parameter.dim() > 1 and not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
     batch = batch_for(model.spec, n=16)
     still = {player: own_weights(model, player) for player in model.players}  # in no phase
     for players, progress in phases_of(model):
