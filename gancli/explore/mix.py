@@ -18,7 +18,7 @@ from gancli.explore.loaded import load
 from gancli.explore.options import StyleOptions
 from gancli.explore.room import check_room
 from gancli.explore.styles import layers_of, require_styles, swapped, with_styles_for_latents
-from gancli.explore.targets import checkpoint_stem, choose_target, default_target, refuse_points
+from gancli.explore.targets import checkpoint_stem, choose_target, default_target, refuse_kind
 from gancli.explore.writing import writing
 from gancli.monitor.grids import save_png
 from gancli.options import typed
@@ -56,7 +56,7 @@ def mix(values: Mapping[str, Any]) -> list[Path]:
     require_styles(loaded, "gan mix")
     layers = layers_of(options.layers, loaded.model.style_layers)
     target = chosen or default_target("mix", f"{checkpoint_stem(loaded)}-{_word(layers)}", ".png")
-    refuse_points(loaded, target, ())
+    refuse_kind(loaded, target, ())
     columns = len(options.cols) + 1
     cells = columns * (len(options.rows) + 1)
     grid = Grid.of(loaded.spec.shape, cells, columns, options.zoom)

@@ -112,7 +112,6 @@ class Model(nn.Module, ABC):
     draw_latents: Callable[[int, torch.Generator], Tensor]
     generate: Callable[..., Tensor]
     generate_domains: Callable[[Tensor], tuple[Tensor, ...]]
-    synthesize: Callable[[Tensor], Tensor]
     with_codes: Callable[[Tensor, Mapping[str, Tensor]], Tensor]
     encode: Callable[[Tensor], Tensor]
     reconstruct: Callable[[Tensor], Tensor]
