@@ -104,8 +104,8 @@ class Examination:
                      for z, label in zip(self.z.split(self.at_once), labels)]
             return {"samples": torch.cat([flat(part) for part in parts])}
         if self.translates:
-            (name_a, name_b), (a, b) = self.spec.domains, self.sources
-            return {name_a: flat(model.translate(b, name_a)), name_b: flat(model.translate(a, name_b))}
+            of = dict(zip(self.spec.domains, reversed(self.sources), strict=True))  # what each domain is translated from
+            return {name: flat(model.translate(of[name], name)) for name in model.targets}
         return {}
 
     def _signals(self, name: str, fake: Tensor) -> dict[str, Tensor]:

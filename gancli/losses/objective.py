@@ -185,7 +185,7 @@ class Objective(nn.Module):
             return outputs_of(judge, real), outputs_of(judge, fake)
         both = tuple(torch.cat((x, g.to(x.dtype))) for x, g in zip(real, fake, strict=True))
         with nullcontext() if self.together else halves_apart():
-            return parted(outputs_of(judge, both), len(real[0]))
+            return parted(outputs_of(judge, both), len(real[0]), len(fake[0]))
 
     def _penalties(self, judge: Callable[..., Tensor], real: Inputs, fake: Inputs,
                    turn: int) -> Iterator[tuple[str, float, Tensor]]:

@@ -37,10 +37,11 @@ def logits_only(judge: Judge) -> Callable[..., Tensor]:
     return lambda *inputs: outputs_of(judge, inputs).logits
 
 
-def parted(both: Output, n: int) -> tuple[Output, Output]:
-    """Return the outputs of the first n examples of a batch and of the others."""
+def parted(both: Output, first: int, second: int) -> tuple[Output, Output]:
+    """Return the outputs of the first examples of a batch and of the others, which a judge may give several of each."""
+    n = len(both.logits) * first // (first + second)
     every = (both.logits, *both.features, *both.watched)
     own = 1 + len(both.features)
-    first, second = ([part[:n] for part in every], [part[n:] for part in every])
-    return (Output(first[0], tuple(first[1:own]), tuple(first[own:])),
-            Output(second[0], tuple(second[1:own]), tuple(second[own:])))
+    before, behind = ([part[:n] for part in every], [part[n:] for part in every])
+    return (Output(before[0], tuple(before[1:own]), tuple(before[own:])),
+            Output(behind[0], tuple(behind[1:own]), tuple(behind[own:])))

@@ -92,7 +92,6 @@ class LAPGAN(Model):
         channels, *size = spec.shape
         self.sizes = levels_of(*size, options.coarsest) or []
         self.classes = len(spec.classes) if options.conditional else 0
-        self.needs = replace(self.needs, labels=options.conditional)
         first, *others = [(channels, *side) for side in self.sizes]
         self.generators, self.judges = torch.nn.ModuleList(), torch.nn.ModuleList()
         self.generators.append(CoarseGenerator(options.latent_size, first, options.coarse_units, self.classes))
@@ -112,12 +111,13 @@ class LAPGAN(Model):
         self.register_buffer("std", torch.ones(channels, 1, 1))
 
     @classmethod
+    def needs_of(cls, options: Any) -> Needs:
+        return replace(cls.needs, labels=options.conditional)
+
+    @classmethod
     def check_data(cls, options: Any, spec: DataSpec) -> None:
         super().check_data(options, spec)
         height, width = spec.shape[1:]
-        if options.conditional and not spec.classes:
-            raise UserError(f"model={options.name} model.conditional=true needs labels and this data set has none: give one "
-                            "with labels (a folder with one sub-folder a class will do), or model.conditional=false.")
         sizes = levels_of(height, width, options.coarsest)
         if sizes is None:
             near = " or ".join(f"{h}" if height == width else f"[{h},{w}]"

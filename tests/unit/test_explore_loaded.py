@@ -143,7 +143,7 @@ def test_abilities_work_in_batches(outputs):
     cyclegan = load("cyclegan", root=outputs)
     y = cyclegan.translate(x, "drawing", batch_size=2)
     assert y.shape == x.shape and not torch.allclose(y, cyclegan.translate(x, "photo"), atol=1e-3)
-    with pytest.raises(UserError, match="no domain called dog; there is drawing, photo"):
+    with pytest.raises(UserError, match="no domain called dog to translate into; there is drawing, photo"):
         cyclegan.translate(x, "dog")
     with pytest.raises(UserError, match="batch is empty"):
         bigan.encode(x[:0])

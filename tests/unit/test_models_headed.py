@@ -234,7 +234,7 @@ def test_the_judgment_is_the_discriminators_with_the_features_that_it_came_from(
     torch.manual_seed(0)
     model = compose_model(name).eval()
     x = torch.rand(5, *model.spec.shape) * 2 - 1
-    logits, (features,) = model.judge(x)
+    logits, (features,), _ = model.judge(x)
     assert torch.equal(logits, model.discriminator(x)) and torch.equal(features, model.discriminator.body(x))
     assert logits.shape == (5,) and len(features) == 5
 
