@@ -65,6 +65,12 @@ def test_no_counter_counts_so_far(setting, tmp_path):
         plan(tmp_path / "run", *GAN, setting)
 
 
+@pytest.mark.parametrize("key", ["discriminator_turns", "unrolled"])
+def test_a_round_has_an_end(key, tmp_path):
+    with pytest.raises(UsageError, match=f"trainer.{key} must be at least . and at most 1000, not 100000000"):
+        plan(tmp_path / "run", *GAN, f"trainer.{key}=100000000")
+
+
 def test_brackets_have_an_end():
     with pytest.raises(UsageError, match="nests too deeply"):
         bridge.run(task, "train", ["trainer.kimg=" + "[" * 3000 + "]" * 3000])
