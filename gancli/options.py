@@ -15,6 +15,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 from gancli.errors import UsageError, near
 
 T = TypeVar("T")
+LARGEST_NUMBER = 2**63 - 1
 
 
 @dataclass
@@ -54,7 +55,7 @@ def typed(schema: type[T], values: Mapping[str, Any], where: str) -> T:
     plain = OmegaConf.to_container(values, resolve=True) if OmegaConf.is_config(values) else dict(values)
     try:
         filled = OmegaConf.merge(OmegaConf.structured(schema), plain)
-        _refuse_infinite(filled, prefix)
+        _refuse_uncountable(filled, prefix)
         return cast(T, OmegaConf.to_object(filled))
     except ConfigKeyError as error:
         key = str(error.key)
@@ -72,14 +73,16 @@ def typed(schema: type[T], values: Mapping[str, Any], where: str) -> T:
         raise UsageError(message if message.startswith(prefix) else f"{where}: {message}") from None
 
 
-def _refuse_infinite(filled: DictConfig | ListConfig, prefix: str) -> None:
-    """Raise a ValueError for the first number that is infinite: no option has use for one, and few calculations bear it.
+def _refuse_uncountable(filled: DictConfig | ListConfig, prefix: str) -> None:
+    """Raise a ValueError for the first number that is infinite or too large for a counter: no option has use for one.
 
     NaN fails every range by itself.
     """
     for key, value in _leaves(OmegaConf.to_container(filled, resolve=False), prefix):
         if isinstance(value, float) and math.isinf(value):
             raise ValueError(f"{key} must be a finite number, not {value}")
+        if isinstance(value, (int, float)) and abs(value) > LARGEST_NUMBER:
+            raise ValueError(f"{key} must be at most 2^63, not {str(value)[:20]}{'...' * (len(str(value)) > 20)}")
 
 
 def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:

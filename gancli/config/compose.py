@@ -1,8 +1,10 @@
 """A configuration composed without running anything: for checks ahead of a sweep, for near matches, for completion."""
 
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from math import prod
 from pathlib import Path
 
@@ -10,9 +12,13 @@ from hydra import __version__ as hydra_version
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, RangeSweep, Transformer
 from omegaconf import DictConfig, OmegaConf
 
 from gancli.config import groups, resolvers
+from gancli.errors import UsageError
+
+MOST_JOBS = 100_000  # of a sweep: each is composed, has a folder and a line in sweep.json
 
 
 def version_base() -> dict[str, str]:
@@ -55,13 +61,21 @@ class Swept:
 
 
 def check_sweep(config_name: str, overrides: list[str], config_dir: Path | None = None) -> Swept:
-    """Compose one job with the first values of every swept key, and one for every other choice of a swept group."""
+    """Compose one job with the first values of every swept key, and one for every other choice of a swept group.
+
+    Raises:
+        UsageError: the sweep has more than MOST_JOBS jobs.
+        Exception: what Hydra raises.
+    """
     first, values = _first_values(overrides)
     for key in values:
         if key in groups.groups(config_name) or "/" in key:
             for value in values[key][1:]:
                 compose(config_name, [*first, f"{key}={value}"], config_dir)
-    return Swept(compose(config_name, [*first, "hydra.job.num=0"], config_dir, hydra=True), values)
+    swept = Swept(compose(config_name, [*first, "hydra.job.num=0"], config_dir, hydra=True), values)
+    if swept.count > MOST_JOBS:
+        raise UsageError(f"The sweep has more than {MOST_JOBS:,} jobs: give fewer values.")
+    return swept
 
 
 def keys(cfg: DictConfig) -> list[str]:
@@ -87,11 +101,17 @@ def _first_values(overrides: list[str]) -> tuple[list[str], dict[str, list[str]]
                 continue
             key = override.get_key_element()
             if override.is_discrete_sweep():
-                values = swept[key] = list(override.sweep_string_iterator())
+                values = swept[key] = list(islice(_listed(override), MOST_JOBS + 1))
             else:
                 values, swept[key] = [override.value().start], []
             first += [f"{key}={value}" for value in values[:1]]
     return first, swept
+
+
+def _listed(override: Override) -> Iterator[str]:
+    """Return the values of a sweep one by one; Hydra itself would list a range that is to be shuffled."""
+    value = override.value()
+    return map(Transformer.str, value.range()) if isinstance(value, RangeSweep) else override.sweep_string_iterator()
 
 
 @contextmanager

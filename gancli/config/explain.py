@@ -12,7 +12,7 @@ from gancli.config import groups
 from gancli.config.compose import compose, keys
 from gancli.errors import UsageError, near
 
-TRANSLATED = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
+TRANSLATED = (HydraException, OmegaConfBaseException, YAMLError, ValueError, RecursionError)
 
 _EXTRAS = ("joblib", "submitit", "optuna")
 
@@ -20,6 +20,8 @@ _EXTRAS = ("joblib", "submitit", "optuna")
 def explain(error: Exception, config_name: str, overrides: list[str], config_dir: Path | None = None) -> UsageError:
     """Return the usage error that says what `error`, raised while `overrides` were composed, means to a user."""
     text = str(error)
+    if isinstance(error, RecursionError):
+        return UsageError("A value nests too deeply: no option has so many brackets in each other.")
     if isinstance(error, MissingConfigException):
         return UsageError(_missing(error, config_dir))
     if isinstance(error, OverrideParseException):

@@ -8,6 +8,7 @@ OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEMES = ("alternating", "simultaneous", "extragradient", "past_extragradient", "optimistic", "consensus")
+MOST_TURNS = 1000  # of a player in a round, which is planned turn by turn
 
 
 @dataclass
@@ -37,12 +38,13 @@ class TrainerOptions:
     def __post_init__(self) -> None:
         check_choice("trainer.precision", self.precision, PRECISIONS)
         check_choice("trainer.scheme", self.scheme, SCHEMES)
-        check_range("trainer.unrolled", self.unrolled, 0)
+        check_range("trainer.unrolled", self.unrolled, 0, MOST_TURNS)
+        check_range("trainer.discriminator_turns", self.discriminator_turns, 1, MOST_TURNS)
         check_range("trainer.consensus", self.consensus, 0)
         for key in ("kimg", "epochs", "clip_grad_norm", "ema_kimg", "ema_ramp", "record_kimg", "sample_kimg",
                     "checkpoint_kimg"):
             check_range(f"trainer.{key}", getattr(self, key), 0, open_low=True)
-        for key in ("batch_size", "discriminator_turns", "accumulate", "keep"):
+        for key in ("batch_size", "accumulate", "keep"):
             check_range(f"trainer.{key}", getattr(self, key), 1)
         if self.kimg is not None and self.epochs is not None:
             raise ValueError(f"trainer.kimg={self.kimg:g} and trainer.epochs={self.epochs:g} both state the length: "

@@ -35,13 +35,14 @@ from gancli.runs.status import read_status
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(0)]
 FAULTS = int(os.environ.get("GANCLI_FAULTS", 25))
 FEW = max(1, FAULTS // 5)
-COMMON = ("dataset.size=16", "trainer.batch_size=4", "device=cpu", "evaluation.kimg=null", "trainer.precision=fp32",
-          "trainer.kimg=0.16", "trainer.checkpoint_kimg=0.008", "trainer.record_kimg=0.008", "trainer.sample_kimg=0.08")
+COMMON = ("dataset.size=16", "dataset.limit=64", "trainer.batch_size=4", "device=cpu", "evaluation.kimg=null",
+          "trainer.precision=fp32", "trainer.kimg=0.08", "trainer.checkpoint_kimg=0.008", "trainer.record_kimg=0.008",
+          "trainer.sample_kimg=0.04")
 MODELS = {
     "gan": ("model=gan", *SMALL_NETWORKS["gan"]),
     "dcgan": ("model=dcgan", *SMALL_NETWORKS["dcgan"]),
     "bigan": ("model=bigan", *SMALL_NETWORKS["bigan"]),
-    "progan (phases)": ("model=progan", *SMALL_NETWORKS["progan"], "model.stable_kimg=0.03", "model.fade_kimg=0.03"),
+    "progan (phases)": ("model=progan", *SMALL_NETWORKS["progan"], "model.stable_kimg=0.012", "model.fade_kimg=0.012"),
     "dcgan with ada": ("model=dcgan", *SMALL_NETWORKS["dcgan"], "augment=ada", "augment.p=0.3", "augment.kimg=0.2",
                        "augment.interval=1"),
     "gan on two ranks": ("model=gan", *SMALL_NETWORKS["gan"], "devices=2"),
@@ -147,7 +148,7 @@ def killed_in_write(number: int, after: bool) -> Callable[[], None]:
 def whole(request, tmp_path_factory) -> Whole:
     """A model's run that nothing interrupted."""
     settings, folder = (*MODELS[request.param], *COMMON), tmp_path_factory.mktemp("whole") / "run"
-    _composed(settings)  # in this process, so that every sitting finds it composed
+    plan(folder, *settings)  # in this process, so that every sitting finds all of it composed and imported
     begun = time.monotonic()
     assert end(start(folder, settings)) == 0
     return Whole(request.param, settings, folder, time.monotonic() - begun)
@@ -188,7 +189,7 @@ def test_killed_within_every_write(whole, tmp_path, capsys):
     moments, tried, folder = random.Random(0), 0, tmp_path / "killed"
     died = REFUSED if "devices=2" in whole.settings else -signal.SIGKILL  # of ranks the first dies, and the parent says so
     while tried < FAULTS:
-        code = end(start(folder, whole.settings, killed_in_write(moments.randint(1, 40), moments.random() < 0.5)))
+        code = end(start(folder, whole.settings, killed_in_write(moments.randint(1, 30), moments.random() < 0.5)))
         assert code in (0, died), code
         tried += code != 0
         assert_whole_files(folder)
@@ -348,7 +349,7 @@ STARTS = 64
 
 def test_as_many_folders_as_starts(tmp_path, capsys):
     settings = (*MODELS["gan"], *COMMON, "trainer.kimg=0.008")
-    _composed(settings)
+    plan(tmp_path / "none", *settings)
     gate, opened = os.pipe()
 
     def work() -> int:

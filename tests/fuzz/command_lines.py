@@ -12,26 +12,34 @@ from gancli.config.compose import compose, keys
 EXTREMES = (
     "-1", "0", "1", "2", "1e308", "-1e308", "1e-320", "nan", "inf", "-inf", "1e999", "9223372036854775808", "1" + "0" * 400,
     "null", "", "[]", "{}", "[[[[]]]]", "[" * 60 + "]" * 60, "{a:1}", "[1,null]", "true", "???", "1.5", "0x10", "1_000",
-    "${seed}", "${nowhere}", "${oc.env:CANARY}", "${oc.env:NOWHERE}", "${paper:lr}", "${seed", "{_target_:io.open,file:canary,mode:w}",
-    "a" * 300, "é" * 200, "a/b", "../x", "\u202egnp.x", "\x1b[2Jx", "💥", "\ud7ff", "\udcff", "a b", "a,b", "0,1", "choice(0,1)",
-    "range(0,3)", "range(0,1000000000)", "interval(0,1)", "glob(*)", "a=b", "[1,", "'", '"', "\\", "'a'", "(", "--", "-m", "\n", "a\tb",
+    "${seed}", "${nowhere}", "${oc.env:CANARY}", "${oc.env:NOWHERE}", "${paper:lr}", "${seed", "[" * 400 + "]" * 400,
+    "{_target_:io.open,file:canary,mode:w}", "a" * 300, "é" * 200, "a/b", "../x", "\u202egnp.x", "\x1b[2Jx", "💥", "\ud7ff",
+    "\udcff", "a b", "a,b", "0,1", "choice(0,1)", "range(0,3)", "range(0,1000000000)", "interval(0,1)", "glob(*)", "a=b",
+    "[1,", "'", '"', "\\", "'a'", "(", "--", "-m", "\n", "a\tb",
 )
-PATHS = ("named/x.png", "named/x.npz", "named/x.gif", "named/x.json", "named/folder", "named", "outputs/x", "..", ".", "",
-         "../beside/x", "file.txt", "file.txt/x", "/proc/self/mem", "/dev/null/x", "/dev/full", "a" * 300, "named/" + "b" * 256, "named/é💥.png",
-         "pictures", "arrays.npz", "~", "~/x", "nowhere", "pipe", "named/\x1b[2J.png", "named/\udcff.png", "x.bmp", "loop/x")
-NAMES = ("good", "good@latest", "good@best", "good@0.008", "good@nan", "good@1e999", "good@-1", "go", "bad", "odd", "", "@", "x" * 300,
-         "outputs/train/good", "outputs/train/bad", "outputs/sweep/two", "two", "outputs/train/good/checkpoints", "truncated.safetensors",
-         "outputs", "file.txt", "/", ".", "pipe", "\x1b[2J", "💥", "nowhere.safetensors")
+PATHS = (
+    "named/x.png", "named/x.npz", "named/x.gif", "named/x.json", "named/folder", "named", "outputs/x", "..", ".", "", "x.bmp",
+    "../beside/x", "file.txt", "file.txt/x", "/proc/self/mem", "/dev/null/x", "/dev/full", "a" * 300, "named/" + "b" * 256,
+    "named/é💥.png", "pictures", "arrays.npz", "~", "~/x", "nowhere", "pipe", "named/\x1b[2J.png", "named/\udcff.png",
+    "loop/x",
+)
+NAMES = (
+    "good", "good@latest", "good@best", "good@0.008", "good@nan", "good@1e999", "good@-1", "go", "bad", "odd", "", "@",
+    "x" * 300, "outputs/train/good", "outputs/train/bad", "outputs/sweep/two", "two", "outputs/train/good/checkpoints",
+    "truncated.safetensors", "outputs", "file.txt", "/", ".", "pipe", "\x1b[2J", "💥", "nowhere.safetensors",
+)
 PATH_KEYS = ("out", "run_dir", "data_dir", "dataset.path", "hydra.sweep.dir", "dataset.store", "features_weights", "real")
 NAME_KEYS = ("ckpt", "resume")
-HYDRA = ("hydra.mode=RUN", "hydra.mode=MULTIRUN", "hydra.mode=BOGUS", "hydra.job.chdir=false", "hydra.verbose=true", "hydra.job.name=x",
-         "hydra.sweep.subdir=${hydra.job.num}", "hydra.sweep.subdir=../x", "hydra.sweeper.max_batch_size=1", "hydra/launcher=nowhere",
-         "hydra/launcher=basic", "hydra.launcher.n_jobs=2", "hydra.nowhere=1", "hydra=1", "hydra/sweeper=basic")
-TRAINED = ("trainer.batch_size=4", "trainer.kimg=0.008", "trainer.epochs=null", "evaluation.kimg=null", "device=cpu", "devices=1",
-           "trainer.discriminator_turns=1", "trainer.unrolled=0", "trainer.sample_kimg=1")
+HYDRA = (
+    "hydra.mode=RUN", "hydra.mode=MULTIRUN", "hydra.mode=BOGUS", "hydra.job.chdir=false", "hydra.verbose=true",
+    "hydra.job.name=x", "hydra.sweep.subdir=${hydra.job.num}", "hydra.sweep.subdir=../x", "hydra.sweeper.max_batch_size=1",
+    "hydra/launcher=nowhere", "hydra/launcher=basic", "hydra.launcher.n_jobs=2", "hydra.nowhere=1", "hydra=1",
+    "hydra/sweeper=basic", "hydra={mode:MULTIRUN}",
+)
+TRAINED = ("trainer.batch_size=4", "trainer.kimg=0.008", "trainer.epochs=null", "evaluation.kimg=null", "device=cpu",
+           "devices=1", "trainer.discriminator_turns=1", "trainer.unrolled=0", "trainer.sample_kimg=1")
 SIZES = ("trainer.kimg", "trainer.epochs", "trainer.batch_size", "trainer.discriminator_turns", "trainer.unrolled", "devices",
-         "dataset.size", "device", "experiment", "trainer.memory_check", "dataset")
-SWEPT = ("range(0,1000000000)",)
+         "dataset.size", "device", "experiment", "trainer.memory_check", "dataset")  # what a training run here keeps small
 
 noise = st.text(st.sampled_from("aé=,.[]{}()'\"\\$~+-@:/ 01e💥\x1b\n*?&!#%"), max_size=20)
 
@@ -70,17 +78,20 @@ def override(config_name: str, without: tuple[str, ...] = ()) -> st.SearchStrate
         lambda key: st.tuples(st.just(key), fitting(key, leaves[key])).map("=".join))
     extreme = st.tuples(st.sampled_from(["", "", "", "", "+", "++", "~"]), st.sampled_from(sorted(leaves)), st.just("="),
                         st.sampled_from(EXTREMES) | noise).map("".join)
-    kinds = [of_key] * 10 + [extreme] * 3 + [st.sampled_from(HYDRA), noise, st.tuples(noise, st.sampled_from(EXTREMES)).map("=".join)]
+    odd = st.tuples(noise, st.sampled_from(EXTREMES)).map("=".join)
+    kinds = [of_key] * 10 + [extreme] * 3 + [st.sampled_from(HYDRA), noise, odd]
     if chosen:
+        others = ["nowhere", "", "null", "1"]
         of_group = st.sampled_from(sorted(chosen)).flatmap(
-            lambda name: st.tuples(st.just(name), st.sampled_from([*chosen[name]] * 4 + ["nowhere", "", "null", "1"])).map("=".join))
+            lambda name: st.sampled_from([*chosen[name]] * 4 + others).map(lambda option: f"{name}={option}"))
         kinds += [of_group] * 4
     return st.sampled_from(range(len(kinds))).flatmap(kinds.__getitem__)
 
 
-flags = st.sampled_from([()] * 16 + [("--cfg", "job"), ("--cfg", "job", "--resolve"), ("--cfg", "x"), ("--cfg", "hydra"), ("-h",),
-                                     ("--package", "model"), ("--cfg", "job", "--package", "nowhere"), ("--frobnicate",), ("--",),
-                                     ("--config-dir", "nowhere"), ("--config-dir", "file.txt"), ("--config-dir", "mine")])
+flags = st.sampled_from([()] * 16 + [
+    ("--cfg", "job"), ("--cfg", "job", "--resolve"), ("--cfg", "x"), ("--cfg", "hydra"), ("-h",), ("--package", "model"),
+    ("--cfg", "job", "--package", "nowhere"), ("--frobnicate",), ("--",), ("--config-dir", "nowhere"),
+    ("--config-dir", "file.txt"), ("--config-dir", "mine")])
 ckpt = st.sampled_from(["good"] * 8 + list(NAMES)).map("ckpt={}".format)
 
 
@@ -93,8 +104,10 @@ def composed(command: str, config_name: str, first: tuple[str, ...] = (), last: 
 
 def _trained(name: str) -> st.SearchStrategy[list[str]]:
     first = (f"model={name}", *small(name), "dataset.size=8")
-    plain = composed("train", "train", first, TRAINED, 3, (*SIZES, *(key for key in schema("train") if key.startswith("model"))))
-    return st.tuples(plain, st.sampled_from([(), (), (), (), (), ("-m",), ("-m", "seed=0,1")])).map(lambda drawn: [*drawn[0], *drawn[1]])
+    kept = (*SIZES, *(key for key in schema("train") if key.startswith("model")))
+    plain = composed("train", "train", first, TRAINED, 3, kept)
+    sweeps = st.sampled_from([(), (), (), (), (), ("-m",), ("-m", "seed=0,1")])
+    return st.tuples(plain, sweeps).map(lambda drawn: [*drawn[0], *drawn[1]])
 
 
 def explored(command: str) -> st.SearchStrategy[list[str]]:
@@ -116,8 +129,8 @@ def _listed() -> st.SearchStrategy[list[str]]:
 
 
 def _compared() -> st.SearchStrategy[list[str]]:
-    options = st.lists(st.tuples(st.sampled_from(["--sort", "--curves", "--smooth", "--kimg"]), words | st.sampled_from(["loss", "fid", "0.5"])),
-                       max_size=2)
+    sound = st.sampled_from(["loss", "fid", "0.5"])
+    options = st.lists(st.tuples(st.sampled_from(["--sort", "--curves", "--smooth", "--kimg"]), words | sound), max_size=2)
     out = st.sampled_from([(), (), ("--out", "named"), ("--csv", "named/x.csv"), ("--json", ".."), ("--html", "named/x.html"),
                            ("--out", "file.txt"), ("--overwrite",), ("--csv", "a" * 300)])
     return st.tuples(names, options, out).map(
@@ -125,13 +138,14 @@ def _compared() -> st.SearchStrategy[list[str]]:
 
 
 def _diagnosed() -> st.SearchStrategy[list[str]]:
-    return st.tuples(st.sampled_from(["good", *NAMES]), st.sampled_from([(), ("--device", "cpu"), ("--device", "x"), ("--data-dir", "nowhere")])
-                     ).map(lambda drawn: ["diagnose", drawn[0], *drawn[1]])
+    options = st.sampled_from([(), ("--device", "cpu"), ("--device", "x"), ("--data-dir", "nowhere")])
+    return st.tuples(st.sampled_from(["good", *NAMES]), options).map(lambda drawn: ["diagnose", drawn[0], *drawn[1]])
 
 
 def _theory() -> st.SearchStrategy[list[str]]:
+    drawn = st.lists(override("lab"), min_size=1, max_size=3)
     return st.sampled_from([*groups.options("lab"), "nowhere", "all", "", "--list"]).flatmap(
-        lambda name: st.lists(override("lab"), min_size=1, max_size=3).map(lambda drawn: ["lab", name, *drawn, "--cfg", "job"]))
+        lambda name: drawn.map(lambda words: ["lab", name, *words, "--cfg", "job"]))
 
 
 def lines() -> st.SearchStrategy[list[str]]:

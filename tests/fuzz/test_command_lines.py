@@ -45,8 +45,10 @@ def wrong(words: list[str], seen: dict[str, Any]) -> str:
 
 
 def _sentences(said: str, words: list[str]) -> list[str]:
-    for word in sorted((part for word in words for part in (word, word.partition("=")[2]) if part), key=len, reverse=True):
-        said = said.replace(word, "x")
+    """Return a message's sentences; what it repeats of the command line may itself look like several."""
+    parts = {part for word in words for part in (word, word.partition("=")[2]) if part}
+    for part in sorted(parts, key=len, reverse=True):
+        said = said.replace(part, "x")
     return re.split(r"(?<=[a-z0-9)][.!?]) (?=[A-Z])", said.strip())
 
 

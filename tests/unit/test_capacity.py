@@ -50,6 +50,24 @@ def test_a_limit_of_memory_and_files_that_can_be_dropped(container):
     assert capacity.free_bytes() == 16 * GIB
 
 
+def test_a_limit_of_the_process_counts(container, monkeypatch, tmp_path):
+    (tmp_path / "statm").write_text("1000 500 1 1 0 1 0\n")
+    monkeypatch.setattr(capacity, "STATM", tmp_path / "statm")
+    used = 1000 * capacity.resource.getpagesize()
+    monkeypatch.setattr(capacity.resource, "getrlimit", lambda which: (2 * GIB, 2 * GIB))
+    assert capacity.free_bytes() == 2 * GIB - used
+    monkeypatch.setattr(capacity.resource, "getrlimit", lambda which: (used // 2, -1))
+    assert capacity.free_bytes() == 0
+    (tmp_path / "statm").unlink()
+    assert capacity.free_bytes() == 16 * GIB
+
+
+def test_what_says_that_memory_is_exhausted():
+    assert capacity.lacks_memory(MemoryError()) and capacity.lacks_memory(type("OutOfMemoryError", (RuntimeError,), {})())
+    assert capacity.lacks_memory(RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"))
+    assert not capacity.lacks_memory(RuntimeError("shapes differ")) and not capacity.lacks_memory(ValueError())
+
+
 def test_where_the_system_does_not_say(container, monkeypatch, tmp_path):
     monkeypatch.setattr(capacity, "MEMINFO", tmp_path / "none")
     assert capacity.free_bytes() is None

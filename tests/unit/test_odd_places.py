@@ -58,6 +58,33 @@ def test_an_infinite_number_is_no_setting(setting, tmp_path):
         plan(tmp_path / "run", *GAN, setting)
 
 
+@pytest.mark.parametrize("setting", ["trainer.kimg=1e308", "optimizer.lr=1e19", "trainer.batch_size=" + "9" * 400,
+                                     "seed=" + "9" * 19])
+def test_no_counter_counts_so_far(setting, tmp_path):
+    with pytest.raises(UsageError, match=rf"{setting.partition('=')[0]} must be at most 2\^63"):
+        plan(tmp_path / "run", *GAN, setting)
+
+
+@pytest.mark.parametrize("key", ["discriminator_turns", "unrolled"])
+def test_a_round_has_an_end(key, tmp_path):
+    with pytest.raises(UsageError, match=f"trainer.{key} must be at least . and at most 1000, not 100000000"):
+        plan(tmp_path / "run", *GAN, f"trainer.{key}=100000000")
+
+
+def test_brackets_have_an_end():
+    with pytest.raises(UsageError, match="nests too deeply"):
+        bridge.run(task, "train", ["trainer.kimg=" + "[" * 3000 + "]" * 3000])
+
+
+@pytest.mark.parametrize("values", [("seed=range(0,1000000000000)",), ("seed=shuffle(range(0,1e12))",),
+                                    ("seed=range(0,1000)", "trainer.kimg=range(1,1000)")])
+def test_a_sweep_has_an_end(values, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="more than 100,000 jobs"):
+        bridge.run(task, "train", list(values), multirun=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("given", ["hydra.mode=MULTIRUN", "++hydra.mode='multirun'", '+hydra.mode="MULTIRUN"'])
 def test_a_command_that_makes_no_sweeps_makes_none(given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
