@@ -79,9 +79,10 @@ def play_stabilized(tmp_path, two_domains, switch, *row):
     return True
 
 
-@pytest.mark.parametrize(("number", "row"), enumerate(covering()), ids=name_of)
-def test_twenty_rounds(tmp_path, two_domains, number, row):
-    assert any(play_stabilized(tmp_path, two_domains, switch, *row) for switch in rotated(number))
+@pytest.mark.parametrize(("number", "model", "network", "loss", "rule"),
+                         [(number, *row) for number, row in enumerate(covering())], ids=name_of)
+def test_twenty_rounds(tmp_path, two_domains, number, model, network, loss, rule):
+    assert any(play_stabilized(tmp_path, two_domains, switch, model, network, loss, rule) for switch in rotated(number))
 
 
 @pytest.mark.table
