@@ -249,6 +249,15 @@ class Statistics(Pair):
         nn.utils.parametrizations.spectral_norm(self.discriminator[1])
 
 
+class Normalized(Pair):
+    """A batch norm in the generator, after a layer without a bias: behind a norm its gradient would be rounding alone."""
+
+    def __init__(self, options, spec, objective):
+        super().__init__(options, spec, objective)
+        self.generator[0] = nn.Linear(3, 8, bias=False)
+        self.generator.insert(1, nn.BatchNorm1d(8))
+
+
 class Words(Model):
     """A model of tokens, learned by likelihood alone: each position's tokens from the one before."""
 
@@ -296,7 +305,7 @@ TOYS = {"words": (Words, (*POINTS, "loss=none")),
                            "loss.top_k.floor=0.5", "loss.top_k.decay=0.6", "loss.historical_averaging=0.1")),
         "minibatch": (Pair, (*POINTS, "loss.minibatch_discrimination.kernels=3", "loss.minibatch_stddev=4")),
         "packed": (Pair, (*POINTS, "loss.packing=2", "loss.r1.weight=1", "augment=noise")),
-        "virtual": (Statistics, (*POINTS, "loss.virtual_batch_norm=4"))}
+        "virtual": (Normalized, (*POINTS, "loss.virtual_batch_norm=4"))}
 SETTINGS = (f"trainer.batch_size={ROUND}", "device=cpu", "evaluation.kimg=null", "trainer.precision=fp32", "optimizer=adam",
             "optimizer.lr=1e-2", "trainer.record_kimg=0.008", "trainer.checkpoint_kimg=1", "trainer.sample_kimg=1",
             "trainer.ema_kimg=0.05")

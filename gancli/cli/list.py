@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "gan list models",
     "gan list losses --config-dir my_conf",
+    "gan list stabilizers",
     "gan list runs",
     "gan list runs --root outputs/sweep/SWEEP --sort best",
     "gan list metrics",
@@ -27,6 +28,7 @@ class Kind(StrEnum):
 
     models = "models"
     losses = "losses"
+    stabilizers = "stabilizers"
     augmentations = "augmentations"
     datasets = "datasets"
     optimizers = "optimizers"
@@ -60,8 +62,9 @@ def command(
         return
     if sort is not None or descending is not None:
         raise UsageError("--sort and --descending belong to gan list runs.")
-    if kind in (Kind.metrics, Kind.extractors):
-        (_list_metrics if kind is Kind.metrics else _list_extractors)()
+    own = {Kind.metrics: _list_metrics, Kind.extractors: _list_extractors, Kind.stabilizers: _list_stabilizers}
+    if kind in own:
+        own[kind]()
         return
     group = _GROUPS[kind]
     found = groups.options(group, config_dir)
@@ -79,6 +82,16 @@ def _list_metrics() -> None:
     for name, measure in METRICS.items():
         print(f"{name:<8}  {measure.text} ({measure.paper})")
     print("\nEach stands in metrics=[...] of `gan evaluate` and in evaluation.metrics=[...] of `gan train`.")
+
+
+def _list_stabilizers() -> None:
+    """Print one line a switch: what to type, what it does, whose it is."""
+    from gancli.plan.stabilizers import STABILIZERS
+
+    width = max(len(stabilizer.key) for stabilizer in STABILIZERS)
+    for stabilizer in STABILIZERS:
+        print(f"{stabilizer.key:<{width}}  {stabilizer.text} ({stabilizer.paper})")
+    print("\nEach goes with `gan train` and any model that can take it; `gan validate` says what is on and what it costs.")
 
 
 def _list_extractors() -> None:

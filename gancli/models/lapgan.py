@@ -24,7 +24,7 @@ from torch import Tensor
 
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import UserError, check_range
-from gancli.game.model import Fixed, Model, Progress, no_loss_for
+from gancli.game.model import Fixed, Model, Needs, Progress, no_loss_for
 from gancli.game.prior import Uniform
 from gancli.game.showcase import interleave_rows
 from gancli.losses.objective import Objective

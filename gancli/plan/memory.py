@@ -56,7 +56,8 @@ def estimate(plan: Plan, model: Model, stretches: list[Stretch]) -> Estimate:
     averaged = everything - judged if plan.trainer.ema_kimg else 0
     states = sum(count * _states(plan.optimizer.of(player, player in model.discriminators), plan.trainer.scheme)
                  for player, count in parameters.items())
-    weights = 4 * (2 * everything + states + averaged)
+    remembered = sum(parameters.values()) if plan.loss.historical_averaging else 0
+    weights = 4 * (2 * everything + states + averaged + remembered)
     return Estimate(parameters, weights, activations, plan.spec.stored_bytes)
 
 

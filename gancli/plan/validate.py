@@ -9,6 +9,7 @@ from gancli.metrics.options import EvaluationOptions
 from gancli.plan.course import Stretch, check_course
 from gancli.plan.memory import blueprint, estimate
 from gancli.plan.run import plan_run
+from gancli.plan.stabilizers import STABILIZERS, bears_ill
 
 
 def report(cfg: DictConfig, overrides: list[str]) -> str:
@@ -45,6 +46,10 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
         lines.append(("scheme", _scheme(plan.trainer)))
     if model.objective.augment is not None:
         lines.append(("augment", f"{plan.augment.name}: {model.objective.augment.describe()}"))
+    for stabilizer in STABILIZERS:
+        if setting := stabilizer.setting(plan.config):
+            lines.append(("stabilizer", f"{setting}: {stabilizer.text} ({stabilizer.paper}); costs {stabilizer.cost}"))
+    lines += [("note", f"{sentence}.") for sentence in bears_ill(plan.config)]
     lines.append(("evaluation", _evaluation(plan.evaluation)))
     lines.append(("directory", str(plan.run_dir)))
     lines += [("note", notice) for notice in plan.notices]

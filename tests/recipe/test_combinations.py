@@ -1,7 +1,7 @@
 """Networks with losses that are not refused play 20 rounds without a non-finite value.
 
-The recipe tier plays a covering design: every network with some losses, every loss with several networks.  The whole
-table stands behind `-m table`.
+The recipe tier plays a covering design: every network with some losses, every loss with several networks, and on each row
+the next stabilizer that it takes.  The whole tables, of losses and of stabilizers, stand behind `-m table`.
 """
 
 import json
@@ -9,11 +9,18 @@ import math
 
 import pytest
 from planning import TINY, run
-from systems import MODELS, RULES, VARIANTS, name_of, rules_of, small, system
+from systems import MODELS, RULES, VARIANTS, loss_for, name_of, rules_of, small, system
 
 from gancli.config.groups import options
+from gancli.errors import UsageError
 
 EACH = 4  # losses of a network in the covering design
+SWITCHES = {  # by the key that a refusal names: what switches it on
+    "feature_matching": ("loss.feature_matching.weight=1", "loss.feature_matching.instead=false"),
+    "historical_averaging": ("loss.historical_averaging=0.01",), "top_k": ("loss.top_k.floor=0.5", "loss.top_k.decay=0.5"),
+    "packing": ("loss.packing=2",), "minibatch_discrimination": ("loss.minibatch_discrimination.kernels=3",),
+    "minibatch_stddev": ("loss.minibatch_stddev=4",), "virtual_batch_norm": ("loss.virtual_batch_norm=3",)}
+STABILIZED = [(name, changes, switch) for name, changes in VARIANTS for switch in SWITCHES]
 TABLE = [(name, changes, loss, rule) for name, changes in VARIANTS for loss, rule in rules_of(name)]
 
 
@@ -32,6 +39,8 @@ def test_the_tables_are_whole():
     assert {loss for loss, _ in RULES} == set(options("loss")) - {"none"} and len(RULES) == 15
     free = [name for name, _ in VARIANTS if system(name).losses is None]
     assert len(TABLE) >= 15 * len(free) + len(VARIANTS) - len(free)
+    assert len(STABILIZED) == len(SWITCHES) * len(VARIANTS) and len(SWITCHES) == 7
+    assert {next(iter(rotated(number))) for number in range(len(covering()))} == set(SWITCHES)
     design = covering()
     assert all(row in TABLE for row in design)
     for name, changes in VARIANTS:
@@ -39,8 +48,14 @@ def test_the_tables_are_whole():
     assert all(any(row[2:] == rule for row in design) for rule in RULES)
 
 
-def play(tmp_path, two_domains, model, network, loss, rule):
-    """Train 20 rounds and look at every figure."""
+def rotated(number: int) -> list[str]:
+    """Return the stabilizers in the order in which row `number` of the covering design tries them."""
+    names = list(SWITCHES)
+    return names[number % len(names):] + names[:number % len(names)]
+
+
+def play(tmp_path, two_domains, model, network, loss, rule, more=()):
+    """Train 20 rounds and look at every figure; `more` overrides come last."""
     turns = 5 if loss.startswith("wgan") else 1
     data = ("dataset=digits", TINY[0])
     if system(model).needs.kinds == ("tokens",):
@@ -48,7 +63,7 @@ def play(tmp_path, two_domains, model, network, loss, rule):
     if system(model).needs.domains == 2:
         data = (f"dataset={'paired' if system(model).needs.paired else 'unpaired'}", f"dataset.path={two_domains}", TINY[0])
     changes = [f"loss.{key}={value}" for key, value in rule.items()]
-    run(tmp_path / "run", f"model={model}", f"loss={loss}", *data, *TINY[1:], *small(model, network), *changes,
+    run(tmp_path / "run", f"model={model}", f"loss={loss}", *data, *TINY[1:], *small(model, network), *changes, *more,
         f"trainer.discriminator_turns={turns}", f"trainer.kimg={20 * 4 * turns / 1000}", "trainer.record_kimg=0.004")
     lines = [json.loads(line) for line in (tmp_path / "run/stats.jsonl").read_text().splitlines()]
     assert len(lines) == 20
@@ -56,12 +71,31 @@ def play(tmp_path, two_domains, model, network, loss, rule):
         assert all(value is not None and math.isfinite(value) for value in line.values()), line
 
 
-@pytest.mark.parametrize(("model", "network", "loss", "rule"), covering(), ids=name_of)
-def test_twenty_rounds(tmp_path, two_domains, model, network, loss, rule):
-    play(tmp_path, two_domains, model, network, loss, rule)
+def play_stabilized(tmp_path, two_domains, switch, *row):
+    """Play with a stabilizer; return whether the network takes it, and see that a refusal says so and creates nothing."""
+    try:
+        play(tmp_path, two_domains, *row, SWITCHES[switch])
+    except UsageError as error:
+        assert switch in str(error) and not list(tmp_path.iterdir()), error
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("number", "model", "network", "loss", "rule"),
+                         [(number, *row) for number, row in enumerate(covering())], ids=name_of)
+def test_twenty_rounds(tmp_path, two_domains, number, model, network, loss, rule):
+    assert any(play_stabilized(tmp_path, two_domains, switch, model, network, loss, rule) for switch in rotated(number))
 
 
 @pytest.mark.table
 @pytest.mark.parametrize(("model", "network", "loss", "rule"), TABLE, ids=name_of)
 def test_twenty_rounds_of_the_whole_table(tmp_path, two_domains, model, network, loss, rule):
     play(tmp_path, two_domains, model, network, loss, rule)
+
+
+@pytest.mark.table
+@pytest.mark.parametrize(("model", "network", "switch"), STABILIZED, ids=name_of)
+def test_twenty_rounds_with_every_stabilizer(tmp_path, two_domains, model, network, switch):
+    taken = play_stabilized(tmp_path, two_domains, switch, model, network, loss_for(model), {})
+    if switch == "historical_averaging" or (switch in ("feature_matching", "top_k") and system(model).losses != ()):
+        assert taken
