@@ -125,7 +125,8 @@ def name_clusters(options: ClassifyOptions, loaded: Loaded, categories: int,
     labels = data.labels(rows)
     assert labels is not None  # the run's data have classes
     names = matched_classes(told, labels.cpu(), len(loaded.spec.classes))  # up to the last category that has an example
-    return torch.cat((names, names.new_full((categories - len(names),), -1))), [f"{own}: each is named by its most frequent class among {len(rows):,} training examples."]
+    names = torch.cat((names, names.new_full((categories - len(names),), -1)))
+    return names, [f"{own}: each is named by its most frequent class among {len(rows):,} training examples."]
 
 
 def chosen_on_these(loaded: Loaded, examples: OfFiles | OfData) -> list[str]:
