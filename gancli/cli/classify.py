@@ -8,7 +8,7 @@ from gancli.sweeps.jobs import job
 
 EXAMPLES = (
     "gan classify ckpt=RUN",
-    "gan classify ckpt=RUN input=pictures/ out=classes.csv",
+    "gan classify ckpt=RUN input=~/pictures out=classes.csv",
     "gan classify ckpt=RUN@latest dataset.split=test",
 )
 SHOWN = 20  # classes of a confusion matrix that is printed

@@ -81,7 +81,7 @@ def classify(values: Mapping[str, Any]) -> Report:
     categories = loaded.classify(torch.zeros(1, *loaded.spec.shape)).shape[1]
     with Stages() as stages:
         examples = _examples(options, loaded, stages)
-        names, notes = name_clusters(options, loaded, stages) if loaded.model.clusters else (None, [])
+        names, notes = name_clusters(options, loaded, categories, stages) if loaded.model.clusters else (None, [])
         verdicts = Verdicts(loaded.spec.classes, categories, loaded.model.clusters, names)
         parts = _first_found(examples.parts(options.batch_size), examples)
         target = chosen or default_target("classify", checkpoint_stem(loaded), "")
@@ -108,7 +108,8 @@ def taught_by(loaded: Loaded) -> str:
             "their rows are in the run's log)")
 
 
-def name_clusters(options: ClassifyOptions, loaded: Loaded, stages: Stages) -> tuple[Tensor | None, list[str]]:
+def name_clusters(options: ClassifyOptions, loaded: Loaded, categories: int,
+                  stages: Stages) -> tuple[Tensor | None, list[str]]:
     """Return the class of each cluster [K] by the training examples in it, -1 for none, and what is to be said of them."""
     own = "The model's categories are clusters of its own, found without labels"
     if not loaded.spec.classes:
@@ -123,7 +124,8 @@ def name_clusters(options: ClassifyOptions, loaded: Loaded, stages: Stages) -> t
     told = torch.cat([loaded.classify(data.examples(part), options.batch_size).argmax(1) for part in rows.split(1024)])
     labels = data.labels(rows)
     assert labels is not None  # the run's data have classes
-    names = matched_classes(told, labels.cpu(), len(loaded.spec.classes))
+    names = matched_classes(told, labels.cpu(), len(loaded.spec.classes))  # up to the last category that has an example
+    names = torch.cat((names, names.new_full((categories - len(names),), -1)))
     return names, [f"{own}: each is named by its most frequent class among {len(rows):,} training examples."]
 
 

@@ -39,7 +39,7 @@ def home(tmp_path_factory):
             images, labels = random.integers(0, 256, (100, 28, 28), dtype=np.uint8), np.arange(100, dtype=np.uint8) % 10
             (raw / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
             (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
-    settings = ("model=cgan", "model.backbone=conv", "model.width=4", "dataset.size=8", "trainer.batch_size=8",
+    settings = ("model=acgan", "model.width=4", "dataset.size=8", "dataset.holdout=0.2", "trainer.batch_size=8",
                 "trainer.kimg=3", "trainer.checkpoint_kimg=0.5", "device=cpu", "run_dir=stopped")
     process = subprocess.Popen(command("train", *settings), cwd=home, env=environment(), stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
@@ -82,8 +82,8 @@ def test_command_runs(arguments, home, tmp_path):
     if given[0] == "train" and "--help" not in given:
         given.append("evaluation.n=64")
     done = gan(*given, cwd=tmp_path, HOME=str(home), GAN_DATA=str(home / "data"), OMP_NUM_THREADS="1")
-    if given[0] in ("sample", "interpolate", "evaluate", "reconstruct", "latents"):
-        assert done.stdout.strip(), "it prints where the pictures are"
+    if given[0] in ("sample", "interpolate", "mix", "latents", "reconstruct", "classify", "evaluate"):
+        assert done.stdout.strip(), "it prints where the files are"
     if given[0] == "compare" and "--help" not in given:
         assert (tmp_path / done.stdout.splitlines()[-1]).is_file(), "it prints where the files are"
     if given[0] == "train" and "--cfg" not in given and "--help" not in given:
