@@ -18,7 +18,8 @@ def task(cfg: Any) -> None:
     """Encode examples and decode them again.
 
     Pictures with inputs beside outputs (the first, the worst, the best), and a CSV with the error of each: the mean squared
-    difference of its values, images' as from 0 to 1. The gradient energy of outputs beside that of inputs tells how sharp they are.
+    difference of its values, images' as from 0 to 1. The gradient energy of outputs, beside that of inputs, tells how sharp
+    they are.
 
     ckpt= takes a checkpoint, a run directory, a run's id or a unique part of it, each with @kimg behind it. The model must
     reconstruct: autoencoders, and GANs with an encoder.
