@@ -75,11 +75,12 @@ def latents(values: Mapping[str, Any]) -> Found:
     loaded = load(options.ckpt, options.device, options.weights)
     if not able(loaded.model, "encode"):
         raise UserError(refusal(loaded.name, "encode"))
-    folder = None if options.projector is None else _projector_folder(loaded, options)
+    projector = None if options.projector is None else choose_target(options.projector, (), options.overwrite)
     with Stages() as stages:
         inputs = find_inputs(loaded, options.input, options.n, options.dataset, options.data_dir, stages)
+        folder = None if projector is None else _projector_folder(projector, loaded, inputs)
         encoded = _encode(loaded, inputs, options.batch_size, stages, pictures=folder is not None)
-    prior = loaded.latents(options.n, options.seed).flatten(1) if able(loaded.model, "sample") else None
+    prior = loaded.latents(len(encoded.z), options.seed).flatten(1) if able(loaded.model, "sample") else None
     target = chosen or default_target("latents", checkpoint_stem(loaded), ".png")
     flat, shown, told = _in_the_plane(encoded.z, prior)
     notes = [*inputs.notes, *told]
@@ -107,14 +108,14 @@ def principal_axes(z: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
     return mean, axes, values.flip(0)[:k].clamp_min(0) / total.clamp_min(1e-30)
 
 
-def _projector_folder(loaded: Loaded, options: LatentsOptions) -> Path:
-    """Return the folder of the projector's files, checked."""
-    chosen = choose_target(options.projector, (), options.overwrite)
-    assert chosen is not None
-    if loaded.spec.is_image and options.n > (LARGEST_SPRITE // max(loaded.spec.shape[1:])) ** 2:
+def _projector_folder(target: Target, loaded: Loaded, inputs: Inputs) -> Path:
+    """Return the folder of the projector's files; a UserError for more pictures than it shows."""
+    if loaded.spec.is_image:
         most = (LARGEST_SPRITE // max(loaded.spec.shape[1:])) ** 2
-        raise UserError(f"n={options.n} pictures are more than TensorBoard's projector shows at this size: give n={most}.")
-    return chosen.path
+        if inputs.count > most:
+            raise UserError(f"{inputs.count:,} pictures are more than TensorBoard's projector shows at their size: give "
+                            f"n={most}.")
+    return target.path
 
 
 def _encode(loaded: Loaded, inputs: Inputs, batch_size: int, stages: Stages, pictures: bool) -> _Encoded:

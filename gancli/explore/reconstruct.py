@@ -59,6 +59,7 @@ class Reconstructed:
     median: float
     best: tuple[str, float]  # example and error
     worst: tuple[str, float]
+    sharpness: tuple[float, float] | None  # mean gradient energy of inputs and of outputs; None for points
     notes: list[str]
     files: list[Path]
 
@@ -89,14 +90,25 @@ def reconstruct(values: Mapping[str, Any]) -> Reconstructed:
             files = [table, *_draw(loaded, options, target, seen)]
     worst, best = seen.extremes()
     errors = np.concatenate(seen.errors)
+    energies = (seen.energies / seen.count).tolist()
     return Reconstructed(inputs.origin, len(errors), float(errors.mean()), float(np.median(errors)), best, worst,
-                         inputs.notes, files)
+                         (energies[0], energies[1]) if loaded.spec.is_image else None, inputs.notes, files)
 
 
 def errors_of(x: Tensor, y: Tensor) -> Tensor:
     """Return the mean squared difference of the values of each example [N], images' as from 0 to 1."""
     scale = 2.0 if x.dim() == 4 else 1.0
     return ((x.double() - y.double()) / scale).square().flatten(1).mean(1)
+
+
+def gradient_energy(x: Tensor) -> Tensor:
+    """Return the mean squared difference of neighboring pixels, values from 0 to 1, down and to the right: [N].
+
+    Of blurred images it is small, and large of noise: images are as sharp as others whose energy they have.
+    """
+    values = x.double() / 2
+    down, right = values[:, :, 1:] - values[:, :, :-1], values[:, :, :, 1:] - values[:, :, :, :-1]
+    return down.square().flatten(1).mean(1) + right.square().flatten(1).mean(1)
 
 
 class _Seen:
@@ -109,10 +121,13 @@ class _Seen:
         self.largest: list[tuple[float, int, str, Tensor]] = []  # heaps: error, minus number, name, pair
         self.least: list[tuple[float, int, str, Tensor]] = []
         self.count = 0
+        self.energies = torch.zeros(2, dtype=torch.float64)  # sums over inputs and outputs
 
     def add(self, part: Part, y: Tensor, errors: Tensor) -> None:
         """Take a batch and what the model made of it."""
         self.errors.append(errors.numpy())
+        if y.dim() == 4:
+            self.energies += torch.stack((gradient_energy(part.x).sum(), gradient_energy(y).sum()))
         for name, x, out, error in zip(part.names, part.x, y, errors.tolist(), strict=True):
             pair = (x, out)
             if len(self.first) < self.keep:

@@ -116,8 +116,8 @@ def find_inputs(loaded: Loaded, folder: str | None, n: int | None, place: Datase
                      stages.decoding)
     count = min(n or data.counts[0], data.counts[0])
     split = f", split={dataset['split']}" if "split" in dataset else ""
-    other = [] if notes == [] and place.split is None else other_data(loaded, place, data)
-    return DataInputs(count, data.spec.classes, f"dataset={dataset['name']}{split}", [*notes, *data.notes, *other], data)
+    moved = other_data(loaded, place, data) if notes else []  # what was held out has another checksum in any case
+    return DataInputs(count, data.spec.classes, f"dataset={dataset['name']}{split}", [*notes, *data.notes, *moved], data)
 
 
 def folder_inputs(loaded: Loaded, folder: str, n: int | None, place: DatasetPlace) -> FolderInputs:

@@ -141,7 +141,7 @@ class Codes(Prior):
 
 
 class Sectioned(Prior):
-    """A law in the plane of equally likely sections, of which each class can have one (Makhzani 2016, section 2.3)."""
+    """A law in the plane of equally likely sections, of which each class can have one (Makhzani 2016)."""
 
     def __init__(self, sections: int) -> None:
         super().__init__(2)

@@ -1,6 +1,6 @@
 """Adversarial autoencoders: a discriminator holds the codes of an autoencoder to a prior (Makhzani 2016, 1511.05644).
 
-Five forms (model.form), of the paper's sections in order:
+Five forms (model.form), in the paper's order:
 
     unsupervised     codes follow a prior: normal, petals on a ring, or a swiss roll
     label_informed   the discriminator is also told the label of a code, or that it has none: each class takes a section of
@@ -13,11 +13,10 @@ Five forms (model.form), of the paper's sections in order:
 On each minibatch: the autoencoder reconstructs, the discriminators learn, the encoder fools them, and in the
 semi-supervised form it classifies.
 
-All networks have two hidden layers of 1,000 ReLU units and weights from N(0, 0.01), as in the paper; the loss of a
-reconstruction is half the squared distance of values in [0, 1], summed over them.  Encoders are deterministic, one of the
-paper's three kinds.  There is no code by the authors.  Differs from the paper: Adam in place of momentum with stepwise
-rates.  Batch norm and noise on the inputs (model.norm, model.input_noise) are ours to choose; semisupervised and clustering
-learn much better with them.
+All networks have two hidden layers of 1,000 ReLU units and weights from N(0, 0.01), as in the paper, which a sigmoid ends
+where images are decoded; a reconstruction costs half the squared distance of values in [0, 1], summed over them.  Encoders are
+deterministic.  No code by the authors is known; optimizer, rates and lengths are ours (Adam), and so are batch norm
+and noise on the inputs (model.norm, model.input_noise), which the forms with categories are trained with in docs/encoders.md.
 """
 
 from dataclasses import dataclass

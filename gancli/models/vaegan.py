@@ -1,6 +1,6 @@
 """VAE/GAN: a VAE whose reconstructions are compared in the features of a discriminator (Larsen 2016, 1512.09300).
 
-Three players with three losses (algorithm 1), D_l the features of the discriminator's layer l, z the posterior's latent,
+Three players with three losses, D_l the features of the discriminator's layer l, z the posterior's latent,
 z_p the prior's:
 
     encoder         KL(q(z|x) || p(z)) + |D_l(x) - D_l(Dec(z))|^2 / 2

@@ -44,7 +44,7 @@ class MLPDecoder(nn.Module):
 
 
 class CodeDiscriminator(nn.Module):
-    """Judges codes, with their labels where there are any: ReLU layers to one logit (Makhzani 2016, section 2.3)."""
+    """Judges codes, with their labels where there are any: ReLU layers to one logit (Makhzani 2016)."""
 
     def __init__(self, code_size: int, units: int, layers: int, labels: int = 0) -> None:
         super().__init__()

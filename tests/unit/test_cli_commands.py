@@ -54,7 +54,7 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gancli.explore.sample", SimpleNamespace(sample=paths))
     monkeypatch.setitem(sys.modules, "gancli.explore.interpolate", SimpleNamespace(interpolate=paths))
     reconstructed = SimpleNamespace(mean=0.5, median=0.5, best=("1", 0.1), worst=("2", 0.9), count=2, origin="pictures",
-                                    notes=["a note"], files=[Path("errors.csv")])
+                                    notes=["a note"], files=[Path("errors.csv")], sharpness=(0.02, 0.01))
     monkeypatch.setitem(sys.modules, "gancli.explore.reconstruct", SimpleNamespace(reconstruct=lambda cfg: reconstructed))
     shown = SimpleNamespace(title="latents", rows=[("mean", "0", "0")], notes=[], files=[Path("latents.png")])
     monkeypatch.setitem(sys.modules, "gancli.explore.latents", SimpleNamespace(latents=lambda cfg: shown))

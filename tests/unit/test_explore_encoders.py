@@ -14,30 +14,36 @@ from gancli.config.paths import quote_paths
 from gancli.data.dataset import load_data
 from gancli.data.spec import DataSpec
 from gancli.errors import UsageError, UserError
+from gancli.explore.dataset import DatasetPlace
 from gancli.explore.latents import LatentsOptions, latents, principal_axes
 from gancli.explore.loaded import Loaded, load
-from gancli.explore.reconstruct import ReconstructOptions, errors_of, reconstruct
+from gancli.explore.reconstruct import ReconstructOptions, errors_of, gradient_energy, reconstruct
 from gancli.explore.showing import find_inputs
+from gancli.explore.stages import Stages
 from gancli.game.abilities import models_able
 from gancli.monitor.cloud import Cloud, draw_clouds
 from gancli.monitor.projector import write_projector
 
 DIGITS = DataSpec((1, 8, 8), 1797, tuple("0123456789"))
-SPECS = {"ring": DataSpec((2,), 400, tuple("01234567")), "dcgan": DIGITS}
-RUNS = {name: name for name in (*models_able("reconstruct"), "dcgan")} | {"ring": "autoencoder", "supervised": "aae"}
+RUNS = {"vae": "vae", "autoencoder": "autoencoder", "dcgan": "dcgan", "aae": "aae", "supervised": "aae", "ring": "autoencoder"}
+
+
+def save(root, run, name):
+    """Save a run on digits, a fifth of them held out, or on points."""
+    data = dataset_values("ring", count=400) if run == "ring" else dataset_values("digits", size=8, holdout=0.2)
+    changes = {"form": "supervised"} if run == "supervised" else {"likelihood": "gaussian"} if run == "ring" else {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("small_runs.config_of", lambda *given, **more: config_of(*given, **more) | {"dataset": data})
+        spec = DataSpec((2,), 400, tuple("01234567")) if run == "ring" else DIGITS
+        save_run(root / "outputs/train" / f"run-{run}", name, spec=spec, **changes)
 
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
-    """Runs of all models that reconstruct, on digits, one on points, one that needs labels, and one without an encoder."""
+    """Runs of models that reconstruct, one of them on points, one that needs labels, and one without an encoder."""
     root = tmp_path_factory.mktemp("workplace")
-    with pytest.MonkeyPatch.context() as patch:
-        for run, name in RUNS.items():
-            data = dataset_values("ring", count=400) if run == "ring" else dataset_values("digits", size=8, holdout=0.2)
-            trained_on = lambda *given, data=data, **more: config_of(*given, **more) | {"dataset": data}  # noqa: E731
-            patch.setattr("small_runs.config_of", trained_on)
-            changes = {"form": "supervised"} if run == "supervised" else {"likelihood": "gaussian"} if run == "ring" else {}
-            save_run(root / "outputs/train" / f"run-{run}", name, spec=SPECS.get(run, DIGITS), **changes)
+    for run, name in RUNS.items():
+        save(root, run, name)
     return root
 
 
@@ -96,8 +102,17 @@ def test_an_error_is_the_mean_square_of_values_from_0_to_1():
     assert errors_of(points, torch.zeros(1, 2)).tolist() == [12.5]
 
 
+def test_gradient_energy_is_the_mean_square_of_neighbors_differences():
+    x = torch.tensor([[[[-1.0, 1.0], [-1.0, 0.0]]]])  # down: 0, 0.5; right: 1, 0.5, in values from 0 to 1
+    assert gradient_energy(x).tolist() == [0.25 / 2 + (1 + 0.25) / 2]
+    assert gradient_energy(torch.full((2, 3, 4, 5), 0.3)).tolist() == [0, 0]
+
+
+@pytest.mark.recipe  # seconds
 @pytest.mark.parametrize("name", models_able("reconstruct"))
-def test_every_model_that_reconstructs_is_shown(name, here):
+def test_every_model_that_reconstructs_is_shown(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path, name, name)
     found = reconstruct(values("reconstruct", ckpt=f"run-{name}", n=40, show=5))
     rows, loaded = table(found.files[0]), load(f"run-{name}", device="cpu")
     assert [path.name for path in found.files] == ["errors.csv", "reconstructions.png", "worst.png", "best.png"]
@@ -108,6 +123,8 @@ def test_every_model_that_reconstructs_is_shown(name, here):
     torch.testing.assert_close(torch.tensor([float(row["error"]) for row in rows]).double(), errors, rtol=1e-4, atol=1e-7)
     worst, best = int(errors.argmax()), int(errors.argmin())
     assert (found.worst[0], found.best[0]) == (rows[worst]["example"], rows[best]["example"])
+    energies = [gradient_energy(each).mean().item() for each in (x, loaded.reconstruct(x))]
+    assert found.sharpness == pytest.approx(energies, rel=1e-4)
     assert found.mean == pytest.approx(errors.mean().item()) and found.median == pytest.approx(np.median(errors.numpy()))
 
 
@@ -163,6 +180,7 @@ def test_labels_are_told_where_the_decoder_asks_for_them(here, pictures):
         loaded.reconstruct(x)
 
 
+@pytest.mark.recipe  # matplotlib, or TensorBoard
 def test_points_are_plotted(here):
     found = reconstruct(values("reconstruct", ckpt="run-ring", n=50))
     assert [path.name for path in found.files] == ["errors.csv", "reconstructions.png"] and found.count == 50
@@ -214,6 +232,7 @@ def test_principal_axes_are_those_of_the_covariance():
     torch.testing.assert_close(shares, torch.tensor([9 / 14, 4 / 14], dtype=torch.float64))
 
 
+@pytest.mark.recipe  # matplotlib, or TensorBoard
 def test_latents_are_plotted_beside_the_prior(here):
     found = latents(values("latents", ckpt="run-aae", n=60))
     picture = np.asarray(Image.open(found.files[0]))
@@ -236,6 +255,7 @@ def test_more_numbers_than_two_are_seen_along_principal_axes(here):
         torch.testing.assert_close(torch.from_numpy(held["plane"]), ((z.double() - mean) @ axes).float())
 
 
+@pytest.mark.recipe  # matplotlib, or TensorBoard
 def test_a_model_without_a_prior_shows_codes_alone(here):
     found = latents(values("latents", ckpt="run-autoencoder", n=20, out="z.png"))
     assert np.asarray(Image.open("z.png")).shape == (512, 512, 3)
@@ -244,7 +264,8 @@ def test_a_model_without_a_prior_shows_codes_alone(here):
         latents(values("latents", ckpt="run-dcgan"))
 
 
-def test_the_projector_gets_vectors_names_and_thumbnails(here, pictures):
+@pytest.mark.recipe  # matplotlib, or TensorBoard
+def test_the_projector_gets_vectors_names_and_thumbnails(here, monkeypatch):
     latents(values("latents", ckpt="run-vae", n=30, projector="p"))
     names = ("tensors.tsv", "metadata.tsv", "sprite.png")
     (vectors,), (metadata,), (sprite,) = (list((here / "p").rglob(name)) for name in names)
@@ -253,13 +274,15 @@ def test_the_projector_gets_vectors_names_and_thumbnails(here, pictures):
     assert "tensor_path" in (here / "p/projector_config.pbtxt").read_text()
     with pytest.raises(UserError, match="p is not empty: give another"):
         latents(values("latents", ckpt="run-vae", n=30, projector="p"))
-    with pytest.raises(UserError, match="more than TensorBoard's projector shows"):
-        latents(values("latents", ckpt="run-vae", n=1_100_000, projector="q"))
+    monkeypatch.setattr("gancli.explore.latents.LARGEST_SPRITE", 40)
+    with pytest.raises(UserError, match="30 pictures are more than TensorBoard's projector shows at their size: give n=25"):
+        latents(values("latents", ckpt="run-vae", n=30, projector="q"))
     write_projector(here / "wide", torch.rand(3, 2), [("a\tb", ""), ("c", "x"), ("d", "y")],
                     np.zeros((3, 4, 6, 2), np.uint8))
     assert "a b\t-" in next((here / "wide").rglob("metadata.tsv")).read_text()
 
 
+@pytest.mark.recipe  # matplotlib, or TensorBoard
 def test_clouds_share_square_axes_and_lines_become_histograms():
     plane = Cloud("encoded", np.array([[0.0, 0.0], [4.0, 1.0], [np.nan, 0.0]]), np.array([0, 1, 1]))
     line = Cloud("encoded", np.random.default_rng(0).normal(size=(50, 1)), None)
@@ -269,9 +292,6 @@ def test_clouds_share_square_axes_and_lines_become_histograms():
 
 
 def test_data_without_a_held_out_part_are_said_to_be_those_of_training(here, pictures):
-    from gancli.explore.dataset import DatasetPlace
-    from gancli.explore.stages import Stages
-
     loaded = load("run-vae", device="cpu")
     loaded.config["dataset"] = dataset_values("folder", path=str(pictures), size=8, channels=1, store="memory")
     with Stages() as stages:
