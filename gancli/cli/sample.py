@@ -16,7 +16,8 @@ EXAMPLES = (
 def task(cfg: Any) -> None:
     """Draw images from a trained generator.
 
-    A grid, one PNG an image (out= is a folder) or an npz, as the ending of out= says.
+    A grid, one PNG an image (out= is a folder) or an npz, as the ending of out= says; stages=true shows how images come
+    about, size= and tile=true make textures of any size, where the model can.
 
     ckpt= takes a checkpoint, a run directory, a run's id or a unique part of it, each with @kimg behind it.
     `gan sample --cfg job` prints every key.
