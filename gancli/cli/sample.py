@@ -17,6 +17,7 @@ def task(cfg: Any) -> None:
     """Draw images from a trained generator.
 
     A grid, one PNG an image (out= is a folder) or an npz, as the ending of out= says; of text a .txt, one a line.
+    stages=true shows how images come about, size= and tile=true make textures of any size, where the model can.
 
     ckpt= takes a checkpoint, a run directory, a run's id or a unique part of it, each with @kimg behind it.
     `gan sample --cfg job` prints every key.

@@ -11,7 +11,8 @@ as many looks and ticks, hence more images.  A detector that waits for looks sta
 them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from gancli.diagnosis.history import History
 from gancli.diagnosis.setting import LOGIT_GAP, MARGIN, Setting
 from gancli.diagnosis.windows import WINDOW, blocks, medians, rising, trailing
 
-REAL, FAKE = "D(x)", "D(G(z))/discriminator_turn"
+REAL = "D(x)"  # and D(x)/<player> where several discriminate
 GENERATOR_GRADIENT = "gradient_norm/generator"
 SIGNAL = "diagnosis/"
 
@@ -71,6 +72,32 @@ MEMORY_LOOKS = 4
 DEAD = 0.75  # share of a layer's units; healthy 0.1, and 0.35 in the cGAN's MLPs from the start
 
 
+class Judge(NamedTuple):
+    """The figures of one player that discriminates."""
+
+    prefix: str  # of the evidence, where there are several
+    real: str  # tags: D(x),
+    fake: str  # D(G(z)) on its own turns, and
+    opponent: str  # the gradient norm of its opponent
+
+
+def judges(history: History, setting: Setting) -> Iterator[Judge]:
+    """Yield the figures of every discriminator; the opponent of several is the generator of the same name, if there is one."""
+    for player in setting.discriminators:
+        own = f"gradient_norm/{player.replace('discriminator', 'generator')}"
+        opponent = own if own in history.tags() else GENERATOR_GRADIENT
+        if len(setting.discriminators) == 1:
+            yield Judge("", REAL, f"D(G(z))/{player}_turn", opponent)
+        else:
+            yield Judge(f"{player}: ", f"{REAL}/{player}", f"D(G(z))/{player}_turn", opponent)
+
+
+def first(check: Callable[[History, Setting, Judge], Finding | None], history: History, setting: Setting) -> Finding | None:
+    """Return what is found with the first discriminator with which anything is."""
+    found = (check(history, setting, judge) for judge in judges(history, setting))
+    return next((finding for finding in found if finding is not None), None)
+
+
 def certainty(setting: Setting, real: NDArray, fake: NDArray) -> NDArray:
     """Return how right the discriminator is: 1 for all verdicts right, 1/2 for chance, as far as the loss tells."""
     if setting.reading == LOGIT_GAP:
@@ -82,7 +109,11 @@ def certainty(setting: Setting, real: NDArray, fake: NDArray) -> NDArray:
 
 def discriminator_too_strong(history: History, setting: Setting) -> Finding | None:
     """D(x) -> 1 and D(G(z)) -> 0 while the generator's gradient vanishes (Goodfellow 2014, section 3; Arjovsky 2017a)."""
-    images, real, fake, gradient = history.series(REAL, FAKE, GENERATOR_GRADIENT)
+    return first(_too_strong, history, setting)
+
+
+def _too_strong(history: History, setting: Setting, judge: Judge) -> Finding | None:
+    images, real, fake, gradient = history.series(judge.real, judge.fake, judge.opponent)
     if setting.reading is None or len(images) < WINDOW:
         return None
     lasted = trailing(medians(certainty(setting, real, fake)) >= SURE)
@@ -92,7 +123,7 @@ def discriminator_too_strong(history: History, setting: Setting) -> Finding | No
     peak = int(np.argmax(norms))
     drift_images, drift = history.series(SIGNAL + "drift")
     recent = drift[drift_images >= images[-lasted]][-3:]
-    evidence = f"D(x) is {real[-1]:.4g} and D(G(z)) {fake[-1]:.3g}"
+    evidence = f"{judge.prefix}D(x) is {real[-1]:.4g} and D(G(z)) {fake[-1]:.3g}"
     if norms[-1] <= VANISHED * norms[peak]:
         evidence += (f", and the generator's gradient norm fell from {norms[peak]:.3g} (at {images[peak] / 1000:g} kimg) to "
                      f"{norms[-1]:.3g}: it has vanished.")
@@ -107,7 +138,11 @@ def discriminator_too_strong(history: History, setting: Setting) -> Finding | No
 
 def discriminator_too_weak(history: History, setting: Setting) -> Finding | None:
     """D does no better than chance on samples that are nothing like the data."""
-    images, real, fake = history.series(REAL, FAKE)
+    return first(_too_weak, history, setting)
+
+
+def _too_weak(history: History, setting: Setting, judge: Judge) -> Finding | None:
+    images, real, fake = history.series(judge.real, judge.fake)
     if setting.reading is None or len(images) < WEAK_TICKS:
         return None
     right = certainty(setting, real, fake)
@@ -117,8 +152,8 @@ def discriminator_too_weak(history: History, setting: Setting) -> Finding | None
     _, missed = history.series(SIGNAL + "missed")
     if not lasted or not len(apart) or apart[-1] < TOLD_APART or (len(missed) and missed[-1] < MISSED):
         return None
-    evidence = (f"Its verdicts are right in {means[-1]:.1%} (D(x) {real[-1]:.3g}, D(G(z)) {fake[-1]:.3g}), no better than "
-                f"chance, while nearest neighbors tell samples from data in {apart[-1]:.0%}.")
+    evidence = (f"{judge.prefix}Its verdicts are right in {means[-1]:.1%} (D(x) {real[-1]:.3g}, D(G(z)) {fake[-1]:.3g}), no "
+                f"better than chance, while nearest neighbors tell samples from data in {apart[-1]:.0%}.")
     return Finding("discriminator too weak", int(images[-lasted - WEAK_TICKS + 1]), evidence, advice.strengthen(setting))
 
 
@@ -182,7 +217,11 @@ def oscillation(history: History, setting: Setting) -> Finding | None:
             evidence = (f"Samples of the same latents move by {means[-1]:.2g} of the data's spread from look to look: they do "
                         "not settle.")
             return Finding("oscillation", int(images[-lasted - RESTLESS_LOOKS + 1]), evidence, advice.calm(setting))
-    images, fake = history.series(FAKE)
+    return first(_swinging, history, setting)
+
+
+def _swinging(history: History, setting: Setting, judge: Judge) -> Finding | None:
+    images, fake = history.series(judge.fake)
     recent = fake[-SWING_TICKS:]
     if setting.reading is None or setting.reading in (MARGIN, LOGIT_GAP) or len(recent) < SWING_TICKS:
         return None
@@ -190,7 +229,8 @@ def oscillation(history: History, setting: Setting) -> Finding | None:
     crossings = np.count_nonzero(np.diff(recent > np.median(recent)))
     if not high - low > SWING or crossings < CROSSINGS:
         return None
-    evidence = f"D(G(z)) swings between {low:.2f} and {high:.2f}, {crossings} times in the last {SWING_TICKS} ticks."
+    evidence = (f"{judge.prefix}D(G(z)) swings between {low:.2f} and {high:.2f}, {crossings} times in the last "
+                f"{SWING_TICKS} ticks.")
     return Finding("oscillation", int(images[-SWING_TICKS]), evidence, advice.calm(setting))
 
 

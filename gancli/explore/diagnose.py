@@ -1,5 +1,6 @@
 """`gan diagnose`: what went wrong in a run, from the figures it recorded and, where these lack samples, its checkpoint."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,10 @@ def diagnose_run(text: str, data_dir: str | Path | None = None, device: str = "a
     run = find_run(text, root)
     config = load_config(run)
     try:
-        setting = Setting.of(config, _system(config).discriminators)
+        ticks = read_history(run / STATS)
+        setting = Setting.of(config, _discriminators(config, ticks))
     except (KeyError, TypeError, AttributeError):
         raise UserError(f"{run / CONFIG} is not that of a training run: give a run of gan train.") from None
-    ticks = read_history(run / STATS)
     seen = [f"{len(ticks)} ticks of figures" if ticks else "no figures: the run recorded none"]
     looks = sum(SIGNAL + "diversity" in figures for _, figures in ticks)
     if looks:
@@ -71,6 +72,12 @@ def _system(config: dict[str, Any]) -> type[Model]:
     """Return the class of the run's model; what all models share where it is not known here."""
     name = config["model"]["name"]
     return models.get(name).build if name in models.names() else Model
+
+
+def _discriminators(config: dict[str, Any], ticks: Sequence[tuple[int, Figures]]) -> tuple[str, ...]:
+    """Return the players that discriminate: those with figures of their own, or as the run's model names them."""
+    several = {tag.removeprefix("D(x)/") for _, figures in ticks for tag in figures if tag.startswith("D(x)/")}
+    return tuple(sorted(several)) or _system(config).discriminators
 
 
 def _examined(run: Path, config: dict[str, Any], data_dir: str | Path | None,

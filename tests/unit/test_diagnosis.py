@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from gancli.plan.run import plan_run
 from gancli.runs.stats import read_history
 
 TICKS, EVERY = 60, 4  # ticks of a history, and ticks between looks at samples
-REAL, FAKE, NORM = detectors.REAL, detectors.FAKE, detectors.GENERATOR_GRADIENT
+REAL, FAKE, NORM = detectors.REAL, "D(G(z))/discriminator_turn", detectors.GENERATOR_GRADIENT
 HEALTHY = {REAL: 0.7, FAKE: 0.3, NORM: 5.0, "gradient_norm/discriminator": 20.0, "loss/discriminator": 0.8,
            "loss/generator": 1.2}
 SIGNALS = {"diversity": 0.9, "drift": 0.1, "two_sample": 0.8, "training_distance": 1.4, "copies": 0.0, "classes": 0.9,
@@ -108,6 +109,29 @@ def test_every_detector_has_a_failure_and_is_silent_on_a_healthy_history():
 ], ids=range(9))
 def test_what_healthy_runs_do_is_no_failure(changes):
     assert diagnose(history(**changes), NONSATURATING) == []
+
+
+def test_every_one_of_several_discriminators_is_judged():
+    told = replace(NONSATURATING, discriminators=("discriminator_1", "discriminator_2"))
+    healthy = {f"{kind}{level}{end}": value for level in (1, 2) for kind, end, value in (
+        ("D(x)/discriminator_", "", 0.7), ("D(G(z))/discriminator_", "_turn", 0.3), ("gradient_norm/generator_", "", 5.0))}
+    for changes, failure in (
+            ({"D(x)/discriminator_2": 0.999, "D(G(z))/discriminator_2_turn": 1e-4, "gradient_norm/generator_2": 0.01},
+             "discriminator too strong"),
+            ({"D(x)/discriminator_2": 0.4, "D(G(z))/discriminator_2_turn": 0.6, signal("two_sample"): 1.0},
+             "discriminator too weak"),
+            ({"D(G(z))/discriminator_2_turn": lambda tick: 0.5 + 0.4 * math.sin(tick)}, "oscillation"), ({}, None)):
+        made = History()
+        for tick in range(TICKS):
+            figures = {**healthy, signal("two_sample"): 0.8}
+            for name, value in changes.items():
+                late = tick > 20 or "gradient" not in name
+                figures[name] = value(tick) if callable(value) else value if late else figures[name]
+            made.append(1000 * (tick + 1), figures)
+        found = diagnose(made, told)
+        assert [finding.name for finding in found] == ([failure] if failure else [])
+        assert all(finding.evidence.startswith("discriminator_2: ") for finding in found)
+        assert not any(finding.evidence.startswith("discriminator") for finding in diagnose(made, NONSATURATING))
 
 
 def test_a_failure_that_is_over_is_not_named():
