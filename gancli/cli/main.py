@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 import gancli
-from gancli.cli import compare, diagnose, evaluate, interpolate, lab, list, sample, train, validate
+from gancli.cli import arithmetic, compare, diagnose, evaluate, interpolate, lab, list, sample, train, traverse, validate
 from gancli.cli.options import epilog
 from gancli.errors import UserError
 from gancli.monitor.terminal import open_streams, tell
@@ -20,7 +20,7 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, evaluate, compare, diagnose, lab, validate, list)}
+            for module in (train, sample, interpolate, traverse, arithmetic, evaluate, compare, diagnose, lab, validate, list)}
 
 
 # What befalls files from outside, not by a mistake of ours: permissions, full disks, names too long, folders gone.

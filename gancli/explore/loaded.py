@@ -144,6 +144,16 @@ class Loaded:
         self._require("sample")
         yield from self._batches(self.model.generate, batch_size, z, self.labels_for(len(z), labels))
 
+    def map_latents(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Tensor:
+        """Return the styles of latents [N, Z]: [N, W], or one for each layer, [N, L, W]."""
+        self._require("styles")
+        return torch.cat(list(self._batches(self.model.map_latents, batch_size, z, self.labels_for(len(z), labels))))
+
+    def synthesize(self, w: Tensor, labels: None = None, batch_size: int = 64) -> Tensor:
+        """Return the images of styles, which know their labels."""
+        self._require("styles")
+        return torch.cat(list(self._batches(self.model.synthesize, batch_size, w)))
+
     def interpolate(self, seeds: Sequence[int], steps: int = 10, path: str = "spherical", loop: bool = False,
                     labels: Labels = None, batch_size: int = 64) -> Tensor:
         """Return the images [M, C, H, W] on a path through the first image of each seed (see walks.walk).
