@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 import gancli
 from gancli.capacity import lacks_memory
 from gancli.cli import (
+    arithmetic,
     classify,
     compare,
     diagnose,
@@ -21,6 +22,7 @@ from gancli.cli import (
     reconstruct,
     sample,
     train,
+    traverse,
     validate,
 )
 from gancli.cli.options import epilog
@@ -35,8 +37,8 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, mix, latents, reconstruct, classify,
-                           evaluate, compare, diagnose, lab, validate, list)}
+            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct,
+                           classify, evaluate, compare, diagnose, lab, validate, list)}
 
 
 # What befalls files from outside, not by a mistake of ours: permissions, full disks, names too long, folders gone.

@@ -3,7 +3,7 @@
 Legend: M images on a path, P coordinates of a point, Z latent size (any shape).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from gancli.monitor.grids import Picture, save_gif, save_mp4, scatter, scatter_l
 ANIMATED = (".gif", ".mp4")
 MAX_SIDE = 4096  # what players of H.264 commonly take
 Walk = tuple[Tensor, Tensor | None]  # latents [M, Z] and label weights [M, classes]
+Make = Callable[[Tensor, Tensor | None, int], Tensor]  # examples of latents, label weights and a batch's size
 
 
 def check_frames(loaded: Loaded, paths: int, zoom: int | None) -> None:
@@ -35,19 +36,25 @@ def save_animation(target: Target, frames: Iterable[Picture], fps: float) -> Non
     save(target.path, frames, fps)
 
 
-def frames(loaded: Loaded, walks: Sequence[Walk], zoom: int | None, batch_size: int) -> Iterator[Picture]:
-    """Yield the frames of walks of one length, a grid or a plot of points each, images in bounded memory."""
+def frames(loaded: Loaded, walks: Sequence[Walk], zoom: int | None, batch_size: int,
+           make: Make | None = None) -> Iterator[Picture]:
+    """Yield the frames of walks of one length, a grid or a plot of points each, images in bounded memory.
+
+    Args:
+        make: examples of what the walks hold; None: it is latents.
+    """
+    make = make or loaded.generate
     if not loaded.spec.is_image:
-        yield from _plots(loaded, walks, zoom, batch_size)
+        yield from _plots(make, walks, zoom, batch_size)
         return
     grid = Grid.of(loaded.spec.shape, len(walks), zoom=zoom)
     for z, weights in _by_frame(walks):
-        yield grid.draw(to_pictures(loaded.generate(z, weights, batch_size)))
+        yield grid.draw(to_pictures(make(z, weights, batch_size)))
 
 
-def _plots(loaded: Loaded, walks: Sequence[Walk], zoom: int | None, batch_size: int) -> Iterator[Picture]:
+def _plots(make: Make, walks: Sequence[Walk], zoom: int | None, batch_size: int) -> Iterator[Picture]:
     """Yield plots of points that move along their paths, on axes that hold all of them."""
-    points = torch.stack([loaded.generate(z, weights, batch_size) for z, weights in walks], 1)  # [M, paths, P]
+    points = torch.stack([make(z, weights, batch_size) for z, weights in walks], 1)  # [M, paths, P]
     limits = scatter_limits(points.flatten(0, 1))
     for frame in points:
         yield scatter(frame, limits=limits, size=512 * (zoom or 1))

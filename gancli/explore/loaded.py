@@ -200,6 +200,11 @@ class Loaded:
                 image[:, top:top + block.shape[1], left:left + block.shape[2]] = to_uint8(block).cpu()
         return image
 
+    def synthesize(self, w: Tensor, labels: None = None, batch_size: int = 64) -> Tensor:
+        """Return the images of styles, which know their labels."""
+        self._require("styles")
+        return torch.cat(list(self._batches(self.model.synthesize, batch_size, w))).clamp(-1, 1)
+
     def interpolate(self, seeds: Sequence[int], steps: int = 10, path: str = "spherical", loop: bool = False,
                     labels: Labels = None, batch_size: int = 64) -> Tensor:
         """Return the images [M, C, H, W] on a path through the first image of each seed (see walks.walk).

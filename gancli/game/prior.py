@@ -36,6 +36,11 @@ class Prior(ABC):
     def between(self, start: Tensor, end: Tensor, times: Tensor) -> Tensor:
         """Return latents [T, *Z] on a path from start to end [*Z] on which all are as likely as the ends."""
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """The least and the largest value of a latent (but of one that a code names) that is worth a look."""
+        return -3.0, 3.0
+
 
 class Uniform(Prior):
     """Independent and uniform in [low, high]."""
@@ -53,6 +58,10 @@ class Uniform(Prior):
     def between(self, start: Tensor, end: Tensor, times: Tensor) -> Tensor:
         """Great circles leave the cube: the path is taken between the latents' normal quantiles and mapped back."""
         return self._from_normal(slerp(self._to_normal(start), self._to_normal(end), times))
+
+    @property
+    def span(self) -> tuple[float, float]:
+        return self.low, self.high
 
     def _to_normal(self, z: Tensor) -> Tensor:
         share = ((z - self.low) / (self.high - self.low)).clamp(EDGE, 1 - EDGE)
@@ -118,6 +127,10 @@ class Codes(Prior):
         middle = slice(self.noise, self.noise + sum(self.categorical))
         categories = torch.where(times[:, None] < 0.5, start[middle], end[middle])
         return torch.cat((plain[:, :self.noise], categories, plain[:, self.noise:]), 1)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        return self.plain.span
 
     def categories_of(self, z: Tensor) -> tuple[Tensor, ...]:
         """Return the categorical codes of latents [N, Z], each [N, categories]."""

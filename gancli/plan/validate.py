@@ -15,7 +15,7 @@ from gancli.plan.stabilizers import STABILIZERS, bears_ill
 def report(cfg: DictConfig, overrides: list[str]) -> str:
     """Return what the run would be, in lines; a UserError if it could not be trained."""
     plan = plan_run(cfg, overrides)
-    return "\n".join(f"{label:<14}{text}" for label, text in _lines(plan))
+    return "\n".join(f"{label:<14}{text}" if len(label) < 14 else f"{label} {text}" for label, text in _lines(plan))
 
 
 def _lines(plan: Plan) -> list[tuple[str, str]]:
