@@ -129,8 +129,9 @@ class SeqGAN(Model):
     def _judging(self, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the discriminator's cross-entropy on real and as many generated sequences, with its penalty."""
         n, output = len(real), self.discriminator.output
+        both = torch.cat((real, self._written(n, real)[0]))
         with halves_apart():
-            logits = self.discriminator(torch.cat((real, self._written(n, real)[0])))  # [2 N, 2]
+            logits = self.discriminator(both)  # [2 N, 2]
         classes = (torch.arange(2 * n, device=real.device) < n).long()
         entropy = cross_entropy(logits, classes)
         penalty = (output.weight.square().sum() + output.bias.square().sum()) / 2
