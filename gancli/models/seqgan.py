@@ -57,6 +57,7 @@ class SeqGANOptions:
     discriminator_kimg: float  # length of the discriminator's pretraining
     discriminator_batch: int  # real sequences of its turns, beside as many generated ones
     policy_batch: int  # sequences of a turn of policy gradient, over all devices
+    policy_lr: float | None  # the generator's rate from then on; null: that of its pretraining (the paper)
     recipe: Recipe
 
     def __post_init__(self) -> None:
@@ -67,6 +68,7 @@ class SeqGANOptions:
         for value in (*self.widths, *self.filters):
             check_range("model.widths and model.filters", value, 1)
         check_range("model.dropout", self.dropout, 0, 0.99)
+        check_range("model.policy_lr", self.policy_lr, 0)
         if not self.widths or len(self.widths) != len(self.filters):
             raise ValueError(f"model.widths and model.filters must be lists of one length, not of {len(self.widths)} and "
                              f"{len(self.filters)}")
@@ -108,8 +110,10 @@ class SeqGAN(Model):
         if progress.images < self.prepared:
             return in_turn(["discriminator"], name="discriminator", batch_size=size, fresh_optimizers=True)
         every = sum(turn.player == "discriminator" for turn in default.turns)
+        rate = self.options.policy_lr
         return Phase((Turn("discriminator", draws=True), Turn("generator", draws=False, every=every)), name="adversarial",
-                     batch_size=size, fresh_optimizers=self.prepared == self.pretrained)
+                     batch_size=size, lr={} if rate is None else {"generator": rate},
+                     fresh_optimizers=self.prepared == self.pretrained)
 
     def player_loss(self, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
         if player == "discriminator":

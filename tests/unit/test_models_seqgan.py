@@ -126,7 +126,9 @@ def test_phases_follow_the_paper(tmp_path):
     assert player.optimizer.state
     player.enter(phases[2], True)
     assert not player.optimizer.state  # Adam's of the likelihood are not those of the policy
-    alone = compose_model("seqgan", spec=SPEC, discriminator_kimg=0)
+    assert not phases[-1].lr and not model.phase(Progress(total=1000), default).lr
+    alone = compose_model("seqgan", spec=SPEC, discriminator_kimg=0, policy_lr=0.001)
+    assert alone.phase(Progress(total=1000, images=16), default).lr == {"generator": 0.001}
     assert alone.phase(Progress(total=1000, images=16), default).fresh_optimizers
 
 
