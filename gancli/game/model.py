@@ -150,7 +150,9 @@ class Model(nn.Module, ABC):
             raise UserError(f"model={name} needs labels and this data set has none: give one with labels "
                             "(a folder with one sub-folder a class will do), or use model=dcgan.")
         if spec.kind not in needs.kinds:
-            other = "use model=gan." if spec.kind == "points" else f"give a data set of {' or '.join(needs.kinds)}."
+            known = {"points": "use model=gan.", "tokens": "use model=seqgan."}
+            other = ("use dataset=text dataset.path=FILE (a text a line)." if needs.kinds == ("tokens",)
+                     else known.get(spec.kind, f"give a data set of {' or '.join(needs.kinds)}."))
             raise UserError(f"model={name} needs {' or '.join(needs.kinds)} and this data set holds {spec.kind}: {other}")
         if needs.attributes and not spec.attributes:
             raise UserError(f"model={name} needs attributes and this data set has none: give one with "

@@ -57,6 +57,7 @@ class SeqGANOptions:
     discriminator_kimg: float  # length of the discriminator's pretraining
     discriminator_batch: int  # real sequences of its turns, beside as many generated ones
     policy_batch: int  # sequences of a turn of policy gradient, over all devices
+    policy_lr: float | None  # the generator's rate from then on; null: that of its pretraining (the paper)
     recipe: Recipe
 
     def __post_init__(self) -> None:
@@ -67,6 +68,7 @@ class SeqGANOptions:
         for value in (*self.widths, *self.filters):
             check_range("model.widths and model.filters", value, 1)
         check_range("model.dropout", self.dropout, 0, 0.99)
+        check_range("model.policy_lr", self.policy_lr, 0)
         if not self.widths or len(self.widths) != len(self.filters):
             raise ValueError(f"model.widths and model.filters must be lists of one length, not of {len(self.widths)} and "
                              f"{len(self.filters)}")
@@ -108,8 +110,10 @@ class SeqGAN(Model):
         if progress.images < self.prepared:
             return in_turn(["discriminator"], name="discriminator", batch_size=size, fresh_optimizers=True)
         every = sum(turn.player == "discriminator" for turn in default.turns)
+        rate = self.options.policy_lr
         return Phase((Turn("discriminator", draws=True), Turn("generator", draws=False, every=every)), name="adversarial",
-                     batch_size=size, fresh_optimizers=self.prepared == self.pretrained)
+                     batch_size=size, lr={} if rate is None else {"generator": rate},
+                     fresh_optimizers=self.prepared == self.pretrained)
 
     def player_loss(self, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
         if player == "discriminator":
@@ -129,8 +133,9 @@ class SeqGAN(Model):
     def _judging(self, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the discriminator's cross-entropy on real and as many generated sequences, with its penalty."""
         n, output = len(real), self.discriminator.output
+        both = torch.cat((real, self._written(n, real)[0]))
         with halves_apart():
-            logits = self.discriminator(torch.cat((real, self._written(n, real)[0])))  # [2 N, 2]
+            logits = self.discriminator(both)  # [2 N, 2]
         classes = (torch.arange(2 * n, device=real.device) < n).long()
         entropy = cross_entropy(logits, classes)
         penalty = (output.weight.square().sum() + output.bias.square().sum()) / 2

@@ -48,13 +48,18 @@ def our_steps(plan: Plan, device: torch.device) -> Iterator[int]:
     average = Average(model, plan.trainer.ema_kimg, plan.trainer.ema_ramp)
     players = {name: Player(name, model, plan.optimizer, plan.trainer, precision) for name in model.players}
     game, progress, scalars = Game(model, average, players, plan.trainer, plan.seed), Progress(total=10**12), Scalars()
+    every = max(turn.every for turn in model.phase(progress, game.default).turns)  # rounds until all have moved
     while True:
-        yield game.round(data, progress, scalars)
+        yield sum(game.round(data, progress, scalars) for _ in range(every))
 
 
 def their_steps(workload: str, plan: Plan, device: torch.device) -> Iterator[int]:
     """Return the plain loop on the same networks and images."""
     model = build_model(plan.model, build_objective(plan.loss, plan.augment, plan.spec), plan.spec).to(device).train()
+    if plan.spec.kind == "tokens":
+        data = load_data(plan.dataset, plan.data_dir, "cpu", plan.seed)
+        rows = data.examples(torch.arange(data.counts[0])).numpy()
+        return reference_steps(WORKLOADS[workload].reference, plan, model, [rows], device)
     path = Path(plan.dataset["path"])
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
     arrays = [np.load(file, mmap_mode="r") for file in files]

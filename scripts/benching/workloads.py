@@ -9,7 +9,7 @@ class Workload:
 
     overrides: tuple[str, ...]
     reference: str
-    shape: tuple[int, int, int]  # C, H, W of the synthetic images
+    shape: tuple[int, ...]  # C, H, W of the synthetic images, or T of sequences, whose data set the overrides name
     paper_batch: int
     domains: int = 1
 
@@ -19,6 +19,10 @@ WORKLOADS = {
     "dcgan-64x64x3": Workload(("model=dcgan",), "pair", (3, 64, 64), 128),
     "gan-mlp": Workload(("model=gan",), "pair", (1, 28, 28), 100),
     "wgan_gp-32x32x3": Workload(("model=dcgan", "loss=wgan_gp"), "wgan_gp", (3, 32, 32), 64),
+    "seqgan-20": Workload(("model=seqgan", "dataset=oracle", "dataset.vocabulary=200", "dataset.count=2000",
+                           "dataset.store=memory", "model.widths=[2,3]", "model.filters=[100,200]", "model.likelihood_kimg=0",
+                           "model.discriminator_kimg=0", "trainer.discriminator_turns=10", "trainer.ema_kimg=10"),
+                          "seqgan", (20,), 64),
     "cyclegan-64x64x3": Workload(("model=cyclegan",), "cyclegan", (3, 64, 64), 1, domains=2),
 }
 GPU_BATCH = 1024  # beside the paper's batch, which leaves a large GPU idle

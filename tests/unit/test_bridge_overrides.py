@@ -202,7 +202,7 @@ def test_optimizer_and_trainer_files_match_their_schemas():
 
 
 def test_groups_of_the_command_and_descriptions():
-    assert groups.groups("train")[:8] == ["loss", "augment", "dataset", "optimizer", "trainer", "evaluation", "model",
+    assert groups.groups("train")[:8] == ["loss", "augment", "evaluation", "dataset", "optimizer", "trainer", "model",
                                             "experiment"]
     assert "optimizer.schedule.warmup_kimg" in keys(compose("train", []))
     for group in ("model", "loss", "augment", "dataset", "optimizer", "trainer", "evaluation"):

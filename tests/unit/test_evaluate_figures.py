@@ -30,6 +30,7 @@ from gancli.options import typed
 
 N = 130  # two blocks and a bit
 IMAGES = ("swd", "fid", "kid", "is", "prdc", "ppl", "ms_ssim", "classes", "nearest")
+TOKENS = ("oracle_nll", "bleu", "ms_jaccard", "nll")
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +74,9 @@ def measured(digits, home):
 
 
 def test_every_metric_of_the_catalog_yields_its_figures(measured, home):
-    assert len(METRICS) == 15
-    assert {*IMAGES, "parzen", "modes", "agreement", "class_error", "pixel_agreement", "translation"} == set(METRICS)
+    assert len(METRICS) == 19
+    others = {"parzen", "modes", "agreement", "class_error", "pixel_agreement", "translation"}
+    assert {*IMAGES, *TOKENS, *others} == set(METRICS)
     evaluator, found = measured
     assert set(found) == {figure.name for name in IMAGES for figure in METRICS[name].figures}
     assert all(math.isfinite(each.value) for each in found.values())
@@ -86,6 +88,24 @@ def test_every_metric_of_the_catalog_yields_its_figures(measured, home):
     assert protocol["extractor"]["extractor"] == "classifier" and len(protocol["extractor"]["weights_sha256"]) == 64
     assert protocol["data"]["split"] == "train" and protocol["seed"] == 5
     assert protocol["extractor"]["classifier"]["held_out"] == 30
+
+
+def test_sequences_are_measured_and_the_oracles_own_are_the_best(home):
+    small = {"vocabulary": 20, "length": 5, "count": 400, "store": "memory"}
+    data, held = (load("oracle", home, **small, data_seed=seed) for seed in (0, 1))
+    evaluator = Evaluator(options(*TOKENS, n=200), data, home, holdout=held)
+    writer = sampler("seqgan", data.spec)
+    found = {each.figure: each for each in evaluator(writer)}
+    assert set(found) == {figure.name for name in TOKENS for figure in METRICS[name].figures}
+    assert found["bleu4"].name == "bleu4(200/400)" and found["oracle_nll"].name == "oracle_nll(200)"
+    assert found["oracle_nll"].value == pytest.approx(data.oracle.nats(writer(0, 200)).mean().item(), abs=1e-9)
+    logs = writer.model.log_likelihood(held.examples(torch.arange(400)))
+    assert found["nll"].value == pytest.approx(-logs.mean().item(), rel=1e-5)
+    draw = real_again(held)
+    draw.order, draw.model = torch.arange(400), writer.model
+    best = {each.figure: each.value for each in evaluator(draw)}
+    for name, higher in (("bleu4", True), ("ms_jaccard4", True), ("oracle_nll", False)):
+        assert (best[name] > found[name].value) == higher, name
 
 
 def test_figures_do_not_depend_on_batches_and_come_from_the_cache(measured, digits, home, monkeypatch):

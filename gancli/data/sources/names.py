@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gancli.data
-from gancli.data.sources.text import Text, TextOptions
+from gancli.data.sources.text import LineOptions, Lines
 from gancli.registry import datasets
 
 
 @dataclass
-class NamesOptions(TextOptions):
-    """Options of dataset=names: those of text but for the file."""
+class NamesOptions(LineOptions):
+    """Options of dataset=names: those of lines."""
 
 
 @datasets.register("names", options=NamesOptions)
-class Names(Text):
+class Names(Lines):
     """The embedded names, as letters."""
 
     def find(self) -> list[Path]:

@@ -3,6 +3,7 @@
 Legend: N lines, T tokens.
 """
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,9 @@ LARGEST = 1 << 30  # bytes of text that are read
 
 
 @dataclass
-class TextOptions(DatasetOptions):
+class LineOptions(DatasetOptions):
     """How lines become sequences."""
 
-    path: str | None  # a file or a folder; looked for from where the command was typed, then under data_dir
     tokens: str  # one of TOKENS
     length: int | None  # most tokens of a line; null: those of the longest
     longer: str  # one of LONGER: what becomes of longer lines
@@ -50,29 +50,29 @@ class TextOptions(DatasetOptions):
         check_holdout(self.split, self.holdout)
 
 
-@datasets.register("text", options=TextOptions)
-class Text(Source):
+@dataclass
+class TextOptions(LineOptions):
+    """Options of dataset=text."""
+
+    path: str | None  # a file or a folder; looked for from where the command was typed, then under data_dir
+
+
+class Lines(Source):
     """One sequence a line; empty lines are passed over, and spaces around a line and between words say nothing.
 
     Vocabulary and length are those of all lines, so that the parts of a split have them in common.
     """
 
-    options: TextOptions
+    options: LineOptions
 
-    def __init__(self, options: TextOptions, data_dir: Path) -> None:
+    def __init__(self, options: LineOptions, data_dir: Path) -> None:
         super().__init__(options, data_dir)
         self.files = self.find()
         self._read: tuple[list[list[str]], tuple[str, ...], int] | None = None
 
+    @abstractmethod
     def find(self) -> list[Path]:
         """Return the files; a UserError where there are none."""
-        path = find_path("dataset.path", self.options.path, self.data_dir, "file_or_folder")
-        if not path.is_dir():
-            return [path]
-        found = sorted(each for each in path.rglob("*") if is_text_file(each))
-        if not found:
-            raise UserError(f"{shown(path)} holds no text files: give a folder with .txt files, or one file of any name.")
-        return found
 
     def place(self) -> str:
         return "\n".join(map(str, self.files))
@@ -155,6 +155,22 @@ class Text(Source):
             for row, line in zip(tokens, part):
                 row[:len(line)] = [numbers.get(symbol, other) for symbol in line]
             yield Block(0, tokens)
+
+
+@datasets.register("text", options=TextOptions)
+class Text(Lines):
+    """The lines of dataset.path."""
+
+    options: TextOptions
+
+    def find(self) -> list[Path]:
+        path = find_path("dataset.path", self.options.path, self.data_dir, "file_or_folder")
+        if not path.is_dir():
+            return [path]
+        found = sorted(each for each in path.rglob("*") if is_text_file(each))
+        if not found:
+            raise UserError(f"{shown(path)} holds no text files: give a folder with .txt files, or one file of any name.")
+        return found
 
 
 def lines_of(path: Path) -> list[str]:

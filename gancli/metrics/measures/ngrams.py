@@ -35,7 +35,8 @@ class References:
     def bleu(self, sequence: Tokens, without: int | None = None) -> list[float]:
         """Return BLEU-1, ..., BLEU-N of a sequence (Papineni 2002, section 2), in [0, 1], all n-grams weighed alike.
 
-        Precisions without a match have EPSILON matches; those of a sequence that is too short for an n-gram count as of one.
+        Precisions without a match have EPSILON matches, but without a token in common all are 0; those of a sequence that
+        is too short for an n-gram count as of one.
 
         Args:
             without: the number of a reference that is left out.
@@ -48,15 +49,17 @@ class References:
                 first, second, whose = table.get(gram, (0, 0, -1))
                 matches += min(count, second if whose == without else first)
             total = max(1, len(sequence) - n + 1)
+            if n == 1 and not matches:
+                return [0.0] * len(self.highest)
             logs += math.log((matches or EPSILON) / total)
             scores.append(penalty * math.exp(logs / n))
-        return scores if len(sequence) else [0.0] * len(self.highest)
+        return scores
 
     def _penalty(self, length: int, without: int | None) -> float:
         """Return the brevity penalty: by the reference whose length is nearest, the shorter of two."""
         own = None if without is None or self.lengths[self.own_lengths[without]] > 1 else self.own_lengths[without]
         nearest = min((abs(other - length), other) for other in self.lengths if other != own)[1]
-        return 1.0 if length >= nearest else math.exp(1 - nearest / length) if length else 0.0
+        return 1.0 if length >= nearest else math.exp(1 - nearest / max(length, 1))
 
 
 def mean_bleu(sequences: Sequence[Tokens], references: Sequence[Tokens], most: int) -> list[float]:
