@@ -26,7 +26,7 @@ SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A home folder with pictures, tiny MNIST-like data in torchvision's layout, and a run that was stopped."""
+    """A home folder with pictures, tiny MNIST-like data in torchvision's layout, a run that was stopped, one with styles."""
     home = tmp_path_factory.mktemp("home")
     random = np.random.default_rng(0)
     (home / "pictures").mkdir()
@@ -48,6 +48,8 @@ def home(tmp_path_factory):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 3, "a run stopped by SIGTERM exits with 3"
+    gan("train", "model=stylegan2", "model.channel_base=32", "model.channel_max=8", "dataset.size=16", *SHORT,
+        "evaluation.kimg=null", "device=cpu", "run_dir=styled", cwd=home)
     return home
 
 
@@ -66,6 +68,7 @@ def test_there_are_commands():
 def test_command_runs(arguments, home, tmp_path):
     for run in ("train/RUN", "sweep/SWEEP/0", "sweep/SWEEP/1"):
         shutil.copytree(home / "stopped", tmp_path / "outputs" / run)
+    shutil.copytree(home / "styled", tmp_path / "outputs/train/STYLED")
     kimg = max(path.name for path in (tmp_path / "outputs/train/RUN/checkpoints").glob("kimg-*"))[5:15]
     given = [word.replace("@100", f"@{int(kimg[:6]) + int(kimg[7:]) / 1000:g}") for word in arguments]
     if given[0] == "train" and "--cfg" not in given and "--help" not in given:
@@ -78,7 +81,7 @@ def test_command_runs(arguments, home, tmp_path):
     if given[0] == "train" and "--help" not in given:
         given.append("evaluation.n=64")
     done = gan(*given, cwd=tmp_path, HOME=str(home), GAN_DATA=str(home / "data"), OMP_NUM_THREADS="1")
-    if given[0] in ("sample", "interpolate", "evaluate"):
+    if given[0] in ("sample", "interpolate", "mix", "evaluate"):
         assert done.stdout.strip(), "it prints where the pictures are"
     if given[0] == "compare" and "--help" not in given:
         assert (tmp_path / done.stdout.splitlines()[-1]).is_file(), "it prints where the files are"
