@@ -109,7 +109,7 @@ class ModulatedLayer(nn.Conv2d):
 
     def __init__(self, inputs: int, outputs: int, style_size: int, double: bool) -> None:
         super().__init__(inputs, outputs, 3)
-        self.double = double
+        self.doubles = double
         self.style = EqualizedLinear(style_size, inputs, gain=1, bias=1.0)
         self.strength = nn.Parameter(torch.zeros(()))  # of the noise
 
@@ -118,7 +118,7 @@ class ModulatedLayer(nn.Conv2d):
         nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:  # [N, C, H, W], [N, S] -> [N, F, H, W]
-        x = modulated(x, self.weight, self.style(style), double=self.double)
+        x = modulated(x, self.weight, self.style(style), double=self.doubles)
         if noise is not None:
             x = x + (noise * self.strength).to(x.dtype)
         return active(x + self.bias[:, None, None].to(x.dtype))

@@ -41,13 +41,13 @@ class StyledLayer(nn.Module):
         self.convolution = None if inputs is None else EqualizedConv2d(inputs, outputs, 3)
         if self.convolution is not None:
             self.convolution.bias = None
-        self.double = double
+        self.doubles = double
         self.strength = nn.Parameter(torch.zeros(outputs))  # of the noise
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.style = EqualizedLinear(style_size, 2 * outputs, gain=1)
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:  # [N, F, H, W], [N, S] -> [N, F', H', W']
-        if self.convolution is not None and self.double:
+        if self.convolution is not None and self.doubles:
             weight = spread_kernel(self.convolution.weight * self.convolution.scale)
             x = blurred(conv_transpose2d(x, weight.transpose(0, 1), stride=2, padding=1))
         elif self.convolution is not None:

@@ -26,7 +26,7 @@ SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A home folder with pictures, tiny MNIST-like data in torchvision's layout, and a run that was stopped."""
+    """A home folder with pictures, tiny MNIST-like data in torchvision's layout, a run that was stopped, one with styles."""
     home = tmp_path_factory.mktemp("home")
     random = np.random.default_rng(0)
     (home / "pictures").mkdir()

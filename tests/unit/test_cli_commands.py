@@ -89,14 +89,15 @@ def test_every_command_has_examples_at_the_end_of_its_help():
 
 def test_tasks_are_found_by_name_as_launchers_pickle_them():
     tasks = {name: module.task for name, module in COMMANDS.items() if hasattr(module, "task")}
-    assert tasks.keys() == {"train", "sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "reconstruct", "classify", "evaluate",
-                            "lab", "validate"}
+    assert tasks.keys() == {"train", "sample", "interpolate", "traverse", "arithmetic", "mix",
+                            "latents", "reconstruct", "classify", "evaluate", "lab", "validate"}
     for name, task in tasks.items():
         assert (task.__module__, task.__qualname__) == (f"gancli.cli.{name}", "task")
         assert pickle.loads(pickle.dumps(task)) is task
 
 
-@pytest.mark.parametrize("name", ["sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "reconstruct", "classify", "evaluate"])
+@pytest.mark.parametrize("name", ["sample", "interpolate", "traverse", "arithmetic", "mix", "latents",
+                                  "reconstruct", "classify", "evaluate"])
 def test_thin_commands_print_what_they_compose(name):
     assert COMMANDS[name].task.__doc__.splitlines()[0] in gan(name, "--help").stdout
     assert gan(name, "ckpt=x", "-c", "job", "--resolve", "-p", "ckpt").stdout.strip() == "x"
