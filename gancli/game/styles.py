@@ -129,7 +129,7 @@ class StyleModel(PairModel):
     def styles_for(self, x: Tensor, labels: Tensor | None = None, tracked: bool = True) -> Tensor:
         """Return styles [N, L, S] of new latents for the examples x, mixed, and let the average follow them."""
         style = self.mapping(self.latents_for(x), labels)
-        if tracked:
+        if tracked and self.training:
             mean = style.detach().float().mean(0)
             shards.average(mean)
             self.mean_style.lerp_(mean, 1 - self.options.style_decay)

@@ -21,6 +21,7 @@ EXAMPLES = [shlex.split(line)[1:] for name in HELP for line in importlib.import_
 COMMANDS = [each for each in dict.fromkeys(map(tuple, [*README, *sum(DOCS, []), *EXAMPLES]))
             if each[0] != "lab" or len(each) > 2]  # test_experiments.py runs `lab all`, thus each with its defaults
 LENGTHS = ("trainer.kimg=", "trainer.epochs=")
+WRITING = ("sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "reconstruct", "classify", "evaluate")
 SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
 
 
@@ -50,6 +51,8 @@ def home(tmp_path_factory):
     assert process.returncode == 3, "a run stopped by SIGTERM exits with 3"
     gan("train", "model=vae", "model.units=8", "dataset.size=8", "trainer.kimg=1", "device=cpu", "evaluation.kimg=null",
         "run_dir=encoder", cwd=home)
+    gan("train", "model=stylegan2", "model.channel_base=32", "model.channel_max=8", "dataset.size=16", *SHORT,
+        "evaluation.kimg=null", "device=cpu", "run_dir=styled", cwd=home)
     return home
 
 
@@ -69,6 +72,7 @@ def test_command_runs(arguments, home, tmp_path):
     encodes = arguments[0] in ("reconstruct", "latents")
     for run in ("train/RUN", "sweep/SWEEP/0", "sweep/SWEEP/1"):
         shutil.copytree(home / ("encoder" if encodes else "stopped"), tmp_path / "outputs" / run)
+    shutil.copytree(home / "styled", tmp_path / "outputs/train/STYLED")
     shutil.copytree(home / "pictures", tmp_path / "pictures")
     kimg = max(path.name for path in (tmp_path / "outputs/train/RUN/checkpoints").glob("kimg-*"))[5:15]
     given = [word.replace("@100", f"@{int(kimg[:6]) + int(kimg[7:]) / 1000:g}") for word in arguments]
@@ -82,7 +86,7 @@ def test_command_runs(arguments, home, tmp_path):
     if given[0] == "train" and "--help" not in given:
         given.append("evaluation.n=64")
     done = gan(*given, cwd=tmp_path, HOME=str(home), GAN_DATA=str(home / "data"), OMP_NUM_THREADS="1")
-    if given[0] in ("sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "reconstruct", "classify", "evaluate"):
+    if given[0] in WRITING:
         assert done.stdout.strip(), "it prints where the files are"
     if given[0] == "compare" and "--help" not in given:
         assert (tmp_path / done.stdout.splitlines()[-1]).is_file(), "it prints where the files are"

@@ -167,7 +167,7 @@ def test_a_models_categories_are_named_on_training_examples_and_judged_on_others
         return (x.mean((1, 2, 3)) > -0.4).long() + (x.mean((1, 2, 3)) > -0.3).long()
 
     draw = real_again(digits)
-    draw.model = SimpleNamespace(classify=classify)
+    draw.model = SimpleNamespace(classify=classify, clusters=True)
     draw.order = torch.arange(300)
     (found,) = Evaluator(options("class_error"), digits, home, holdout=other)(draw)
     known, tested = (bands(data.examples(torch.arange(data.spec.count))) for data in sets)
@@ -377,7 +377,7 @@ def evaluation(**changes) -> EvaluationOptions:
 def test_options():
     assert evaluation().on and not evaluation(kimg=None).on
     for changes, message in (({"metrics": ["fdi"]}, "did you mean fid"), ({"metrics": ["swd", "swd"]}, "twice"),
-                             ({"metrics": ["ms_ssim"]}, "begin with one of agreement, class_error"),
+                             ({"metrics": ["ms_ssim"]}, "begin with one of agreement, bleu"),
                              ({"n": 1}, "at least 2"),
                              ({"kimg": None, "patience": 3}, "there are none"), ({"patience": 0}, "at least 1")):
         with pytest.raises(UsageError, match=message):

@@ -208,7 +208,7 @@ REFUSED = [
     (sample, dict(ckpt="infogan", codes={"c3": "far"}), "takes a number from -2 to 2, not far"),
     (sample, dict(ckpt="infogan", codes=1.5), "codes=1.5 names no code"),
     (sample, dict(ckpt="infogan", code=3, codes={"c1": 4}), "are one code"),
-    (sample, dict(ckpt="dcgan", out="new/a.gif"), "end it in .png, .npz, or give a folder"),
+    (sample, dict(ckpt="dcgan", out="new/a.gif"), "end it in .png, .npz, .txt, or give a folder"),
     (sample, dict(ckpt="dcgan", out="taken.png"), "taken.png exists: .*overwrite=true"),
     (sample, dict(ckpt="dcgan", out="taken"), "is a file"),
     (sample, dict(ckpt="dcgan", out="taken/a.png"), "taken is a file"),
