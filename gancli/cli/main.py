@@ -22,6 +22,7 @@ from gancli.cli import (
     reconstruct,
     sample,
     train,
+    translate,
     traverse,
     validate,
 )
@@ -37,7 +38,7 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct,
+            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct, translate,
                            classify, evaluate, compare, diagnose, lab, validate, list)}
 
 

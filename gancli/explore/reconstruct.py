@@ -25,6 +25,7 @@ from gancli.explore.stages import Stages
 from gancli.explore.targets import FOLDER, Target, checkpoint_stem, choose_target, default_target
 from gancli.explore.writing import writing
 from gancli.game.abilities import able, refusal
+from gancli.metrics.measures.fidelity import gradient_energy
 from gancli.monitor.grids import Picture, save_png, scatter, to_pictures
 from gancli.options import typed
 from gancli.runs.atomic import write_atomic
@@ -99,16 +100,6 @@ def errors_of(x: Tensor, y: Tensor) -> Tensor:
     """Return the mean squared difference of the values of each example [N], images' as from 0 to 1."""
     scale = 2.0 if x.dim() == 4 else 1.0
     return ((x.double() - y.double()) / scale).square().flatten(1).mean(1)
-
-
-def gradient_energy(x: Tensor) -> Tensor:
-    """Return the mean squared difference of neighboring pixels, values from 0 to 1, down and to the right: [N].
-
-    Of blurred images it is small, and large of noise: images are as sharp as others whose energy they have.
-    """
-    values = x.double() / 2
-    down, right = values[:, :, 1:] - values[:, :, :-1], values[:, :, :, 1:] - values[:, :, :, :-1]
-    return down.square().flatten(1).mean(1) + right.square().flatten(1).mean(1)
 
 
 class _Seen:

@@ -46,6 +46,11 @@ def models_able(ability: str) -> list[str]:
     return [name for name in models.names() if able(models.get(name).build, ability)]
 
 
+def next_command(model: Any) -> str | None:
+    """Return the command that shows what a model has learned, by the first of its abilities; None where none does."""
+    return next((ability for ability in ("sample", "translate", "reconstruct") if able(model, ability)), None)
+
+
 def refusal(name: str, ability: str) -> str:
     """Return the sentence that model=`name` lacks an ability, with the models that have it."""
     others = models_able(ability)

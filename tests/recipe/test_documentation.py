@@ -21,18 +21,26 @@ EXAMPLES = [shlex.split(line)[1:] for name in HELP for line in importlib.import_
 COMMANDS = [each for each in dict.fromkeys(map(tuple, [*README, *sum(DOCS, []), *EXAMPLES]))
             if each[0] != "lab" or len(each) > 2]  # test_experiments.py runs `lab all`, thus each with its defaults
 LENGTHS = ("trainer.kimg=", "trainer.epochs=")
-WRITING = ("sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "reconstruct", "classify", "evaluate")
+WRITING = ("sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "reconstruct", "translate",
+           "classify", "evaluate")
 SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
+OTHERS = {  # runs of commands that need another model than the one that was stopped
+    "encoder": ("model=vae", "model.units=8", "dataset.size=8"),
+    "pairs": ("model=pix2pix", "model.width=4", "dataset.path=~/pairs", "dataset.size=16", "dataset.holdout=0.5"),
+    "styled": ("model=stylegan2", "model.channel_base=32", "model.channel_max=8", "dataset.size=16"),
+}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A home folder with pictures, tiny MNIST-like data in torchvision's layout, a run that was stopped, one with styles."""
+    """A home folder with pictures, pairs, tiny MNIST-like data in torchvision's layout, and a run that was stopped."""
     home = tmp_path_factory.mktemp("home")
     random = np.random.default_rng(0)
     (home / "pictures").mkdir()
     for i in range(8):
         Image.fromarray(random.integers(0, 256, (70, 80, 3), dtype=np.uint8)).save(home / f"pictures/{i}.png")
+    for domain in ("drawing", "photo"):
+        shutil.copytree(home / "pictures", home / "pairs" / domain)
     for name in ("MNIST", "FashionMNIST"):
         raw = home / "data" / name / "raw"
         raw.mkdir(parents=True)
@@ -49,11 +57,18 @@ def home(tmp_path_factory):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 3, "a run stopped by SIGTERM exits with 3"
-    gan("train", "model=vae", "model.units=8", "dataset.size=8", "trainer.kimg=1", "device=cpu", "evaluation.kimg=null",
-        "run_dir=encoder", cwd=home)
-    gan("train", "model=stylegan2", "model.channel_base=32", "model.channel_max=8", "dataset.size=16", *SHORT,
-        "evaluation.kimg=null", "device=cpu", "run_dir=styled", cwd=home)
     return home
+
+
+def run_for(arguments, home):
+    """Return a run that the command can be tried on, trained when it is first asked for."""
+    asked = {"reconstruct": "encoder", "latents": "encoder", "translate": "pairs", "mix": "styled"}
+    name = "pairs" if "metrics=[translation]" in arguments else asked.get(arguments[0])
+    if name is None:
+        return home / "stopped"
+    if not (home / name).exists():
+        gan("train", *OTHERS[name], *SHORT, "evaluation.kimg=null", "device=cpu", f"run_dir={name}", cwd=home, HOME=str(home))
+    return home / name
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -69,10 +84,8 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_command_runs(arguments, home, tmp_path):
-    encodes = arguments[0] in ("reconstruct", "latents")
-    for run in ("train/RUN", "sweep/SWEEP/0", "sweep/SWEEP/1"):
-        shutil.copytree(home / ("encoder" if encodes else "stopped"), tmp_path / "outputs" / run)
-    shutil.copytree(home / "styled", tmp_path / "outputs/train/STYLED")
+    for run in ("train/RUN", "train/STYLED", "sweep/SWEEP/0", "sweep/SWEEP/1"):
+        shutil.copytree(run_for(arguments, home), tmp_path / "outputs" / run)
     shutil.copytree(home / "pictures", tmp_path / "pictures")
     kimg = max(path.name for path in (tmp_path / "outputs/train/RUN/checkpoints").glob("kimg-*"))[5:15]
     given = [word.replace("@100", f"@{int(kimg[:6]) + int(kimg[7:]) / 1000:g}") for word in arguments]

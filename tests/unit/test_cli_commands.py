@@ -54,6 +54,8 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gancli.explore.sample", SimpleNamespace(sample=paths))
     for name in ("interpolate", "traverse", "arithmetic", "mix"):
         monkeypatch.setitem(sys.modules, f"gancli.explore.{name}", SimpleNamespace(**{name: paths}))
+    translated = lambda cfg: SimpleNamespace(count=1, domain="b", files=[Path("grid.png")], notes=[])  # noqa: E731
+    monkeypatch.setitem(sys.modules, "gancli.explore.translate", SimpleNamespace(translate=translated))
     reconstructed = SimpleNamespace(mean=0.5, median=0.5, best=("1", 0.1), worst=("2", 0.9), count=2, origin="pictures",
                                     notes=["a note"], files=[Path("errors.csv")], sharpness=(0.02, 0.01))
     monkeypatch.setitem(sys.modules, "gancli.explore.reconstruct", SimpleNamespace(reconstruct=lambda cfg: reconstructed))
@@ -81,7 +83,7 @@ def gan(*arguments: str):
 
 
 def test_every_command_has_examples_at_the_end_of_its_help():
-    assert len(COMMANDS) == 15
+    assert len(COMMANDS) == 16
     for name, module in COMMANDS.items():
         lines = gan(name, "--help").stdout.rstrip().splitlines()
         assert tuple(line.strip() for line in lines[-len(module.EXAMPLES):]) == module.EXAMPLES
@@ -91,14 +93,14 @@ def test_every_command_has_examples_at_the_end_of_its_help():
 def test_tasks_are_found_by_name_as_launchers_pickle_them():
     tasks = {name: module.task for name, module in COMMANDS.items() if hasattr(module, "task")}
     assert tasks.keys() == {"train", "sample", "interpolate", "traverse", "arithmetic", "mix",
-                            "latents", "reconstruct", "classify", "evaluate", "lab", "validate"}
+                            "latents", "reconstruct", "translate", "classify", "evaluate", "lab", "validate"}
     for name, task in tasks.items():
         assert (task.__module__, task.__qualname__) == (f"gancli.cli.{name}", "task")
         assert pickle.loads(pickle.dumps(task)) is task
 
 
 @pytest.mark.parametrize("name", ["sample", "interpolate", "traverse", "arithmetic", "mix", "latents",
-                                  "reconstruct", "classify", "evaluate"])
+                                  "reconstruct", "translate", "classify", "evaluate"])
 def test_thin_commands_print_what_they_compose(name):
     assert COMMANDS[name].task.__doc__.splitlines()[0] in gan(name, "--help").stdout
     assert gan(name, "ckpt=x", "-c", "job", "--resolve", "-p", "ckpt").stdout.strip() == "x"

@@ -17,10 +17,11 @@ from gancli.errors import UsageError, UserError
 from gancli.explore.dataset import DatasetPlace
 from gancli.explore.latents import LatentsOptions, latents, principal_axes
 from gancli.explore.loaded import Loaded, load
-from gancli.explore.reconstruct import ReconstructOptions, errors_of, gradient_energy, reconstruct
+from gancli.explore.reconstruct import ReconstructOptions, errors_of, reconstruct
 from gancli.explore.showing import find_inputs
 from gancli.explore.stages import Stages
 from gancli.game.abilities import models_able
+from gancli.metrics.measures.fidelity import gradient_energy
 from gancli.monitor.cloud import Cloud, draw_clouds
 from gancli.monitor.projector import write_projector
 

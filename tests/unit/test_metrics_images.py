@@ -8,7 +8,7 @@ import torch
 from pytorch_msssim import ms_ssim, ssim
 from scipy.ndimage import convolve
 
-from gancli.metrics.measures.fidelity import absolute_error, edge_energy, signal_to_noise
+from gancli.metrics.measures.fidelity import absolute_error, gradient_energy, signal_to_noise
 from gancli.metrics.measures.path_length import great_circle, mean_path_length, path_lengths
 from gancli.metrics.measures.pyramid import laplacian_pyramid
 from gancli.metrics.measures.similarity import multiscale_similarity, random_pairs, scales_for, structural_similarity
@@ -189,7 +189,7 @@ def test_errors_by_hand():
     assert absolute_error(x, y).tolist() == [0.25]
     assert signal_to_noise(x, y).item() == pytest.approx(-10 * math.log10(0.125))
     assert signal_to_noise(x, x).tolist() == [100.0]
-    assert edge_energy(y).item() == pytest.approx(((0 + 1) / 2 + (0.25 + 0.25) / 2) / 2)
+    assert gradient_energy(y).item() == pytest.approx((0 + 1) / 2 + (0.25 + 0.25) / 2)
 
 
 def test_pairs_are_different_images_of_one_class():

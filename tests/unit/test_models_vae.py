@@ -329,7 +329,8 @@ def test_commands_on_a_plain_autoencoder(tmp_path, monkeypatch):
     run(tmp_path / "run", *TINY, "model=autoencoder", *SMALL_NETWORKS["autoencoder"], "trainer.kimg=0.016",
         "trainer.sample_kimg=0.008", "evaluation.kimg=0.008")
     log = (tmp_path / "run/log.txt").read_text()
-    assert "Sample it" not in log and "neither samples nor translates: nothing is measured" in log
+    assert "gan reconstruct ckpt=" in log and "gan sample" not in log
+    assert "neither samples nor translates: nothing is measured" in log
     for command in ("sample", "interpolate", "evaluate"):
         result = gan(command, "ckpt=run", "device=cpu")
         assert result.exit_code == 1 and "model=autoencoder cannot sample; " in result.stderr and "vae" in result.stderr

@@ -47,8 +47,8 @@ class Ending:
         yield f"{'Last texts:' if sitting.gallery.tokens else 'Last grid: '} {as_typed(sitting.gallery.last)}"
         if animation is not None:
             yield f"Animation:  {as_typed(animation)}"
-        if sitting.gallery.samples:
-            yield f"Sample it:  gan sample ckpt={as_typed(run_dir)}"
+        if sitting.gallery.next is not None:
+            yield f"See more:   gan {sitting.gallery.next} ckpt={as_typed(run_dir)}"
         if evaluation is not None and evaluation.follower.state is not None:
             best = evaluation.follower.summary()
             yield f"{best[:1].upper()}{best[1:]}."

@@ -14,7 +14,7 @@ def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
     """Translate held-out inputs and compare each translation with its partner."""
     import torch
 
-    from gancli.metrics.measures.fidelity import absolute_error, edge_energy, signal_to_noise
+    from gancli.metrics.measures.fidelity import absolute_error, gradient_energy, signal_to_noise
     from gancli.metrics.measures.similarity import structural_similarity
 
     model, size, held = context.sampler.model, context.sampler.batch_size, context.holdout
@@ -26,8 +26,8 @@ def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
         found["l1"].append(absolute_error(made, wanted))
         found["psnr"].append(signal_to_noise(made, wanted))
         found["ssim"].append(structural_similarity(made, wanted))
-        found["gradient_energy"].append(edge_energy(made))
-        found["gradient_energy_real"].append(edge_energy(wanted))
+        found["gradient_energy"].append(gradient_energy(made))
+        found["gradient_energy_real"].append(gradient_energy(wanted))
     values = {name: torch.cat(parts).mean().item() for name, parts in found.items()}
     return Score(values, 0, len(rows), {"real_split": held.split, "values": "l1 and gradients of pixels in [0, 1]"})
 

@@ -1,0 +1,103 @@
+"""`gan translate`, from a composed configuration to files."""
+
+import numpy as np
+import pytest
+import torch
+from data_composing import CONF, dataset_values
+from omegaconf import OmegaConf
+from PIL import Image
+from small_runs import config_of, save_run
+
+from gancli.data.spec import DataSpec
+from gancli.errors import UsageError, UserError
+from gancli.explore.loaded import load
+from gancli.explore.translate import translate
+from gancli.game.abilities import models_able, next_command
+
+SPEC = DataSpec((1, 8, 8), 9, domains=("a", "b"), paired=True)
+
+
+@pytest.fixture
+def here(two_domains, tmp_path, monkeypatch):
+    """A launch directory with a run of each system that translates, a quarter of whose pairs were held out, and one more."""
+    for name in ("pix2pix", "cyclegan", "dcgan"):
+        kind = {"pix2pix": "paired", "cyclegan": "unpaired"}.get(name)
+        data = (dataset_values("digits", size=8) if kind is None
+                else dataset_values(kind, path=str(two_domains), size=8, holdout=0.25))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("small_runs.config_of", lambda *given, **more: config_of(*given, **more) | {"dataset": data})  # noqa: B023
+            save_run(tmp_path / "outputs/train" / f"run-{name}", name, spec=SPEC if kind else DataSpec((1, 8, 8), 9))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def pictures(here):
+    """Images of several modes and sizes, two of one name, one broken, and a text."""
+    folder = here / "mine"
+    (folder / "deep").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for name, mode, size in (("one.png", "RGB", (30, 20)), ("one.gif", "P", (8, 8)), ("deep/gray.png", "L", (200, 9)),
+                             ("alpha.png", "RGBA", (9, 9)), ("dot.png", "L", (1, 1)), ("ink.jpg", "CMYK", (12, 40))):
+        values = random.integers(0, 256, (*size[::-1], 4), dtype=np.uint8)
+        Image.fromarray(values).convert(mode).save(folder / name)
+    (folder / "broken.png").write_bytes(b"\x89PNG no more")
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def run(name, **changes):
+    config = OmegaConf.load(CONF / "translate.yaml")
+    for key in ("defaults", "hydra"):
+        del config[key]
+    return translate(OmegaConf.merge(config, {"device": "cpu", "ckpt": f"run-{name}"}, changes))
+
+
+def test_a_folder_of_any_images(pictures):
+    report = run("pix2pix", input="mine", out="new", batch_size=2)
+    files = sorted(str(path.relative_to("new")) for path in report.files[0].rglob("*.png"))
+    assert files == ["alpha.png", "deep/gray.png", "ink.png", "one-2.png", "one.png"]
+    assert report.count == 5 and report.domain == "b" and len(report.notes) == 2
+    assert "broken.png" in report.notes[1] and "dot.png" in report.notes[1] and "Ignored 1" in report.notes[0]
+    loaded = load("run-pix2pix")
+    x = torch.from_numpy(np.asarray(Image.open("mine/deep/gray.png").convert("L")).copy())
+    assert x.shape == (9, 200) and Image.open("new/deep/gray.png").size == (8, 8) and loaded.model.targets == ("b",)
+    with pytest.raises(UserError, match="not empty"):
+        run("pix2pix", input="mine", out="new")
+    assert run("pix2pix", input="mine/one.png", out="new", overwrite=True).count == 1
+
+
+def test_a_grid_has_each_image_above_its_translation(here):
+    report = run("cyclegan", to="a", out="grid.png", columns=2, zoom=1, n=2)
+    assert report.count == 2 and report.domain == "a"
+    picture = np.asarray(Image.open("grid.png"))
+    assert picture.shape == (2 + 2 * 10, 2 + 2 * 10)
+    held = sorted(here.glob("domains/b/*.png"))
+    known = [np.asarray(Image.open(path)) for path in held]
+    assert any(np.array_equal(picture[2:10, 2:10], image) for image in known), "a held-out image of the other domain"
+    loaded = load("run-cyclegan")
+    x = torch.from_numpy(picture[2:10, 2:10].copy())[None, None] / 127.5 - 1
+    made = loaded.translate(x.float(), "a")
+    assert np.abs((made[0, 0].numpy() + 1) * 127.5 - picture[12:20, 2:10]).max() < 1.5
+
+
+@pytest.mark.parametrize("name, changes, told", [
+    ("dcgan", {}, "dcgan cannot translate"), ("pix2pix", {"to": "a"}, "give to=b"), ("cyclegan", {"to": "c"}, "to=a or b"),
+    ("pix2pix", {"input": "nowhere"}, "nowhere"), ("pix2pix", {"input": []}, "names no image"),
+    ("pix2pix", {"out": "x.gif"}, "end it in .png"), ("pix2pix", {"n": 0}, "n must be"),
+    ("pix2pix", {"input": 3}, "no path"),
+    ("pix2pix", {"input": "mine/broken.png"}, "Nothing can be translated"),
+    ("pix2pix", {"input": "mine/notes.txt"}, "Nothing can be translated")])
+def test_what_is_refused_leaves_nothing(name, changes, told, pictures):
+    before = set(pictures.parent.rglob("*"))
+    with pytest.raises((UserError, UsageError), match=told):
+        run(name, **changes)
+    assert set(pictures.parent.rglob("*")) == before
+
+
+def test_what_shows_more_of_a_model():
+    from gancli.registry import models
+
+    assert models_able("translate") == ["cyclegan", "pix2pix"]
+    known = {name: next_command(models.get(name).build) for name in ("dcgan", "pix2pix", "autoencoder")}
+    assert known == {"dcgan": "sample", "pix2pix": "translate", "autoencoder": "reconstruct"}
