@@ -111,7 +111,7 @@ def virtually_normalize_generators(model: Model, spec: DataSpec, name: str) -> N
     """Put virtual batch norm in place of batch norm in the networks of all players that do not discriminate.
 
     Raises:
-        UsageError: there is no batch norm in them.
+        UsageError: there is no batch norm in them, or one of those that have it takes no part in the first turns.
     """
     references = model.objective.options.virtual_batch_norm
     if references is None:
@@ -122,6 +122,9 @@ def virtually_normalize_generators(model: Model, spec: DataSpec, name: str) -> N
                          "has none: leave it out.")
     with untouched(model):
         taken = _taken(model, networks, Batch.blank(spec, WAITED_FOR * model.objective.options.packing))
+    if idle := next((network for network in networks if not taken[network]), None):
+        raise UsageError(f"loss.virtual_batch_norm draws a reference batch on the first turns, on which a {type(idle).__name__} "
+                         f"of model={name} has no part: leave it out.")
     for network in networks:
         virtually_normalize(network, taken[network], references)
 

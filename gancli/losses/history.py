@@ -51,9 +51,10 @@ class History(nn.Module):
     def after_round(self) -> None:
         """Take the present weights into the means."""
         self.count += 1
-        share = self.count.reciprocal()
-        for name, weight in self.weights.items():
-            self.mean(name).lerp_(weight, share.to(weight.dtype))
+        means = [self.mean(name) for name in self.weights]
+        gaps = torch._foreach_sub(list(self.weights.values()), means)
+        torch._foreach_mul_(gaps, self.count.reciprocal())
+        torch._foreach_add_(means, gaps)
 
 
 def _key(name: str) -> str:

@@ -45,8 +45,8 @@ class FeatureMatching:
     distance: str = "squared"  # of the means, one of DISTANCES: |.|^2 (the paper), or a mean over features (its code)
 
     def __post_init__(self) -> None:
-        check_range("feature_matching.weight", self.weight, 0)
-        check_choice("feature_matching.distance", self.distance, DISTANCES)
+        check_range("loss.feature_matching.weight", self.weight, 0)
+        check_choice("loss.feature_matching.distance", self.distance, DISTANCES)
 
 
 @dataclass
@@ -57,8 +57,8 @@ class TopK:
     decay: float = 0.99  # the share is multiplied by it after each pass over the data (gamma)
 
     def __post_init__(self) -> None:
-        check_range("top_k.floor", self.floor, 0, 1, open_low=True)
-        check_range("top_k.decay", self.decay, 0, 1, open_low=True)
+        check_range("loss.top_k.floor", self.floor, 0, 1, open_low=True)
+        check_range("loss.top_k.decay", self.decay, 0, 1, open_low=True)
 
     def of(self, n: int, passes: int) -> int:
         """Return how many of n examples count after so many whole passes over the data, at least 1."""
@@ -73,8 +73,8 @@ class MinibatchDiscrimination:
     size: int = 5  # numbers that each compares (C)
 
     def __post_init__(self) -> None:
-        check_range("minibatch_discrimination.kernels", self.kernels, 0)
-        check_range("minibatch_discrimination.size", self.size, 1)
+        check_range("loss.minibatch_discrimination.kernels", self.kernels, 0)
+        check_range("loss.minibatch_discrimination.size", self.size, 1)
 
 
 @dataclass(kw_only=True)

@@ -58,7 +58,7 @@ STABILIZERS = (
                "Sinha 2020", "a sort of the logits", _stands("loss.top_k.floor", 1)),
     Stabilizer("loss.packing=2", "the discriminator judges 2 to 4 examples at once", "Lin 2018", "a wider first layer, and "
                "that many times fewer passes through the others", _stands("loss.packing", 1)),
-    Stabilizer("loss.minibatch_discrimination.kernels=100", "the discriminator sees how close an example is to its batch",
+    Stabilizer("loss.minibatch_discrimination.kernels=16", "the discriminator sees how close an example is to its batch",
                "Salimans 2016, 3.2", "N x N x kernels x size differences of a batch of N",
                _stands("loss.minibatch_discrimination.kernels", 0)),
     Stabilizer("loss.minibatch_stddev=4", "the discriminator sees the deviation within groups of its batch", "Karras 2018",

@@ -10,7 +10,7 @@ from gancli.plan.memory import estimate
 
 
 def check_batches(loss: LossOptions, trainer: TrainerOptions, ranks: int) -> None:
-    """Refuse batches that do not divide into packs, or that are smaller than a reference batch."""
+    """Refuse batches that do not divide into packs, that hold nothing to compare, or less than a reference batch."""
     at_once = trainer.batch_size // (ranks * trainer.accumulate)
     if at_once % loss.packing:
         below = at_once // loss.packing * loss.packing * ranks * trainer.accumulate
@@ -18,6 +18,11 @@ def check_batches(loss: LossOptions, trainer: TrainerOptions, ranks: int) -> Non
         near = f"{below} or {below + step}" if below else str(step)
         raise UsageError(f"loss.packing={loss.packing} does not divide the {at_once} examples of a batch that one device has "
                          f"at once: give trainer.batch_size={near}, or another loss.packing=.")
+    judged = trainer.batch_size // trainer.accumulate // loss.packing
+    for key, on in (("minibatch_discrimination", loss.minibatch_discrimination.kernels), ("minibatch_stddev", True)):
+        if getattr(loss, key) is not None and on and judged < 2:
+            raise UsageError(f"loss.{key} compares what is judged together, and a batch has one example (or pack) at a time: "
+                             "give a larger trainer.batch_size=, or leave it out.")
     if loss.virtual_batch_norm is not None and loss.virtual_batch_norm > trainer.batch_size:
         raise UsageError(f"loss.virtual_batch_norm={loss.virtual_batch_norm} takes its reference examples from one batch of "
                          f"{trainer.batch_size}: give loss.virtual_batch_norm={trainer.batch_size} or less.")

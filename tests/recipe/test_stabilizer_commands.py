@@ -33,6 +33,7 @@ REFUSED = {  # what is wrong: (arguments, what the sentence says)
     "a layer twice": (("model=progan", "dataset.size=16", "loss.minibatch_stddev=4"), "has this layer already"),
     "no adversarial loss": (("model=vae", "loss.packing=2"), "loss.packing changes an adversarial loss"),
     "no discriminator": (("model=vae", "loss.minibatch_stddev=4"), "model=vae has none"),
+    "nothing to compare": ((*POINTS, "loss.minibatch_stddev=0", "trainer.batch_size=1"), "give a larger trainer.batch_size="),
     "no share": ((*POINTS, "loss.top_k.floor=0"), "loss.top_k.floor must be greater than 0"),
     "no ramp": ((*POINTS, "trainer.ema_ramp=0"), "trainer.ema_ramp must be greater than 0"),
 }
