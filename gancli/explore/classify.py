@@ -191,3 +191,5 @@ def _save(files: Mapping[str, Path], report: Report, loaded: Loaded, examples: O
             columns = verdicts.columns
             save_png(files[CONFUSION], draw_confusion(matrix[:, :len(columns)], verdicts.classes, columns, verdicts.summary()))
             report.files.append(files[CONFUSION])
+        else:
+            files[CONFUSION].unlink(missing_ok=True)  # of an earlier command, whose results are overwritten

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gancli.data.dataset import Data, load_data, open_source
 from gancli.data.holdout import held_out
-from gancli.data.listing import shown
+from gancli.data.listing import list_names, shown
 from gancli.errors import UserError
 from gancli.explore.dataset import DatasetPlace, check_shape, other_data, run_dataset
 from gancli.explore.inputs import Inputs, labels_of
@@ -74,7 +74,7 @@ def run_data(loaded: Loaded, place: DatasetPlace, data_dir: Path, held: bool, st
     """Return the run's data as `place` changes them, or with `held` the part that the run was not trained on.
 
     Raises:
-        UserError: there is no such part, or the data are not there or of another shape.
+        UserError: there is no such part, or the data are not there, of another shape or of other classes.
     """
     dataset = run_dataset(loaded, place)
     if held:
@@ -83,7 +83,11 @@ def run_data(loaded: Loaded, place: DatasetPlace, data_dir: Path, held: bool, st
             raise UserError(f"The run of {loaded.path} has no held-out examples: give input=FOLDER, or dataset.split= to name "
                             "a part of its data (train: what it was trained on).")
         dataset = found
-    check_shape(loaded, open_source(dataset, data_dir).inspect())
+    spec = open_source(dataset, data_dir).inspect()
+    check_shape(loaded, spec)
+    if spec.classes != loaded.spec.classes:
+        raise UserError(f"The data's classes ({list_names(spec.classes, 20) or 'none'}) are not those of the run "
+                        f"({list_names(loaded.spec.classes, 20) or 'none'}): give input=FOLDER for images of other kinds.")
     seed = loaded.config["seed"] if "seed" in loaded.config else 0  # the run's chose what is labeled
     data = load_data(dataset, data_dir, loaded.device, seed, stages.decoding)
     return OfData(data, [] if held else other_data(loaded, place, data))

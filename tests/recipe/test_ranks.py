@@ -36,6 +36,8 @@ MLP = ("model=gan", "model.generator_units=16", "model.discriminator_units=8", "
        "model.generator_init=0.5")
 DCGAN = ("model=dcgan", "model.width=4", "optimizer.lr=0.002", "trainer.discriminator_turns=1")
 PROGAN = ("model=progan", "model.channel_max=6", "model.stable_kimg=0.08", "model.fade_kimg=0.08", "model.stddev_group=8")
+FEW = ("model.units=[16,12]", "model.generator_units=[12,10]", "model.latent_size=6", "dataset.labeled=16",
+       "optimizer.lr=0.0002", "trainer.sync_batch_norm=true")
 GAMES = {
     "gan": MLP,  # with its dropout
     "gan wgan_gp": (*MLP, "loss=wgan_gp", "trainer.discriminator_turns=1"),
@@ -47,6 +49,8 @@ GAMES = {
     "dcgan diffaugment": (*DCGAN, "trainer.sync_batch_norm=true", "augment=diffaugment"),
     "gan noise": (*MLP, "augment=noise"),
     "progan": PROGAN,  # with the deviation of whole minibatches
+    "sgan": ("model=sgan", *FEW),  # with noise, a reference batch, and means of features
+    "catgan": ("model=catgan", *FEW),  # with the entropy of the whole batch's mean
 }
 FIGURES = re.compile(r"discriminator/augment_.*|loss/.*|gradient_norm/.*|D\(.*|.*penalty|.*dragan")
 
@@ -178,7 +182,7 @@ def test_deviations_within_groups_are_those_of_the_whole_batch(tmp_path):
 
 @pytest.mark.parametrize("game", GAMES)
 def test_two_ranks_have_the_losses_of_one(game, tmp_path):
-    assert len(GAMES) == 9
+    assert len(GAMES) == 11
     length = f"trainer.kimg={ROUNDS * 8 / 1000}"
     for ranks in (1, 2):
         run(tmp_path / str(ranks), *GAMES[game], *COMMON, length, f"devices={ranks}")

@@ -198,6 +198,20 @@ def test_clusters_are_named_by_training_examples_and_said_to_be_clusters(name, h
         assert line["class"] == (record["clusters"]["classes"][int(line["cluster"])] or "")
 
 
+def test_results_that_are_overwritten_leave_no_picture_of_before(here):
+    run(ckpt="sgan", input="named", out="one")
+    assert Path("one/confusion.png").is_file()
+    run(ckpt="sgan", input="flat", out="one", overwrite=True)
+    assert {path.name for path in Path("one").iterdir()} == {"classes.csv", "classification.json"}
+
+
+def test_data_of_other_classes_are_refused(here, monkeypatch):
+    monkeypatch.setattr("gancli.explore.examples.run_dataset", lambda loaded, place: dataset_values(
+        "folder", path=str(here / "named"), size=8, channels=1))
+    with pytest.raises(UserError, match=r"classes \(0, 1, 2, 3\) are not those of the run \(0, 1, 2, 3, 4, 5, 6, 7, 8, 9\)"):
+        run(ckpt="sgan", dataset={"split": "all"})
+
+
 def test_clusters_without_the_runs_data_have_no_names(here):
     report = run(ckpt="infogan", input="flat", dataset={"path": "nowhere"}, out="out.csv")
     assert report.verdicts.matrix is None and "have no names, for which the run's data are needed" in report.notes[0]
