@@ -78,7 +78,7 @@ def test_command_runs(arguments, home, tmp_path):
     if given[0] == "train" and "--help" not in given:
         given.append("evaluation.n=64")
     done = gan(*given, cwd=tmp_path, HOME=str(home), GAN_DATA=str(home / "data"), OMP_NUM_THREADS="1")
-    if given[0] in ("sample", "interpolate", "evaluate"):
+    if given[0] in ("sample", "interpolate", "traverse", "arithmetic", "evaluate"):
         assert done.stdout.strip(), "it prints where the pictures are"
     if given[0] == "compare" and "--help" not in given:
         assert (tmp_path / done.stdout.splitlines()[-1]).is_file(), "it prints where the files are"

@@ -53,6 +53,8 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gancli.plan.validate", SimpleNamespace(report=lambda cfg, given: f"{given}"))
     monkeypatch.setitem(sys.modules, "gancli.explore.sample", SimpleNamespace(sample=paths))
     monkeypatch.setitem(sys.modules, "gancli.explore.interpolate", SimpleNamespace(interpolate=paths))
+    monkeypatch.setitem(sys.modules, "gancli.explore.traverse", SimpleNamespace(traverse=paths))
+    monkeypatch.setitem(sys.modules, "gancli.explore.arithmetic", SimpleNamespace(arithmetic=paths))
     diagnosed = SimpleNamespace(findings=[], looked_for=["divergence"], seen=["nothing"])
     monkeypatch.setitem(sys.modules, "gancli.explore.diagnose", SimpleNamespace(diagnose_run=lambda *_: diagnosed))
     report = lambda cfg: SimpleNamespace(evaluated=[], files=[Path("evaluation.json")], notes=[])  # noqa: E731
@@ -72,7 +74,7 @@ def gan(*arguments: str):
 
 
 def test_every_command_has_examples_at_the_end_of_its_help():
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 11
     for name, module in COMMANDS.items():
         lines = gan(name, "--help").stdout.rstrip().splitlines()
         assert tuple(line.strip() for line in lines[-len(module.EXAMPLES):]) == module.EXAMPLES
@@ -81,13 +83,13 @@ def test_every_command_has_examples_at_the_end_of_its_help():
 
 def test_tasks_are_found_by_name_as_launchers_pickle_them():
     tasks = {name: module.task for name, module in COMMANDS.items() if hasattr(module, "task")}
-    assert tasks.keys() == {"train", "sample", "interpolate", "evaluate", "lab", "validate"}
+    assert tasks.keys() == {"train", "sample", "interpolate", "traverse", "arithmetic", "evaluate", "lab", "validate"}
     for name, task in tasks.items():
         assert (task.__module__, task.__qualname__) == (f"gancli.cli.{name}", "task")
         assert pickle.loads(pickle.dumps(task)) is task
 
 
-@pytest.mark.parametrize("name", ["sample", "interpolate", "evaluate"])
+@pytest.mark.parametrize("name", ["sample", "interpolate", "traverse", "arithmetic", "evaluate"])
 def test_thin_commands_print_what_they_compose(name):
     assert COMMANDS[name].task.__doc__.splitlines()[0] in gan(name, "--help").stdout
     assert gan(name, "ckpt=x", "-c", "job", "--resolve", "-p", "ckpt").stdout.strip() == "x"
