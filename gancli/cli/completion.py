@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from gancli.config import groups
-from gancli.config.paths import NAMES, PATHS
+from gancli.config.paths import GROUPS, NAMES, PATHS
 from gancli.features.weights import EXTRACTORS
 
 _CONFIG_OF = {"validate": "train"}
@@ -52,7 +52,7 @@ def _values(config_name: str, before: list[str], key: str, config_dir: Path | No
     """Return the options of a group, true and false, or the present value; none for a path (the shell has files)."""
     if key in groups.groups(config_name):
         return list(groups.options(key, config_dir))
-    if key in NAMES + PATHS:
+    if key in NAMES + GROUPS + PATHS:
         return []
     if key.rpartition(".")[2] == "features":
         return list(EXTRACTORS)

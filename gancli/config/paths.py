@@ -7,11 +7,13 @@ from pathlib import Path
 NAMES = ("ckpt", "resume")  # these may also be the id of a run, with @kimg behind it
 FILES = ("features", "evaluation.features",  # these may also be other words
          "features_weights", "evaluation.features_weights")
+GROUPS = ("plus", "minus", "to")  # these may also be seeds
 PATHS = ("out", "run_dir", "data_dir", "dataset.path", "input", "projector", "hydra.sweep.dir")
 LISTS = ("input",)  # these may be several, in brackets
 
 _OVERRIDE = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)
 _QUOTED = re.compile(r"""(['"])(.*)\1""", re.DOTALL)
+_SEEDS = re.compile(r"\[.*\]|\d+", re.DOTALL)
 _SWEEP = re.compile(r"(choice|glob|shuffle|sort|range|interval|tag)\(.*\)")
 
 
@@ -26,9 +28,11 @@ def quote_paths(overrides: list[str], multirun: bool) -> list[str]:
 
 def _quote_override(override: str, multirun: bool) -> str:
     match = _OVERRIDE.fullmatch(override)
-    if match is None or match[2] not in NAMES + FILES + PATHS:
+    if match is None or match[2] not in NAMES + FILES + GROUPS + PATHS:
         return override
     plus, key, value = match.groups()
+    if key in GROUPS and _SEEDS.fullmatch(value):
+        return override
     listed = key in LISTS and value.startswith("[") and not os.path.exists(value)
     if value in ("", "null", "???") or "${" in value or listed:
         return override

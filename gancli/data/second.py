@@ -51,12 +51,12 @@ class SecondDomain(Source):
         self.options, self.data_dir, self.slow = source.options, source.data_dir, source.slow
 
     @property
-    def notes(self) -> list[str]:  # type: ignore[override]  # those of the source, which it may replace at any time
+    def notes(self) -> list[str]:  # the source may replace its own at any time
         """Sentences for the user's log."""
         return self.source.notes
 
     @property
-    def skipped(self) -> list[str]:  # type: ignore[override]
+    def skipped(self) -> list[str]:
         """Broken files."""
         return self.source.skipped
 

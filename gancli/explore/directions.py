@@ -67,18 +67,19 @@ class FirstLayer:
         """Return the layer's outputs for latents [N, Z], [N, D]."""
         return self._reach(z, *labels)[2].flatten(1)
 
-    def weight(self, z: Tensor, *labels: Tensor) -> Tensor:
+    def weight(self, size: int, z: Tensor, *labels: Tensor) -> Tensor:
         """Return the layer's weights of latents, [D, Z]: the outputs' change with each latent, whatever kind of layer it is.
 
         Args:
-            z: [N, Z] any latents, by which the layer is found.
+            size: Z; what else the layer takes, such as labels, comes behind.
+            z: any latents (or styles, several an example), by which the layer is found.
         """
         layer, seen, _ = self._reach(z, *labels)
-        size, inputs = z.shape[1], seen[0].numel()
-        if z.dim() != 2 or inputs < size:
-            raise UserError(f"The first layer takes {inputs} numbers of a latent of {z[0].numel()}: its weights say "
+        inputs = seen[0].numel()
+        if inputs < size:
+            raise UserError(f"The first layer takes {inputs} numbers of a latent of {size}: its weights say "
                             "nothing of directions in the whole of it; give method=ganspace.")
-        basis = torch.zeros(size + 1, inputs, device=z.device, dtype=seen.dtype)  # labels, if there are any, come behind
+        basis = torch.zeros(size + 1, inputs, device=seen.device, dtype=seen.dtype)
         basis[:size, :size].fill_diagonal_(1)
         outputs = layer(basis.unflatten(1, seen.shape[1:])).flatten(1)
         return (outputs[:size] - outputs[size:]).t()

@@ -167,16 +167,16 @@ def _directions(method: str, loaded: Loaded, label: Tensor | None, styled: bool)
     if z.dim() != 2:
         raise UserError(f"The latents of model={loaded.name} are no vectors: principal directions need them; give factor=z:0.")
     labels = [] if label is None else [label.expand(len(z), -1)]
+    make = loaded.model.generate
     if styled:
-        z, labels = loaded.styles(z, *labels), []
-        if method == "ganspace":
-            return ganspace(z, z)
-    make = partial(_on_device, loaded, loaded.model.synthesize if styled else loaded.model.generate)
-    layer = FirstLayer(loaded.model, make)
+        z, labels, make = loaded.styles(z, *labels), [], loaded.model.synthesize
+    if styled and method == "ganspace":
+        return ganspace(z, z)
+    layer = FirstLayer(loaded.model, partial(_on_device, loaded, make))
     with torch.no_grad():
         if method == "ganspace":
             return ganspace(z, torch.cat(_in_parts(layer, z, labels)))
-        weight = layer.weight(z[:2].to(loaded.device), *(part[:2] for part in labels))
+        weight = layer.weight(z.shape[1], z[:2], *(part[:2] for part in labels))
     return sefa(weight.cpu()) * z.std().double()
 
 

@@ -156,7 +156,7 @@ def test_training(command, case, places, tmp_path, monkeypatch):
     check(command, TRAIN[case], places, tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("command", ["sample", "interpolate"])
+@pytest.mark.parametrize("command", ["sample", "interpolate", "traverse", "arithmetic"])
 @pytest.mark.parametrize("case", READ)
 def test_reading(command, case, places, tmp_path, monkeypatch):
     check(command, READ[case], places, tmp_path, monkeypatch)

@@ -26,7 +26,8 @@ def run(*arguments: str, cwd: Path | None = None, **environment: str) -> str:
     (("--help",), "interpolate"), (("train", "--help"), "Examples:"), (("train", "--cfg", "job"), "optimizer:"),
     (("list", "models"), "model=dcgan"), (("list", "runs"), "There are no runs"),
     (("compare", "--help"), "gan compare RUN"), (("train", "modle=gan"), ""), (("sample", "--help"), "gan sample ckpt="),
-    (("interpolate", "--help"), "gan interpolate ckpt="), (("evaluate", "--help"), "gan evaluate ckpt="),
+    (("interpolate", "--help"), "gan interpolate ckpt="), (("traverse", "--help"), "gan traverse ckpt="),
+    (("arithmetic", "--help"), "plus=[1,2,3]"), (("evaluate", "--help"), "gan evaluate ckpt="),
     (("evaluate", "--cfg", "job"), "metrics:"), (("validate", "--help"), "gan validate"),
     (("lab", "--help"), "gan lab equilibrium"), (("lab", "--list"), "Gidel 2019"), (("lab", "nonsense"), ""),
     (("lab", "lipschitz", "-c", "job"), "reach:")])

@@ -6,17 +6,23 @@ import numpy as np
 import pytest
 import torch
 from composing import batch_for, compose_loss, compose_model, spec_for, take_turn
-from data_composing import load
+from data_composing import load as load_data
+from omegaconf import OmegaConf
+from PIL import Image
+from small_runs import save_run
+from systems import CONF
 from torch.nn.functional import cross_entropy
 
 from gancli.data.second import edges
-from gancli.errors import UsageError
+from gancli.errors import UsageError, UserError
+from gancli.explore.loaded import load
+from gancli.explore.sample import sample
 from gancli.game.model import Progress
 from gancli.game.sampler import Sampler
 from gancli.metrics.catalog import METRICS
 from gancli.metrics.context import Context
 from gancli.metrics.measures.pixels import agreeing_pixels
-from gancli.monitor.grids import to_uint8
+from gancli.monitor.grids import image_grid, to_uint8
 from gancli.networks.coupled import map_sizes
 
 
@@ -93,7 +99,7 @@ def test_pixels_agree():
 
 
 def test_a_generator_that_knows_the_change_agrees(tmp_path):
-    data = load("digits", tmp_path, size=8, second="edges")
+    data = load_data("digits", tmp_path, size=8, second="edges")
     model = compose_model("cogan", spec=data.spec).eval()
     drawn = iter(torch.arange(0, 40).split(8))
 
@@ -113,3 +119,39 @@ def test_samplers_show_either_domain():
     model = compose_model("cogan").eval()
     first, second = (Sampler(model, domain=name)(0, 3) for name in model.spec.domains)
     assert torch.equal(first, Sampler(model)(0, 3)) and not np.allclose(first.numpy(), second.numpy(), atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    return {name: save_run(root / name, name) for name in ("cogan", "dcgan")}
+
+
+def drawn(run, out, **changes):
+    config = OmegaConf.load(CONF / "sample.yaml")
+    for key in ("defaults", "hydra"):
+        del config[key]
+    (path,) = sample(OmegaConf.merge(config, {"ckpt": str(run), "device": "cpu", "out": str(out), "zoom": 1}, changes))
+    return path
+
+
+def test_grids_show_both_domains_and_archives_one(runs, tmp_path):
+    loaded = load(runs["cogan"])
+    first, second = (loaded.sample(6, domain=name) for name in ("photo", "drawing"))
+    assert torch.equal(first, loaded.sample(6)) and not torch.allclose(first, second, atol=1e-3)
+    rows = torch.stack((first.unflatten(0, (2, 3)), second.unflatten(0, (2, 3))), 1).flatten(0, 2)  # a row of each in turn
+    with Image.open(drawn(runs["cogan"], tmp_path / "both.png", n=6, columns=3)) as picture:
+        assert np.array_equal(np.asarray(picture), image_grid(rows, 3)[:, :, 0])
+    with Image.open(drawn(runs["cogan"], tmp_path / "one.png", n=6, columns=3, domain="drawing")) as picture:
+        assert np.array_equal(np.asarray(picture), image_grid(second, 3)[:, :, 0])
+    with np.load(drawn(runs["cogan"], tmp_path / "first.npz", n=6)) as archive:
+        assert np.array_equal(archive["images"][..., 0], to_uint8(first)[:, 0].numpy())
+
+
+@pytest.mark.parametrize(("name", "domain", "words"), [
+    ("cogan", "dog", "no domain called dog; there is drawing, photo"),
+    ("dcgan", "photo", "dcgan cannot generate images of two domains; cogan can")])
+def test_domains_that_are_not_there(runs, tmp_path, name, domain, words):
+    with pytest.raises(UserError, match=words):
+        drawn(runs[name], tmp_path / "x.png", domain=domain)
+    assert not list(tmp_path.iterdir())

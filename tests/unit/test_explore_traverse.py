@@ -1,0 +1,176 @@
+"""`gan traverse` from a composed configuration to files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+from small_runs import save_run
+
+from gancli.data.spec import DataSpec
+from gancli.errors import UserError
+from gancli.explore.factors import Factor, Moves, read_values
+from gancli.explore.loaded import load
+from gancli.explore.traverse import TraverseOptions, traverse
+from gancli.monitor.grids import image_grid
+from gancli.options import typed
+
+CONF = Path(__file__).parents[2] / "conf"
+RUNS = {"dcgan": {}, "infogan": {}, "cgan": {"backbone": "conv"}, "vae": {}, "gan": {}, "cyclegan": {}}
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    root = tmp_path_factory.mktemp("workplace")
+    for name, changes in RUNS.items():
+        save_run(root / "outputs/train" / f"20260101T000000Z-aaaaaa-{name}-digits", name, images=12_345,
+                 spec=DataSpec((2,), 9) if name == "gan" else None, **changes)
+    return root
+
+
+@pytest.fixture
+def here(workplace, tmp_path, monkeypatch):
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/train").symlink_to(workplace / "outputs/train")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def values(**changes):
+    config = OmegaConf.load(CONF / "traverse.yaml")
+    for key in ("defaults", "hydra"):
+        del config[key]
+    return OmegaConf.merge(config, {"device": "cpu"}, changes)
+
+
+def run(**changes) -> Path:
+    (path,) = traverse(values(**changes))
+    return path
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def rows_of(moved, values, seeds, weights=None):
+    """Return the grid's images of latents that were moved by hand."""
+    return image_grid(torch.cat(moved), len(values), zoom=1)[:, :, 0]
+
+
+def test_conf_and_schema_have_the_same_keys():
+    config = values(ckpt="x")
+    assert set(config) == set(TraverseOptions.__dataclass_fields__) and typed(TraverseOptions, config, "").seeds[0] == 0
+
+
+def test_a_latent_moves_alone(here):
+    loaded = load("dcgan")
+    path = run(ckpt="dcgan", factor="z:2", seeds=[5, 7], steps=3, zoom=1)
+    assert path == Path("outputs/traverse/20260101T000000Z-aaaaaa-dcgan-digits-kimg-000012_345-z2.png")
+    moved = []
+    for seed in (5, 7):
+        z = loaded.latents(1, seed).repeat(3, 1)
+        z[:, 2] = torch.tensor([-1.0, 0, 1])  # DCGAN's latents end there
+        moved.append(loaded.generate(z))
+    assert np.array_equal(pixels(path), rows_of(moved, range(3), 2))
+
+
+def test_codes_move_by_their_names(here):
+    loaded = load("infogan")
+    path = run(ckpt="infogan", seeds=[3], zoom=1)  # the first code, all of its categories
+    z = loaded.model.with_codes(loaded.latents(1, 3).expand(10, -1), {"c1": torch.arange(10)})
+    assert np.array_equal(pixels(path), image_grid(loaded.generate(z), 10)[:, :, 0])
+    path = run(ckpt="infogan", factor="c2", range=1, steps=2, seeds=[3], zoom=1, out="c2.png")
+    z = loaded.model.with_codes(loaded.latents(1, 3).expand(2, -1), {"c2": torch.tensor([-1.0, 1])})
+    assert np.array_equal(pixels(path), image_grid(loaded.generate(z), 2)[:, :, 0])
+
+
+@pytest.mark.parametrize("method", ["ganspace", "sefa"])
+def test_directions_move_images_and_leave_the_middle(here, method):
+    loaded = load("vae")
+    path = run(ckpt="vae", factor="pc:1", method=method, seeds=[0, 4], steps=3, zoom=1, out="pc.png")
+    grid = pixels(path)
+    middle = image_grid(torch.cat([loaded.sample(1, 0), loaded.sample(1, 4)]), 1)[:, :, 0]
+    width = middle.shape[1]
+    assert np.array_equal(grid[:, width - 2:2 * width - 2], middle)
+    assert not np.array_equal(grid[:, :width], middle) and not np.array_equal(grid[:, 2 * width - 4:], middle)
+    once = Moves(Factor("pc", 1), torch.tensor([1.0]), method, loaded, None).direction
+    assert 0.5 < once.norm() < 2  # a deviation of standard normal latents
+
+
+def test_films_and_folders(here):
+    with Image.open(run(ckpt="dcgan", factor="pc:0", seeds=[0, 1], steps=4, out="film.gif")) as film:
+        assert film.n_frames == 4
+    with Image.open(run(ckpt="dcgan", factor="pc:0", seeds=[0, 1], steps=4, loop=True, out="back.gif")) as film:
+        assert film.n_frames == 6
+    assert len(list(run(ckpt="dcgan", factor="z:0", seeds=[0, 1], steps=4, out="folder").iterdir())) == 8
+    with Image.open(run(ckpt="gan", factor="z:0", seeds=[0, 1], steps=3, out="points.gif")) as film:
+        assert film.n_frames == 3
+
+
+def test_labels(here):
+    loaded = load("cgan")
+    grid = pixels(run(ckpt="cgan", factor="z:0", seeds=[1, 2], label=["two", 0], steps=2, range=[0, 1], zoom=1, out="l.png"))
+    moved = []
+    for seed, label in ((1, 2), (2, 0)):
+        z = loaded.latents(1, seed).repeat(2, 1)
+        z[:, 0] = torch.tensor([0.0, 1])
+        moved.append(loaded.generate(z, [label] * 2))
+    assert np.array_equal(grid, rows_of(moved, range(2), 2))
+    assert pixels(run(ckpt="cgan", factor="pc:0", seeds=[1, 2], steps=3, out="turns.png")).size
+
+
+def test_styles_are_moved_where_a_model_has_them(here):
+    """A model whose mapping is z -> 2 z as three layers' styles: one deviation of w is one along its first axis."""
+    loaded = load("dcgan")
+    generate = loaded.model.generate
+    loaded.model.map_latents = lambda z: (2 * z)[:, None].expand(-1, 3, -1)
+    loaded.model.synthesize = lambda w: generate(w[:, 1] / 2)
+    for method in ("ganspace", "sefa"):
+        moves = Moves(Factor("pc", 0), torch.tensor([-1.0, 0.0, 1.0]), method, loaded, None)
+        w = moves.of(loaded.latents(1, 0), None)
+        assert moves.styled and w.shape == (3, 3, 6)
+        assert torch.allclose(moves.make(w, None, 64)[1:2], loaded.sample(1, 0), atol=1e-5)
+        step = w[2, 0] - w[1, 0]
+        assert torch.equal(step, w[2, 2] - w[1, 2]) and step.norm().item() == pytest.approx(2 / 3**0.5, rel=0.1)
+
+
+WRONG = [
+    ({"ckpt": "dcgan", "factor": "c1"}, "has no codes, and every model that samples has latents"),
+    ({"ckpt": "infogan", "factor": "c9"}, "its codes are c1, c2, c3"),
+    ({"ckpt": "infogan", "factor": "c1", "steps": 4}, "10 categories, all of which are shown"),
+    ({"ckpt": "infogan", "factor": "c2", "range": 3}, "numbers from -2 to 2"),
+    ({"ckpt": "infogan", "factor": "z:6"}, "part of the code c1"),
+    ({"ckpt": "infogan", "factor": "z:17"}, "part of the code c3"),
+    ({"ckpt": "dcgan", "factor": "z:6"}, "no latent z:6; model=dcgan has 6, z:0 to z:5"),
+    ({"ckpt": "dcgan", "factor": "pc:6"}, "no direction pc:6; there are 6"),
+    ({"ckpt": "dcgan", "factor": "pc"}, "give factor=pc:0"),
+    ({"ckpt": "dcgan", "factor": "z:-1"}, "give factor=z:0"),
+    ({"ckpt": "dcgan", "range": [2, 1]}, "is none: give two numbers"),
+    ({"ckpt": "dcgan", "range": "wide"}, "is none: give two numbers"),
+    ({"ckpt": "dcgan", "method": "pca"}, "method=pca does not exist"),
+    ({"ckpt": "dcgan", "seeds": []}, "names no image"),
+    ({"ckpt": "dcgan", "steps": 1}, "steps must be at least 2"),
+    ({"ckpt": "dcgan", "label": 1}, "takes labels"),
+    ({"ckpt": "cgan", "label": [0, 1]}, "2 classes for 8 seeds"),
+    ({"ckpt": "dcgan", "steps": 10**7}, "million pixels"),
+    ({"ckpt": "gan"}, "makes points"),
+    ({"ckpt": "cyclegan"}, "cyclegan cannot sample"),
+    ({"ckpt": "dcgan", "out": "a.txt"}, "does not write"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), WRONG)
+def test_what_is_wrong_is_refused_and_nothing_created(here, changes, words):
+    with pytest.raises(UserError, match=words):
+        run(**changes)
+    assert {path.name for path in here.rglob("*")} == {"outputs", "train"}
+
+
+def test_ranges_by_default(here):
+    loaded = load("vae")
+    assert read_values(Factor("z", 0), None, 3, 9, loaded).tolist() == [-3, 0, 3]
+    assert read_values(Factor("pc", 0), None, None, 9, load("dcgan")).tolist()[::4] == [-3, 0, 3]
+    assert read_values(Factor("z", 0), None, 2, 9, load("infogan")).tolist() == [-1, 1]
