@@ -52,9 +52,9 @@ class DataSpec:
 
     def texts(self, tokens: Tensor) -> list[str]:
         """Return sequences of tokens [N, T] as people read them, up to their ends."""
-        texts = []
+        texts, end = [], self.end
         for row in tokens.tolist():
-            length = row.index(self.end) if self.end in row else len(row)
+            length = row.index(end) if end in row else len(row)
             texts.append(self.separator.join(self.vocabulary[token] for token in row[:length]))
         return texts
 

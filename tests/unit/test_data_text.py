@@ -48,6 +48,8 @@ def test_words(tmp_path):
     assert data.spec.vocabulary == ("", "a", "red", "bird", "cat", "the")
     few = load(tmp_path, LINES, tokens="words", lowercase=True, vocabulary=3)
     assert few.spec.vocabulary == ("", "a", "red", "bird", "<unk>") and texts(few)[2] == "<unk> <unk>"
+    marked = load(tmp_path, "a <unk> a\nb <unk>\nc a", tokens="words", vocabulary=2)  # as others' corpora have it
+    assert marked.spec.vocabulary == ("", "a", "<unk>") and texts(marked) == ["a <unk> a", "<unk> <unk>", "<unk> a"]
     assert DataSpec.from_dict(few.spec.as_dict()) == few.spec
     assert few.fingerprint != data.fingerprint
 

@@ -131,8 +131,8 @@ class Lines(Source):
             raise UserError(f"{self.named()} has one symbol only, {next(iter(counts))!r}: there is nothing to choose. Give "
                             f"another text{', or dataset.tokens=characters' if self.options.tokens == 'words' else ''}.")
         common = sorted(counts, key=lambda symbol: (-counts[symbol], symbol))
-        most = self.options.vocabulary or len(common)
-        return (END, *common[:most], *([OTHER] if len(common) > most else []))
+        kept = common[:self.options.vocabulary]
+        return (END, *kept, *([OTHER] if len(kept) < len(common) and OTHER not in kept else []))
 
     def kept(self, lines: Sequence[Sequence[str]]) -> list[Sequence[str]]:
         """Return the lines of the split, thinned to the limit."""
