@@ -113,7 +113,7 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     spec = source.inspect()
     models.get(model.name).build.check_data(model, spec)
     check_batch(spec, trainer.batch_size)
-    evaluation, more = _evaluation(config["evaluation"], model.name, source, spec, data_dir)
+    evaluation, more = _evaluation(config["evaluation"], model, source, spec, data_dir)
     plan = Plan(config, overrides, model, loss, augment, config["dataset"], optimizer, trainer, evaluation, run.seed,
                 run.device, data_dir, spec, Path(), ranks=ranks, notices=notices + more)
     _check_game(plan)
@@ -164,14 +164,14 @@ def _check_augment(model: Model, plan: Plan) -> None:
     augment.check(plan.loss)
 
 
-def _evaluation(values: dict[str, Any], model: str, source: Source, spec: DataSpec,
+def _evaluation(values: dict[str, Any], model: Any, source: Source, spec: DataSpec,
                 data_dir: Path) -> tuple[EvaluationOptions, list[str]]:
     """Return what is measured while training, checked, and a sentence for the log where nothing can be."""
     options = typed(EvaluationOptions, values, "evaluation")
-    build = models.get(model).build
+    build = models.get(model.name).build
     generates = able(build, "sample")
     if options.on and not generates and not able(build, "translate"):
-        return replace(options, kimg=None, patience=None), [f"model={model} neither samples nor translates: nothing is "
+        return replace(options, kimg=None, patience=None), [f"model={model.name} neither samples nor translates: nothing is "
                                                             "measured while it trains, and no checkpoint is the best."]
     if options.on:
         check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"),
