@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from gancli.engine.plan import Plan
 from gancli.errors import UserError
@@ -37,6 +38,11 @@ def owning(plan: Plan) -> Iterator[None]:
             if is_new and not (plan.run_dir / SAMPLES).exists():  # the first thing that training makes
                 shutil.rmtree(plan.run_dir, ignore_errors=True)
             raise
+        except FileNotFoundError as error:
+            where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else plan.run_dir
+            if plan.run_dir.is_dir() and not where.is_relative_to(plan.run_dir):
+                raise
+            raise UserError(f"{where} is gone: a folder of the run was removed while it trained.") from None
 
 
 def _is_whole(path) -> bool:

@@ -81,8 +81,10 @@ def forked(work: Callable[[], int], prepare: Callable[[], object] = lambda: None
         code = work()
     except KeyboardInterrupt:
         code = STOPPED
-    except (UserError, OSError):
+    except UserError:
         code = REFUSED
+    except OSError as error:
+        code = REFUSED if error.errno in main.OUTSIDE else FAILED  # as the command line takes them
     finally:
         os._exit(code)
 
@@ -267,9 +269,13 @@ def test_a_folder_that_is_removed_ends_the_run_and_hangs_nothing(whole, tmp_path
         folder = tmp_path / f"removed-{number}"
         child = start(folder, (*whole.settings, "trainer.kimg=40"))
         time.sleep(whole.seconds * moments.uniform(0.2, 1))
-        shutil.rmtree(folder, ignore_errors=True)
+        gone = tmp_path / f"gone-{number}"
+        if folder.exists():
+            folder.rename(gone)  # at once
+            shutil.rmtree(gone, ignore_errors=True)
         os.kill(child, signal.SIGTERM)
         assert end(child) in (0, REFUSED, STOPPED, -signal.SIGTERM)
+        assert not gone.exists() or not folder.exists()  # it is not made again
     tell(capsys, whole.name, "folders removed", FEW, equal=0)
 
 

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import socket
 import time
 
 import pytest
 from planning import SMALL_NETWORKS, TINY, plan, run
 
+from gancli.engine.recording.gallery import Gallery
 from gancli.engine.training import train
 from gancli.errors import UserError
 from gancli.runs import locks, owner
@@ -102,3 +104,18 @@ def test_a_plan_that_another_process_has_overtaken_is_not_played(tmp_path):
     with pytest.raises(UserError, match="trained by another process meanwhile"):
         train(slow)
     assert read_status(tmp_path / "run").status == "finished"
+
+
+@pytest.mark.parametrize("removed", [".", "samples"])
+def test_a_folder_that_is_removed_ends_its_run_and_is_not_made_again(removed, tmp_path, monkeypatch):
+    hang = Gallery.hang
+
+    def remove(gallery, images):
+        if images:
+            shutil.rmtree(tmp_path / "run" / removed)
+        return hang(gallery, images)
+
+    monkeypatch.setattr(Gallery, "hang", remove)
+    with pytest.raises(UserError, match="gone: a folder of the run was removed|was removed while its run trained"):
+        run(tmp_path / "run", *GAN, "trainer.kimg=0.04", "trainer.sample_kimg=0.008")
+    assert (tmp_path / "run").exists() == (removed != ".")

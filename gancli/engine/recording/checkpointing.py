@@ -9,6 +9,7 @@ from gancli.engine.plan import Plan
 from gancli.engine.recording.evaluation import Evaluation
 from gancli.engine.recording.saving import Writer, snapshot
 from gancli.engine.recording.standing import Standing
+from gancli.errors import UserError
 from gancli.game.model import Progress
 from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder
@@ -42,6 +43,8 @@ class Checkpointing:
         protocols = deepcopy(evaluation.protocols) if is_best else None
 
         def write() -> None:
+            if not self.dir.is_dir():  # else the checkpoint would make it again
+                raise UserError(f"The folder {self.dir} was removed while its run trained.")
             path = self.folder.save(images, tensors, header)
             if is_best:
                 self.folder.mark_best(path)
