@@ -20,7 +20,7 @@ from gancli.devices import describe_device
 from gancli.errors import UserError, check_range
 from gancli.explore.confusion import draw_confusion
 from gancli.explore.dataset import DatasetPlace
-from gancli.explore.examples import OfData, OfFiles, Part, run_data
+from gancli.explore.examples import Examples, OfData, OfFiles, Part, run_data
 from gancli.explore.inputs import find_inputs
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import CommandOptions
@@ -83,7 +83,7 @@ def classify(values: Mapping[str, Any]) -> Report:
         examples = _examples(options, loaded, stages)
         names, notes = name_clusters(options, loaded, categories, stages) if loaded.model.clusters else (None, [])
         verdicts = Verdicts(loaded.spec.classes, categories, loaded.model.clusters, names)
-        parts = _first_found(examples.parts(options.batch_size), examples)
+        parts = _first_found(examples.parts(options.batch_size))
         target = chosen or default_target("classify", checkpoint_stem(loaded), "")
         files = _files(target)
         with writing(target.path):
@@ -129,7 +129,7 @@ def name_clusters(options: ClassifyOptions, loaded: Loaded, categories: int,
     return names, [f"{own}: each is named by its most frequent class among {len(rows):,} training examples."]
 
 
-def chosen_on_these(loaded: Loaded, examples: OfFiles | OfData) -> list[str]:
+def chosen_on_these(loaded: Loaded, examples: Examples) -> list[str]:
     """Return a sentence if the checkpoint was chosen among others by its error on these very examples."""
     folder = loaded.path.absolute().parent
     status = read_status(folder.parent) if folder.name == CHECKPOINTS else None
@@ -141,19 +141,16 @@ def chosen_on_these(loaded: Loaded, examples: OfFiles | OfData) -> list[str]:
     return ["This checkpoint is the run's best by its error on held-out examples, and so chosen on them: RUN@latest is not."]
 
 
-def _examples(options: ClassifyOptions, loaded: Loaded, stages: Stages) -> OfFiles | OfData:
+def _examples(options: ClassifyOptions, loaded: Loaded, stages: Stages) -> Examples:
     if options.input is not None:
-        return OfFiles(find_inputs(options.input, loaded), loaded.spec.classes)
+        return OfFiles(find_inputs(options.input, loaded), str(options.input), loaded.spec.classes)
     held = options.dataset.split is None
     return run_data(loaded, options.dataset, data_folder(options.data_dir), held, stages)
 
 
-def _first_found(parts: Iterator[Part], examples: OfFiles | OfData) -> Iterator[Part]:
-    """Return the parts once there is one; a UserError where nothing can be read."""
-    first = next(parts, None)
-    if first is None:
-        raise UserError(" ".join(["Nothing can be classified.", *examples.left_out()]))
-    return chain((first,), parts)
+def _first_found(parts: Iterator[Part]) -> Iterator[Part]:
+    """Return the parts once there is one."""
+    return chain((next(parts),), parts)
 
 
 def _write(file: BinaryIO, parts: Iterator[Part], verdicts: Verdicts, loaded: Loaded, options: ClassifyOptions,
@@ -176,7 +173,7 @@ def _files(target: Target) -> dict[str, Path]:
     return {CSV: target.path} | {name: target.path.with_name(f"{target.path.stem}-{name}") for name in (RECORD, CONFUSION)}
 
 
-def _save(files: Mapping[str, Path], report: Report, loaded: Loaded, examples: OfFiles | OfData) -> None:
+def _save(files: Mapping[str, Path], report: Report, loaded: Loaded, examples: Examples) -> None:
     """Write the record and the picture beside the table, and note all three."""
     verdicts, matrix = report.verdicts, report.verdicts.matrix
     clusters = {"categories": verdicts.categories, "classes": verdicts.named()} if verdicts.clusters else None

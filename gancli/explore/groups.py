@@ -3,24 +3,17 @@
 Legend: N members of a group, C channels, H height, W width, Z latent size (any shape).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from gancli.data.dataset import normalized
-from gancli.data.decode import BrokenImage, Frame, decode_image, decode_many
-from gancli.data.listing import Listing, list_images, require_images, shown
 from gancli.errors import UsageError, UserError
-from gancli.explore.dataset import DatasetPlace, run_dataset
+from gancli.explore.inputs import Inputs, find_inputs
 from gancli.explore.loaded import Loaded
 from gancli.game.abilities import able, refusal
-from gancli.options import typed
-from gancli.registry import datasets
 
 SHOWN = 5  # members of a group that are shown
 
@@ -30,10 +23,10 @@ class Group:
     """Latents that belong together."""
 
     seeds: list[int] = field(default_factory=list)
-    listing: Listing | None = None  # of images, in place of seeds
+    files: Inputs | None = None  # images, in place of seeds
 
     def __len__(self) -> int:
-        return len(self.seeds) if self.listing is None else len(self.listing.images)
+        return len(self.seeds) if self.files is None else len(self.files.entries)
 
 
 @dataclass
@@ -53,7 +46,7 @@ def read_group(key: str, given: Any, loaded: Loaded) -> Group:
         UserError: the model encodes nothing, or the folder has no image.
     """
     if isinstance(given, str):
-        return Group(listing=_folder(key, given, loaded))
+        return Group(files=_folder(key, given, loaded))
     seeds = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
     if not seeds:
         raise UsageError(f"{key}= names no latents: give seeds, {key}=[1,2,3]"
@@ -70,49 +63,26 @@ def members(group: Group, loaded: Loaded, weights: Tensor | None, batch_size: in
     Args:
         weights: of the classes of generated images, [1, classes]; None where the model takes no labels.
     """
-    if group.listing is None:
+    if group.files is None:
         z = torch.cat([loaded.latents(1, seed) for seed in group.seeds])
         first = z[:SHOWN]
         images = loaded.generate(first, None if weights is None else weights.expand(len(first), -1), batch_size)
         return Members(z.mean(0), images)
-    total, count, images, skipped = 0.0, 0, [], []
-    for x in _decoded(group.listing, loaded, batch_size, skipped):
+    total, count, images = 0.0, 0, []
+    for _, x in group.files.batches():
         z = loaded.encode(x, batch_size)
         total, count = total + z.double().sum(0), count + len(z)
         images += list(x[:max(0, SHOWN - len(images))])
     if not count:
-        raise UserError(f"None of the {len(group)} images can be decoded: {'; '.join(skipped[:3])}.")
-    return Members((total / count).float(), torch.stack(images), skipped)
+        raise UserError(f"None of the {len(group)} images can be decoded: {'; '.join(group.files.skipped[:3])}.")
+    return Members((total / count).float(), torch.stack(images), group.files.skipped)
 
 
-def _folder(key: str, given: str, loaded: Loaded) -> Listing:
+def _folder(key: str, given: str, loaded: Loaded) -> Inputs:
     if not able(loaded.model, "encode"):
         raise UserError(f"{key}={given} is a folder, whose images have no latents: {refusal(loaded.name, 'encode')} "
                         f"Give seeds, {key}=[1,2,3].")
     folder = Path(given).expanduser()
     if not folder.is_dir():
         raise UserError(f"{key}={given} is no folder: give one with images, or seeds, {key}=[1,2,3].")
-    listing = list_images(folder)
-    require_images(folder, listing)
-    return listing
-
-
-def _decoded(listing: Listing, loaded: Loaded, batch_size: int, skipped: list[str]) -> Iterator[Tensor]:
-    """Yield a folder's images as the model sees them, [N, C, H, W] in [-1, 1]; broken ones are named."""
-    frame, start = _frame(loaded), 0
-    for results in decode_many([(entry,) for entry in listing.images], lambda row: (decode_image(row[0].path, frame),)):
-        whole = []
-        for entry, result in zip(listing.images[start:], results, strict=False):
-            if isinstance(result, BrokenImage):
-                skipped.append(f"{shown(entry.name)} ({result})")
-            else:
-                whole.append(result[0])
-        start += len(results)
-        for first in range(0, len(whole), batch_size):
-            yield normalized(torch.from_numpy(np.stack(whole[first:first + batch_size])))
-
-
-def _frame(loaded: Loaded) -> Frame:
-    """Return what images are brought to: the model's size, fitted as the run's own were."""
-    values = run_dataset(loaded, DatasetPlace(None, None))
-    return Frame.of(typed(datasets.get(values["name"]).options, values, "dataset"), loaded.spec.shape)
+    return find_inputs(str(folder.absolute()), loaded)

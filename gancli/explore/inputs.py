@@ -52,10 +52,13 @@ class Inputs:
         return notes
 
 
-def find_inputs(given: str | Sequence[str], loaded: Loaded) -> Inputs:
+def find_inputs(given: str | Sequence[str], loaded: Loaded, n: int | None = None) -> Inputs:
     """Return the image files that `input=` names: all of a folder and those below it, one file, or a list of files.
 
     They are brought to the model's size as the run's own images were: its dataset.fit and dataset.background.
+
+    Args:
+        n: how many of a folder at most, evenly spread; None for all.
 
     Raises:
         UserError: nothing is there, or no image; or the model works on no images.
@@ -73,7 +76,15 @@ def find_inputs(given: str | Sequence[str], loaded: Loaded) -> Inputs:
         return Inputs([_entry(given)], frame)
     listing = list_images(path)
     require_images(path, listing)
-    return Inputs(listing.images, frame, listing.ignored)
+    count = len(listing.images)
+    chosen = listing.images if n is None or n >= count else [listing.images[i * count // n] for i in range(n)]
+    return Inputs(chosen, frame, listing.ignored)
+
+
+def folders_of(entries: Sequence[Entry]) -> list[str]:
+    """Return the names of the first sub-folders, sorted, if all files lie in some; else none."""
+    found = {entry.name.split("/", 1)[0] for entry in entries if "/" in entry.name}
+    return sorted(found) if all("/" in entry.name for entry in entries) else []
 
 
 def labels_of(entries: Sequence[Entry], classes: Sequence[str]) -> tuple[list[int] | None, str]:

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from gancli.errors import UserError, check_range
 from gancli.explore.dataset import DatasetPlace
+from gancli.explore.examples import Examples, find_examples
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import PictureOptions
-from gancli.explore.showing import Inputs, find_inputs
 from gancli.explore.stages import Stages
 from gancli.explore.targets import Target, checkpoint_stem, choose_target, default_target
 from gancli.explore.writing import writing
@@ -77,21 +77,21 @@ def latents(values: Mapping[str, Any]) -> Found:
         raise UserError(refusal(loaded.name, "encode"))
     projector = None if options.projector is None else choose_target(options.projector, (), options.overwrite)
     with Stages() as stages:
-        inputs = find_inputs(loaded, options.input, options.n, options.dataset, options.data_dir, stages)
-        folder = None if projector is None else _projector_folder(projector, loaded, inputs)
-        encoded = _encode(loaded, inputs, options.batch_size, stages, pictures=folder is not None)
+        examples = find_examples(loaded, options.input, options.n, options.dataset, options.data_dir, stages)
+        folder = None if projector is None else _projector_folder(projector, loaded, examples)
+        encoded = _encode(loaded, examples, options.batch_size, stages, pictures=folder is not None)
     prior = loaded.latents(len(encoded.z), options.seed).flatten(1) if able(loaded.model, "sample") else None
     target = chosen or default_target("latents", checkpoint_stem(loaded), ".png")
     flat, shown, told = _in_the_plane(encoded.z, prior)
-    notes = [*inputs.notes, *told]
+    notes = [*examples.notes, *examples.left_out(), *told]
     if prior is None:
         notes.append(f"model={loaded.name} draws no latents: there is no prior to show.")
     with writing(target.path):
-        files = [_write(target, options, inputs, encoded, flat, shown, prior)]
+        files = [_write(target, options, examples, encoded, flat, shown, prior)]
         if folder is not None:
-            write_projector(folder, encoded.z, _metadata(inputs, encoded), encoded.images)
+            write_projector(folder, encoded.z, _metadata(examples, encoded), encoded.images)
             files.append(folder)
-    return Found(f"{len(encoded.z):,} examples of {inputs.origin}: {encoded.z.shape[1]} numbers each",
+    return Found(f"{len(encoded.z):,} examples of {examples.origin}: {encoded.z.shape[1]} numbers each",
                  _figures(encoded.z, prior), notes, files)
 
 
@@ -108,26 +108,26 @@ def principal_axes(z: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
     return mean, axes, values.flip(0)[:k].clamp_min(0) / total.clamp_min(1e-30)
 
 
-def _projector_folder(target: Target, loaded: Loaded, inputs: Inputs) -> Path:
+def _projector_folder(target: Target, loaded: Loaded, examples: Examples) -> Path:
     """Return the folder of the projector's files; a UserError for more pictures than it shows."""
     if loaded.spec.is_image:
         most = (LARGEST_SPRITE // max(loaded.spec.shape[1:])) ** 2
-        if inputs.count > most:
-            raise UserError(f"{inputs.count:,} pictures are more than TensorBoard's projector shows at their size: give "
+        if examples.count > most:
+            raise UserError(f"{examples.count:,} pictures are more than TensorBoard's projector shows at their size: give "
                             f"n={most}.")
     return target.path
 
 
-def _encode(loaded: Loaded, inputs: Inputs, batch_size: int, stages: Stages, pictures: bool) -> _Encoded:
+def _encode(loaded: Loaded, examples: Examples, batch_size: int, stages: Stages, pictures: bool) -> _Encoded:
     """Return the latents of all inputs, with pictures of them if asked for."""
     z, labels, names, images = [], [], [], []
-    for part in inputs.batches(batch_size):
+    for part in examples.parts(batch_size):
         z.append(loaded.encode(part.x, batch_size).flatten(1))
         labels += [] if part.labels is None else [part.labels]
         names += part.names
         if pictures and loaded.spec.is_image:
             images.append(to_uint8(part.x).permute(0, 2, 3, 1).numpy())
-        stages.told("encoding", len(names), inputs.count)
+        stages.told("encoding", len(names), examples.count)
     return _Encoded(torch.cat(z), torch.cat(labels) if labels else None, names, np.concatenate(images) if images else None)
 
 
@@ -143,7 +143,7 @@ def _in_the_plane(z: Tensor, prior: Tensor | None) -> tuple[Tensor, Tensor | Non
                                   f"the variance of {z.shape[1]} numbers; the prior is seen along the same axes."]
 
 
-def _write(target: Target, options: LatentsOptions, inputs: Inputs, encoded: _Encoded, flat: Tensor, shown: Tensor | None,
+def _write(target: Target, options: LatentsOptions, examples: Examples, encoded: _Encoded, flat: Tensor, shown: Tensor | None,
            prior: Tensor | None) -> Path:
     """Write the plot, or the numbers, and return the file."""
     path = target.path if target.kind in ENDINGS else target.path / "latents.png"
@@ -151,20 +151,20 @@ def _write(target: Target, options: LatentsOptions, inputs: Inputs, encoded: _En
     if target.kind == ".npz":
         arrays = {"z": encoded.z.numpy(), "plane": flat.numpy(), "examples": np.array(encoded.names)}
         arrays |= {} if prior is None else {"prior": prior.numpy()}
-        arrays |= {} if encoded.labels is None else {"labels": encoded.labels.numpy(), "classes": np.array(inputs.classes)}
+        arrays |= {} if encoded.labels is None else {"labels": encoded.labels.numpy(), "classes": np.array(examples.classes)}
         with open(path, "wb") as file:
             np.savez(file, **arrays)
         return path
     axes = "principal axis" if encoded.z.shape[1] > 2 else "latent"
     clouds = [Cloud("encoded", flat.numpy(), None if encoded.labels is None else encoded.labels.numpy())]
     clouds += [] if shown is None else [Cloud("prior", shown.numpy(), None)]
-    save_png(path, draw_clouds(clouds, inputs.classes, axes, size=512 * (options.zoom or 1)))
+    save_png(path, draw_clouds(clouds, examples.classes, axes, size=512 * (options.zoom or 1)))
     return path
 
 
-def _metadata(inputs: Inputs, encoded: _Encoded) -> list[tuple[str, str]]:
+def _metadata(examples: Examples, encoded: _Encoded) -> list[tuple[str, str]]:
     """Return the name and the class of each example, for the projector."""
-    classes = [""] * len(encoded.names) if encoded.labels is None else [inputs.classes[i] for i in encoded.labels.tolist()]
+    classes = [""] * len(encoded.names) if encoded.labels is None else [examples.classes[i] for i in encoded.labels.tolist()]
     return list(zip(encoded.names, classes, strict=True))
 
 

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from gancli.errors import UserError, check_range
 from gancli.explore.dataset import DatasetPlace
+from gancli.explore.examples import Examples, Part, find_examples, labels_of_run
 from gancli.explore.layout import Grid
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import PictureOptions
-from gancli.explore.showing import Inputs, Part, find_inputs, labels_of_run
 from gancli.explore.stages import Stages
 from gancli.explore.targets import FOLDER, Target, checkpoint_stem, choose_target, default_target
 from gancli.explore.writing import writing
@@ -79,21 +79,22 @@ def reconstruct(values: Mapping[str, Any]) -> Reconstructed:
     if loaded.spec.is_image:
         _grid(loaded, options.show, options).check("a smaller show")
     with Stages() as stages:
-        inputs = find_inputs(loaded, options.input, options.n, options.dataset, options.data_dir, stages)
-        numbers = _numbers(loaded, inputs)
+        examples = find_examples(loaded, options.input, options.n, options.dataset, options.data_dir, stages)
+        numbers = _numbers(loaded, examples)
         target = chosen or default_target("reconstruct", checkpoint_stem(loaded), "")
         seen = _Seen(options.show if loaded.spec.is_image else POINTS)
-        done = _done(loaded, inputs, options.batch_size, numbers, stages)
+        done = _done(loaded, examples, options.batch_size, numbers, stages)
         with writing(target.path):
             table = target.path if target.kind == ".csv" else target.path / "errors.csv"
             table.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(table, lambda file: _write(file, inputs, done, seen))
+            write_atomic(table, lambda file: _write(file, examples, done, seen))
             files = [table, *_draw(loaded, options, target, seen)]
     worst, best = seen.extremes()
     errors = np.concatenate(seen.errors)
     energies = (seen.energies / seen.count).tolist()
-    return Reconstructed(inputs.origin, len(errors), float(errors.mean()), float(np.median(errors)), best, worst,
-                         (energies[0], energies[1]) if loaded.spec.is_image else None, inputs.notes, files)
+    return Reconstructed(examples.origin, len(errors), float(errors.mean()), float(np.median(errors)), best, worst,
+                         (energies[0], energies[1]) if loaded.spec.is_image else None,
+                         [*examples.notes, *examples.left_out()], files)
 
 
 def errors_of(x: Tensor, y: Tensor) -> Tensor:
@@ -139,36 +140,36 @@ class _Seen:
         return [entry[3] for entry in sorted(heap, key=lambda entry: entry[:2], reverse=True)]
 
 
-def _numbers(loaded: Loaded, inputs: Inputs) -> Tensor | None:
+def _numbers(loaded: Loaded, examples: Examples) -> Tensor | None:
     """Return the model's own numbers of the inputs' classes [K], None where it is told no labels."""
     if not loaded.model.needs.labels:
         return None
-    numbers = labels_of_run(loaded, inputs)
+    numbers = labels_of_run(loaded, examples)
     if numbers is None:
         raise UserError(f"model={loaded.name} reconstructs an example from its label too, and these have none of "
                         f"{', '.join(loaded.spec.classes[:10])}: put the images into sub-folders of these names.")
     return torch.tensor(numbers)
 
 
-def _done(loaded: Loaded, inputs: Inputs, batch_size: int, numbers: Tensor | None,
+def _done(loaded: Loaded, examples: Examples, batch_size: int, numbers: Tensor | None,
           stages: Stages) -> Iterator[tuple[Part, Tensor, Tensor]]:
     """Yield examples, what the model makes of them, and errors, batch by batch."""
     count = 0
-    for part in inputs.batches(batch_size):
+    for part in examples.parts(batch_size):
         labels = None if numbers is None or part.labels is None else numbers[part.labels]
         y = loaded.reconstruct(part.x, batch_size, labels)
         yield part, y, errors_of(part.x, y)
         count += len(part.x)
-        stages.told("reconstructing", count, inputs.count)
+        stages.told("reconstructing", count, examples.count)
 
 
-def _write(file: BinaryIO, inputs: Inputs, done: Iterator[tuple[Part, Tensor, Tensor]], seen: _Seen) -> None:
+def _write(file: BinaryIO, examples: Examples, done: Iterator[tuple[Part, Tensor, Tensor]], seen: _Seen) -> None:
     """Write a line an example: its name, its class where there are any, its error."""
     text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="", write_through=True)
     lines = csv.writer(text)
-    lines.writerow(["example", *(["class"] if inputs.classes else []), "error"])
+    lines.writerow(["example", *(["class"] if examples.classes else []), "error"])
     for part, y, errors in done:
-        classes = [] if part.labels is None else [[inputs.classes[label] for label in part.labels.tolist()]]
+        classes = [] if part.labels is None else [[examples.classes[label] for label in part.labels.tolist()]]
         lines.writerows(zip(part.names, *classes, (f"{error:.8g}" for error in errors.tolist()), strict=True))
         seen.add(part, y, errors)
     text.detach()

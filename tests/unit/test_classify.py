@@ -238,7 +238,7 @@ def test_a_checkpoint_that_was_chosen_on_the_held_out_examples_is_said_to_be(her
     ({"ckpt": "plain"}, "has no held-out examples: give input=FOLDER"),
     ({"input": "nowhere"}, "input=nowhere does not exist"), ({"input": []}, "input=.. names no image"),
     ({"input": "empty"}, "holds no images but no files"), ({"input": ["flat/0.png", "9.png"]}, "input=9.png does not exist"),
-    ({"input": "broken"}, "Nothing can be classified. Skipped 1 that could not be decoded"),
+    ({"input": "broken"}, "None of the 1 files could be decoded"),
     ({"input": 5}, "input=5 is no path"), ({"out": "a.png"}, "ends in .png"), ({"matched": 0}, "matched must be at least 1"),
     ({"dataset": {"split": "nothing"}}, "split=nothing"),
 ])

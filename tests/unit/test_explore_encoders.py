@@ -15,10 +15,10 @@ from gancli.data.dataset import load_data
 from gancli.data.spec import DataSpec
 from gancli.errors import UsageError, UserError
 from gancli.explore.dataset import DatasetPlace
+from gancli.explore.examples import find_examples
 from gancli.explore.latents import LatentsOptions, latents, principal_axes
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.reconstruct import ReconstructOptions, errors_of, reconstruct
-from gancli.explore.showing import find_inputs
 from gancli.explore.stages import Stages
 from gancli.game.abilities import models_able
 from gancli.metrics.measures.fidelity import gradient_energy
@@ -199,7 +199,7 @@ def test_one_batch_is_in_memory_at_a_time(here, monkeypatch):
 
 REFUSED = [
     (dict(ckpt="run-dcgan"), "model=dcgan cannot reconstruct images; .*vae.* can"),
-    (dict(input="nowhere"), "input=nowhere is no folder"), (dict(input="a.txt"), "input=a.txt is a file"),
+    (dict(input="nowhere"), "input=nowhere does not exist"), (dict(input="a.txt"), "None of the 1 files could be decoded: a.txt"),
     (dict(input="empty"), "empty holds no images but no files"), (dict(input="texts"), "holds no images but 1 files of other"),
     (dict(input="broken"), "None of the 1 files could be decoded: x.png"),
     (dict(input="empty", dataset={"split": "test"}), "both say which examples"),
@@ -296,5 +296,5 @@ def test_data_without_a_held_out_part_are_said_to_be_those_of_training(here, pic
     loaded = load("run-vae", device="cpu")
     loaded.config["dataset"] = dataset_values("folder", path=str(pictures), size=8, channels=1, store="memory")
     with Stages() as stages:
-        inputs = find_inputs(loaded, None, None, DatasetPlace(None, None), None, stages)
+        inputs = find_examples(loaded, None, None, DatasetPlace(None, None), None, stages)
     assert any("examples that the model was trained on" in note for note in inputs.notes) and inputs.count == 5
