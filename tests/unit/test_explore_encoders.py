@@ -199,7 +199,8 @@ def test_one_batch_is_in_memory_at_a_time(here, monkeypatch):
 
 REFUSED = [
     (dict(ckpt="run-dcgan"), "model=dcgan cannot reconstruct images; .*vae.* can"),
-    (dict(input="nowhere"), "input=nowhere does not exist"), (dict(input="a.txt"), "None of the 1 files could be decoded: a.txt"),
+    (dict(input="nowhere"), "input=nowhere does not exist"),
+    (dict(input="a.txt"), "None of the 1 files could be decoded: a.txt"),
     (dict(input="empty"), "empty holds no images but no files"), (dict(input="texts"), "holds no images but 1 files of other"),
     (dict(input="broken"), "None of the 1 files could be decoded: x.png"),
     (dict(input="empty", dataset={"split": "test"}), "both say which examples"),
