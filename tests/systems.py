@@ -40,6 +40,16 @@ def small(name: str, changes: Mapping[str, Any] | None = None) -> tuple[str, ...
     return tuple(f"model.{key}={value}" for key, value in {**system(name).small, **(changes or {})}.items())
 
 
+def covering(each: int) -> list[tuple[str, dict[str, Any], str, dict[str, Any]]]:
+    """Return part of the table: network number i meets `each` losses, spread evenly and shifted by one from network to next."""
+    chosen = []
+    for number, (name, changes) in enumerate(VARIANTS):
+        rules = rules_of(name)
+        places = {(number + step * len(rules) // each) % len(rules) for step in range(each)}
+        chosen += [(name, changes, *rules[place]) for place in sorted(places)]
+    return chosen
+
+
 def name_of(value: Any) -> str:
     """Return a word for a test's identifier."""
     if isinstance(value, dict):

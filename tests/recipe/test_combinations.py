@@ -9,7 +9,7 @@ import math
 
 import pytest
 from planning import TINY, run
-from systems import MODELS, RULES, VARIANTS, loss_for, name_of, rules_of, small, system
+from systems import MODELS, RULES, VARIANTS, covering, name_of, rules_of, small, system
 
 from gancli.config.groups import options
 from gancli.errors import UsageError
@@ -24,24 +24,14 @@ STABILIZED = [(name, changes, switch) for name, changes in VARIANTS for switch i
 TABLE = [(name, changes, loss, rule) for name, changes in VARIANTS for loss, rule in rules_of(name)]
 
 
-def covering() -> list[tuple]:
-    """Return part of the table: network number i meets EACH losses, spread evenly and shifted by one network after network."""
-    chosen = []
-    for number, (name, changes) in enumerate(VARIANTS):
-        rules = rules_of(name)
-        places = {(number + step * len(rules) // EACH) % len(rules) for step in range(EACH)}
-        chosen += [(name, changes, *rules[place]) for place in sorted(places)]
-    return chosen
-
-
 def test_the_tables_are_whole():
     assert set(MODELS) == set(options("model")) == {name for name, *_ in TABLE}
     assert {loss for loss, _ in RULES} == set(options("loss")) - {"none"} and len(RULES) == 15
     free = [name for name, _ in VARIANTS if system(name).losses is None]
     assert len(TABLE) >= 15 * len(free) + len(VARIANTS) - len(free)
     assert len(STABILIZED) == len(SWITCHES) * len(VARIANTS) and len(SWITCHES) == 7
-    assert {next(iter(rotated(number))) for number in range(len(covering()))} == set(SWITCHES)
-    design = covering()
+    assert {next(iter(rotated(number))) for number in range(len(covering(EACH)))} == set(SWITCHES)
+    design = covering(EACH)
     assert all(row in TABLE for row in design)
     for name, changes in VARIANTS:
         assert sum(row[:2] == (name, changes) for row in design) == min(EACH, len(rules_of(name)))
@@ -82,7 +72,7 @@ def play_stabilized(tmp_path, two_domains, switch, *row):
 
 
 @pytest.mark.parametrize(("number", "model", "network", "loss", "rule"),
-                         [(number, *row) for number, row in enumerate(covering())], ids=name_of)
+                         [(number, *row) for number, row in enumerate(covering(EACH))], ids=name_of)
 def test_twenty_rounds(tmp_path, two_domains, number, model, network, loss, rule):
     assert any(play_stabilized(tmp_path, two_domains, switch, model, network, loss, rule) for switch in rotated(number))
 
