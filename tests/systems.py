@@ -41,7 +41,7 @@ def small(name: str, changes: Mapping[str, Any] | None = None) -> tuple[str, ...
 
 
 def covering(each: int) -> list[tuple[str, dict[str, Any], str, dict[str, Any]]]:
-    """Return part of the table: network number i meets `each` losses, spread evenly and shifted by one from network to next."""
+    """Return part of the table: network number i meets `each` losses, spread evenly and shifted from one to the next."""
     chosen = []
     for number, (name, changes) in enumerate(VARIANTS):
         rules = rules_of(name)

@@ -9,7 +9,7 @@ import math
 
 import pytest
 from planning import TINY, run
-from systems import MODELS, RULES, VARIANTS, covering, name_of, rules_of, small, system
+from systems import MODELS, RULES, VARIANTS, covering, loss_for, name_of, rules_of, small, system
 
 from gancli.config.groups import options
 from gancli.errors import UsageError
