@@ -8,7 +8,7 @@ OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEMES = ("alternating", "simultaneous", "extragradient", "past_extragradient", "optimistic", "consensus")
-MOST_TURNS = 1000  # of a player in a round, which is planned turn by turn
+MOST_TURNS = 10_000  # of a player in a round, which is planned turn by turn
 
 
 @dataclass

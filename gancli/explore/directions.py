@@ -71,18 +71,28 @@ class FirstLayer:
         """Return the layer's weights of latents, [D, Z]: the outputs' change with each latent, whatever kind of layer it is.
 
         Args:
-            size: Z; what else the layer takes, such as labels, comes behind.
-            z: any latents (or styles, several an example), by which the layer is found.
+            size: Z.
+            z: two different latents (or styles) at least, by which the layer and its place for them are found.
         """
         layer, seen, _ = self._reach(z, *labels)
-        inputs = seen[0].numel()
-        if inputs < size:
-            raise UserError(f"The first layer takes {inputs} numbers of a latent of {size}: its weights say "
+        places = self._places(seen)
+        if len(places) != size:
+            raise UserError(f"The first layer takes {len(places)} numbers of a latent of {size}: its weights say "
                             "nothing of directions in the whole of it; give method=ganspace.")
-        basis = torch.zeros(size + 1, inputs, device=seen.device, dtype=seen.dtype)
-        basis[:size, :size].fill_diagonal_(1)
+        basis = torch.zeros(size + 1, seen[0].numel(), device=seen.device, dtype=seen.dtype)
+        basis[torch.arange(size), places] = 1
         outputs = layer(basis.unflatten(1, seen.shape[1:])).flatten(1)
         return (outputs[:size] - outputs[size:]).t()
+
+    def inputs(self, z: Tensor, *labels: Tensor) -> Tensor:
+        """Return what the layer takes of latents, as it takes them (normalized, say), [N, Z]."""
+        seen = self._reach(z, *labels)[1]
+        return seen.flatten(1)[:, self._places(seen)]
+
+    def _places(self, seen: Tensor) -> Tensor:
+        """Return the places of the layer's input that latents change; labels, if there are any, stand at the others."""
+        rows = seen.flatten(1)
+        return (rows != rows[:1]).any(0).nonzero().squeeze(1)
 
     def _reach(self, *inputs: Tensor) -> tuple[nn.Module, Tensor, Tensor]:
         found: list[tuple[nn.Module, Tensor, Tensor]] = []

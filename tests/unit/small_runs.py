@@ -31,8 +31,10 @@ def save_run(run_dir: Path, name: str, loss: str | None = None, spec: DataSpec |
     torch.manual_seed(1)
     model = build_model(model_options(adapt(config["model"], options)[0]), Objective(options), spec)
     with torch.no_grad():
-        for tensor in model.parameters():
-            if tensor.dim() > 1 and tensor.square().mean() < 2:  # a mapping's weights are stored 100 times as large as others
+        for key, tensor in model.named_parameters():
+            if key.endswith("strength"):  # of noise, which starts as none
+                tensor.fill_(0.3)
+            elif tensor.dim() > 1 and tensor.square().mean() < 2:  # a mapping's weights are stored 100 times as large
                 tensor.copy_(torch.randn_like(tensor) * (2 / tensor[0].numel()) ** 0.5)
     state = model.state_dict()
     tensors = {f"model/{key}": tensor for key, tensor in state.items()}

@@ -67,7 +67,7 @@ READ = {  # the same for `gan sample`
     "weights of another model": (["ckpt={other_model}"], 1, "of another model"),
     "a target in its config": (["ckpt={target}"], 1, "_target_"),
     "unknown label": (["ckpt={run}", "label=seven"], 1, "label"),
-    "no images": (["ckpt={run}", "n=0"], 2, "n must be at least 1"),
+    "no batch": (["ckpt={run}", "batch_size=0"], 2, "batch_size must be at least 1"),
     "unknown ending": (["ckpt={run}", "out=grid.bmp"], 2, ".bmp"),
     "unavailable device": (["ckpt={run}", "device=cuda:7"], 1, "is not available here"),
     "unknown key": (["ckpt={run}", "sed=1"], 2, "did you mean seed"),

@@ -169,7 +169,7 @@ REFUSED = [
     ({"coarsest": 8}, DataSpec((3, 36, 34), 9), r"give dataset.size=\[36,32\] or \[36,36\], or"),
     ({"coarsest": 9}, DataSpec((1, 16, 16), 9), "not halved with model.coarsest=9: give model.coarsest=8 or less, or "
                                                "dataset.size=18 or more"),
-    ({"conditional": True}, DataSpec((1, 16, 16), 9), "model.conditional=true needs labels"),
+    ({"conditional": True}, DataSpec((1, 16, 16), 9), "needs labels"),
 ]
 
 

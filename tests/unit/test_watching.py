@@ -48,7 +48,7 @@ def test_what_diverges_is_named_and_not_saved(part, tmp_path, monkeypatch):
 
 def test_no_checkpoint_is_called_good_where_there_is_none(tmp_path):
     with pytest.raises(NonFinite, match="The run had no checkpoint yet"):
-        run(tmp_path / "run", *DCGAN, "optimizer.lr=1e30", "trainer.checkpoint_kimg=1", "trainer.record_kimg=0.01")
+        run(tmp_path / "run", *DCGAN, "optimizer.lr=1e18", "trainer.checkpoint_kimg=1", "trainer.record_kimg=0.01")
     assert "good" not in read_status(tmp_path / "run").why and "no checkpoint" in last_good(tmp_path)
 
 
