@@ -123,7 +123,7 @@ def virtually_normalize_generators(model: Model, spec: DataSpec, name: str) -> N
     with untouched(model):
         taken = _taken(model, networks, Batch.blank(spec, WAITED_FOR * model.objective.options.packing))
     if idle := next((network for network in networks if not taken[network]), None):
-        raise UsageError("loss.virtual_batch_norm draws a reference batch on the first turns, on which a "
+        raise UsageError("loss.virtual_batch_norm draws a reference batch on the first turns, in which a "
                          f"{type(idle).__name__} of model={name} has no part: leave it out.")
     for network in networks:
         virtually_normalize(network, taken[network], references)
