@@ -85,7 +85,7 @@ class VAEGAN(Model):
     losses = (*PROBABILITIES, "lsgan", "hinge", "wgan", "fgan")  # rpgan pairs each real image with one fake
     refuses_augment = "an image and its reconstruction would be changed apart before their features are compared"
     small = {"latent_size": 6, "width": 8}
-    variants = ({}, {"fakes": "samples"}, {"feature_layer": 0})
+    variants = ({}, {"fakes": "samples"})
 
     def __init__(self, options: VAEGANOptions, spec: DataSpec, objective: Objective) -> None:
         super().__init__(spec, objective)
