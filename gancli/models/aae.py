@@ -89,7 +89,7 @@ class AAE(Model):
     refuses_augment = "its discriminators see codes, and no examples"
     small = {"latent_size": 2, "units": 16, "categories": 3, "init_std": 0.3}
     variants = ({}, {"form": "label_informed", "prior": "ring"}, {"form": "supervised", "prior": "swiss_roll"},
-                {"form": "semisupervised", "norm": "batch", "input_noise": 0.3}, {"form": "clustering"})
+                {"form": "semisupervised", "norm": "batch", "input_noise": 0.3})
 
     def __init__(self, options: AAEOptions, spec: DataSpec, objective: Objective) -> None:
         super().__init__(spec, objective)

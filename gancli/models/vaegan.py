@@ -14,10 +14,10 @@ discriminator, with common batch statistics, over real and fake images, and anot
 reconstructions: in statistics of their own, one that is too dark would look like its image.  All players step together, from
 gradients at one point, as there; a decoder's loss counts every fake once, so that two kinds weigh twice.
 
-The code can balance the two sides (model.equilibrium=0.68 with model.margin=0.35): costs are -log D(x) and -log(1 - D) of
-fakes, averaged; the discriminator rests while either is below equilibrium - margin, the decoder while either is above
-equilibrium + margin, and nobody if both would.  Who rests has a gradient of zero: under RMSprop without weight decay no
-weight moves.
+The code also balances the two sides (model.equilibrium=0.68 with model.margin=0.35; off here): costs are -log D(x) and
+-log(1 - D) of fakes, averaged; the discriminator rests while either is below equilibrium - margin, the decoder while either
+is above equilibrium + margin, and nobody if both would.  Who rests has a gradient of zero: under RMSprop without weight decay
+no weight moves.
 
 Differs from that code: the rate falls linearly to 0 (there along a power, from 0.025 to 1e-5 over the batch of 64), there is
 no weight decay (1e-5 there), reconstructions and the prior's images are decoded in one pass, and logarithms need no
@@ -85,7 +85,7 @@ class VAEGAN(Model):
     losses = (*PROBABILITIES, "lsgan", "hinge", "wgan", "fgan")  # rpgan pairs each real image with one fake
     refuses_augment = "an image and its reconstruction would be changed apart before their features are compared"
     small = {"latent_size": 6, "width": 8}
-    variants = ({}, {"fakes": "samples"}, {"feature_layer": 0})
+    variants = ({}, {"fakes": "samples"})
 
     def __init__(self, options: VAEGANOptions, spec: DataSpec, objective: Objective) -> None:
         super().__init__(spec, objective)
