@@ -21,7 +21,8 @@ WORKLOADS = {
     "wgan_gp-32x32x3": Workload(("model=dcgan", "loss=wgan_gp"), "wgan_gp", (3, 32, 32), 64),
     "seqgan-20": Workload(("model=seqgan", "dataset=oracle", "dataset.vocabulary=200", "dataset.count=2000",
                            "dataset.store=memory", "model.widths=[2,3]", "model.filters=[100,200]", "model.likelihood_kimg=0",
-                           "model.discriminator_kimg=0", "trainer.discriminator_turns=10", "trainer.ema_kimg=10"),
+                           "model.discriminator_kimg=0", "model.roll_outs=4", "model.policy_batch=32",
+                           "trainer.discriminator_turns=10", "trainer.ema_kimg=10"),
                           "seqgan", (20,), 64),
     "cyclegan-64x64x3": Workload(("model=cyclegan",), "cyclegan", (3, 64, 64), 1, domains=2),
 }
