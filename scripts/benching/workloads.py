@@ -19,6 +19,10 @@ WORKLOADS = {
     "dcgan-64x64x3": Workload(("model=dcgan",), "pair", (3, 64, 64), 128),
     "gan-mlp": Workload(("model=gan",), "pair", (1, 28, 28), 100),
     "wgan_gp-32x32x3": Workload(("model=dcgan", "loss=wgan_gp"), "wgan_gp", (3, 32, 32), 64),
+    **{f"{name}-{side}x{side}x3": Workload((f"model={name}", *more), loop, (3, side, side), batch)
+       for name, loop, batch, *more in (("stylegan2", "styled", 32), ("r3gan", "relativistic", 64),
+                                        ("stylegan", "styled", 16, "model.stable_kimg=0", "model.fade_kimg=0"))
+       for side in (32, 64)},
     "cyclegan-64x64x3": Workload(("model=cyclegan",), "cyclegan", (3, 64, 64), 1, domains=2),
 }
 GPU_BATCH = 1024  # beside the paper's batch, which leaves a large GPU idle
