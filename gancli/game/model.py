@@ -89,7 +89,7 @@ class Model(nn.Module, ABC):
     """
 
     discriminators: ClassVar[tuple[str, ...]] = ("discriminator",)  # which players discriminate: none, one or several
-    needs: ClassVar[Needs] = Needs()
+    needs: Needs = Needs()  # of the class, or more with some options (needs_of)
     labels_by_option: ClassVar[bool] = False  # it takes labels with model.conditional=true
     losses: ClassVar[tuple[str, ...] | None] = None  # rules that make sense; None: all, (): it brings its own (loss=none)
     small: ClassVar[Mapping[str, Any]] = {}  # options of the least networks that still have every part, for tests
