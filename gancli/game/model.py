@@ -97,7 +97,7 @@ class Model(nn.Module, ABC):
 
     discriminators: ClassVar[tuple[str, ...]] = ("discriminator",)  # which players discriminate: none, one or several
     averaged: ClassVar[tuple[str, ...]] = ()  # of those, the ones in use after training: their weights are averaged, too
-    needs: Needs = Needs()
+    needs: Needs = Needs()  # of the class, or more with some options (needs_of)
     labels_by_option: ClassVar[bool] = False  # it takes labels with model.conditional=true
     losses: ClassVar[tuple[str, ...] | None] = None  # rules that make sense; None: all, (): it brings its own (loss=none)
     refuses_augment: ClassVar[str] = ""  # why nothing can be augmented before its discriminators; empty: it can

@@ -6,7 +6,7 @@ Legend: N batch, C channels, H, W sides of images, Z latent size, S style size, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -90,21 +90,26 @@ class StyleModel(PairModel):
     # The ability "styles" (gancli.game.model)
 
     @property
+    def synthesis(self) -> Any:
+        """The network from styles to images, a part of the generator."""
+        return cast(nn.ModuleDict, self.generator)["synthesis"]
+
+    @property
     def style_layers(self) -> int:
-        return self.generator["synthesis"].styles
+        return self.synthesis.styles
 
     def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.generator["mapping"](z, labels)
+        return cast(nn.ModuleDict, self.generator)["mapping"](z, labels)
 
     def synthesize(self, styles: Tensor, noise: Noise | None = None) -> Tensor:
-        return self.generator["synthesis"](self.every_layer(styles), noise)
+        return self.synthesis(self.every_layer(styles), noise)
 
     def every_layer(self, styles: Tensor) -> Tensor:
         """Return a style for each layer [N, L, S] from such, or from one for all layers [N, S]."""
         return styles[:, None].expand(-1, self.style_layers, -1) if styles.dim() == 2 else styles
 
     def noise_maps(self) -> list[Tensor]:
-        return self.generator["synthesis"].noise.fixed()
+        return self.synthesis.noise.fixed()
 
     # Training
 
@@ -116,15 +121,16 @@ class StyleModel(PairModel):
 
     def pairs(self, batch: Batch) -> tuple[Inputs, Inputs]:
         real, *labels = self.real_inputs(batch)
-        return (real, *labels), (self.make(self.styles_for(batch.real, *labels)), *labels)
+        fake = self.make(self.styles_for(batch.real, labels[0] if labels else None))
+        return (real, *labels), (fake, *labels)
 
     def real_inputs(self, batch: Batch) -> Inputs:
         """Return what the discriminator sees of real examples: images, and labels where it takes some."""
-        return (batch.real, batch.labels) if self.options.conditional else (batch.real,)
+        return (batch.real,) if batch.labels is None or not self.options.conditional else (batch.real, batch.labels)
 
     def make(self, styles: Tensor) -> Tensor:
         """Return images of styles [N, L, S] as the discriminator sees them in training."""
-        return self.generator["synthesis"](styles)
+        return self.synthesis(styles)
 
     def styles_for(self, x: Tensor, labels: Tensor | None = None, tracked: bool = True) -> Tensor:
         """Return styles [N, L, S] of new latents for the examples x, mixed, and let the average follow them."""
@@ -183,7 +189,8 @@ class StyleModel(PairModel):
         return Model.sample(self, n, generator, labels)
 
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
-        return {"samples": self.generate(fixed.z, *((fixed.labels,) if self.options.conditional else ()))}
+        assert fixed.z is not None  # a pair draws latents
+        return {"samples": self.generate(fixed.z, fixed.labels if self.options.conditional else None)}
 
 
 def truncated(style: Tensor, mean: Tensor, psi: float) -> Tensor:

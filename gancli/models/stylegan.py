@@ -104,7 +104,7 @@ class StyleGAN(StyleModel):
         return 2 * (level_at(self.now)[0] + 1)
 
     def make(self, styles: Tensor) -> Tensor:
-        return self.generator["synthesis"](styles, None, self.now)
+        return self.synthesis(styles, None, self.now)
 
     def real_inputs(self, batch: Batch) -> Inputs:
         real, *labels = super().real_inputs(batch)
@@ -116,7 +116,7 @@ class StyleGAN(StyleModel):
     def synthesize(self, styles: Tensor, noise: Noise | None = None) -> Tensor:
         """Return images as the last turn's networks show them, at full size."""
         growth = self.growth.item()
-        images = self.generator["synthesis"](self.every_layer(styles), noise, growth)
+        images = self.synthesis(self.every_layer(styles), noise, growth)
         for _ in self.sizes[level_at(growth)[0] + 1:]:
             images = doubled(images)
         return images

@@ -2,11 +2,10 @@
 
 Networks, initial weights, losses and lazy penalties are those of the authors' code for ADA
 (github.com/NVlabs/stylegan2-ada-pytorch), counted parameter by parameter; conf/experiment has its settings `cifar` and
-`auto`.  Differences: the defaults are narrow networks for two cores, without the path length's penalty (on Fashion-MNIST its
-mean, which starts at 0, held path lengths at a quarter of their first size, and images of all latents alike, for 23 kimg);
-both players' turns are on one generated batch
-unless trainer.reuse_generated=false; pictures and figures are made with the fixed noise, not with noise drawn anew;
-gradients that are not finite end a run and are not replaced; any size that doubling 4 to 7 pixels reaches will do.
+`auto`.  Differences: the defaults are narrow networks for two cores, without the path length's penalty, as ADA's for CIFAR-10;
+both players' turns are on one generated batch unless trainer.reuse_generated=false; pictures and figures are made with the
+fixed noise, not with noise drawn anew; gradients that are not finite end a run and are not replaced; any size that doubling 4
+to 7 pixels reaches will do.
 """
 
 from dataclasses import dataclass

@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, conv_transpose2d, softplus
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import transforms
 
 from gancli.gradients import library_kernels
+from gancli.networks import styled as styled_layers
+from gancli.networks.resampling import smoothed
 
 TURNS, WEIGHT, LAMBDA_CYCLE, LAMBDA_IDENTITY = 5, 10.0, 10.0, 5.0
 
@@ -152,6 +155,66 @@ def seqgan(plan, model, data: Iterator) -> Iterator[int]:
         yield shown
 
 
+def modulated_by_example(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = True, double: bool = False) -> Tensor:
+    """Return what gancli.networks.styled.modulated does, by weights of each example's own and a grouped convolution."""
+    n, channels, height, width = x.shape
+    own = weight[None] * style[:, None, :, None, None]  # [N, F, C, K, K]
+    if demodulate:
+        own = own * (own.square().sum((2, 3, 4), keepdim=True) + 1e-8).rsqrt()
+    x = x.reshape(1, n * channels, height, width)
+    if double:
+        x = conv_transpose2d(x, own.transpose(1, 2).flatten(0, 1), stride=2, groups=n)
+        return smoothed(x.view(n, -1, *x.shape[2:]), padding=1, gain=4)
+    return conv2d(x, own.flatten(0, 1), padding=weight.shape[-1] // 2, groups=n).view(n, -1, height, width)
+
+
+def styled(plan, model, data: Iterator) -> Iterator[int]:
+    """Train a style-based pair with the logistic loss and R1, which is part of every so many-th step."""
+    styled_layers.modulated = modulated_by_example  # in this process, which trains nothing else
+    generator, discriminator, interval = model.generator, model.discriminator, plan.model.r1_interval
+    by_generator, by_discriminator = optimizers(plan, generator, discriminator)
+    for step, (real,) in enumerate(data):
+        by_discriminator.zero_grad()
+        fake = model.make(model.styles_for(real)).detach()
+        real.requires_grad_()
+        scores = model.judge(real)
+        loss_d = softplus(-scores).mean() + softplus(model.judge(fake)).mean()
+        if step % interval == 0:
+            slope = torch.autograd.grad(scores.sum(), real, create_graph=True)[0]
+            loss_d = loss_d + interval * model.gamma(real) / 2 * slope.square().sum((1, 2, 3)).mean()
+        loss_d.backward()
+        by_discriminator.step()
+        by_generator.zero_grad()
+        loss = softplus(-model.judge(model.make(model.styles_for(real)))).mean()
+        loss.backward()
+        by_generator.step()
+        (loss_d.item(), loss.item())
+        yield len(real)
+
+
+def relativistic(plan, model, data: Iterator) -> Iterator[int]:
+    """Train a pair with relativistic pairing, R1 and R2 on every step of the discriminator."""
+    generator, discriminator, gamma = model.generator, model.discriminator, plan.loss.r1.weight
+    by_generator, by_discriminator = optimizers(plan, generator, discriminator)
+    for (real,) in data:
+        by_discriminator.zero_grad()
+        real.requires_grad_()
+        fake = generator(model.latents_for(real)).detach().requires_grad_()
+        of_real, of_fake = discriminator(real), discriminator(fake)
+        loss_d = softplus(of_fake - of_real).mean()
+        for scores, x in ((of_real, real), (of_fake, fake)):
+            slope = torch.autograd.grad(scores.sum(), x, create_graph=True)[0]
+            loss_d = loss_d + gamma / 2 * slope.square().sum((1, 2, 3)).mean()
+        loss_d.backward()
+        by_discriminator.step()
+        by_generator.zero_grad()
+        loss = softplus(discriminator(real.detach()) - discriminator(generator(model.latents_for(real)))).mean()
+        loss.backward()
+        by_generator.step()
+        (loss_d.item(), loss.item())
+        yield len(real)
+
+
 def cyclegan(plan, model, data: Iterator) -> Iterator[int]:
     """Train two translators and two patch discriminators as Zhu 2017's scripts do, network by network."""
     to_b, to_a, judge_a, judge_b = model.to_b, model.to_a, model.judge_a, model.judge_b
@@ -180,7 +243,8 @@ def cyclegan(plan, model, data: Iterator) -> Iterator[int]:
         yield len(a)
 
 
-LOOPS = {"pair": pair, "wgan_gp": wgan_gp, "cyclegan": cyclegan, "seqgan": seqgan}
+LOOPS = {"pair": pair, "wgan_gp": wgan_gp, "cyclegan": cyclegan, "seqgan": seqgan, "styled": styled,
+         "relativistic": relativistic}
 
 
 def steps(kind: str, plan, model, arrays: list[np.ndarray], device: torch.device) -> Iterator[int]:

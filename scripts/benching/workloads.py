@@ -24,6 +24,10 @@ WORKLOADS = {
                            "model.discriminator_kimg=0", "model.roll_outs=4", "model.policy_batch=32",
                            "trainer.discriminator_turns=10", "trainer.ema_kimg=10"),
                           "seqgan", (20,), 64),
+    **{f"{name}-{side}x{side}x3": Workload((f"model={name}", *more), loop, (3, side, side), batch)
+       for name, loop, batch, *more in (("stylegan2", "styled", 32), ("r3gan", "relativistic", 64),
+                                        ("stylegan", "styled", 16, "model.stable_kimg=0", "model.fade_kimg=0"))
+       for side in (32, 64)},
     "cyclegan-64x64x3": Workload(("model=cyclegan",), "cyclegan", (3, 64, 64), 1, domains=2),
 }
 GPU_BATCH = 1024  # beside the paper's batch, which leaves a large GPU idle
