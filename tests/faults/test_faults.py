@@ -7,6 +7,7 @@ faults each test makes.
 import multiprocessing
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -28,8 +29,6 @@ from gancli.errors import UserError
 from gancli.plan.run import plan_run
 from gancli.runs.checkpoint import CheckpointFolder, read
 from gancli.runs.header import verify
-from gancli.runs.locks import try_lock
-from gancli.runs.owner import LOCK
 from gancli.runs.status import read_status
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(0)]
@@ -49,6 +48,7 @@ MODELS = {
 }
 STOPPED, REFUSED, FAILED = 3, 1, 99
 PATIENCE_S = 300
+LIVES: dict[int, int] = {}  # child -> a pipe that is open as long as it, or a rank that it started, lives
 TRIED, SURVIVED, EQUAL = Counter(), Counter(), Counter()
 
 
@@ -69,8 +69,11 @@ def start(folder: Path, settings: tuple[str, ...], prepare: Callable[[], object]
 
 def forked(work: Callable[[], int], prepare: Callable[[], object] = lambda: None) -> int:
     """Call `work` in a process forked from this one, which ends with what it returns; ranks are forked from that."""
+    lives, held = os.pipe()
     child = os.fork()
     if child:
+        os.close(held)
+        LIVES[child] = lives
         return child
     code = FAILED
     try:
@@ -89,27 +92,20 @@ def forked(work: Callable[[], int], prepare: Callable[[], object] = lambda: None
         os._exit(code)
 
 
-def end(child: int, seconds: float = PATIENCE_S) -> int:
-    """Return how a process ended; a hang is killed and counts as a failure."""
-    deadline = time.monotonic() + seconds
+def end(child: int) -> int:
+    """Return how a process ended once its ranks have, too; a hang is killed and counts as a failure."""
+    deadline, code, lives = time.monotonic() + PATIENCE_S, None, LIVES.pop(child)
     while time.monotonic() < deadline:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return os.waitstatus_to_exitcode(status)
+        if code is None and (status := os.waitpid(child, os.WNOHANG))[0]:
+            code = os.waitstatus_to_exitcode(status[1])
+        if code is not None and select.select([lives], [], [], 0)[0]:  # its end: nobody writes there
+            os.close(lives)
+            return code
         time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    if code is None:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     return FAILED
-
-
-def wait_until_free(folder: Path) -> None:
-    """Wait for what a killed process has started to end, too: ranks hold the folder until they do."""
-    deadline = time.monotonic() + PATIENCE_S
-    while (folder / LOCK).exists() and (lock := try_lock(folder / LOCK)) is None:
-        assert time.monotonic() < deadline, "what a killed run has started outlives it"
-        time.sleep(0.05)
-    if (folder / LOCK).exists():
-        lock.close()
 
 
 def assert_equal(folder: Path, whole: Path) -> None:
@@ -180,7 +176,6 @@ def tell(capsys, name: str, fault: str, tried: int, equal: int | None = None) ->
 
 def finish(folder: Path, whole: Whole) -> None:
     """Let a run go on to its end and compare it."""
-    wait_until_free(folder)
     status = read_status(folder)
     if status is None or status.status != "finished":
         assert end(start(folder, whole.settings)) == 0
@@ -211,7 +206,6 @@ def test_killed_at_any_moment(whole, tmp_path, capsys):
         code = end(child)
         assert code in (0, -signal.SIGKILL), code
         tried += code != 0
-        wait_until_free(folder)
         assert_whole_files(folder)
         if code == 0:
             assert_equal(folder, whole.folder)
@@ -230,7 +224,6 @@ def test_told_to_stop_at_any_moment(whole, tmp_path, capsys):
         code = end(child)
         assert code in (0, STOPPED, -number), code
         tried += code != 0
-        wait_until_free(folder)
         assert_whole_files(folder)
         if code == 0:
             assert_equal(folder, whole.folder)
@@ -341,10 +334,12 @@ def test_a_sweep_whose_parent_is_killed_goes_on(launcher, tmp_path, capsys):
         os.kill(child, signal.SIGKILL)
         tried += end(child) == -signal.SIGKILL
         for run in folder.glob("[0-9]*"):
-            wait_until_free(run)
             assert_whole_files(run)
-    begin = (f"resume={folder}",) if (folder / "sweep.json").exists() else ("-m", f"hydra.sweep.dir={folder}", *settings)
-    assert end(swept(folder, *begin)) == 0
+    for _ in range(10):
+        begin = (f"resume={folder}",) if (folder / "sweep.json").exists() else ("-m", f"hydra.sweep.dir={folder}", *settings)
+        if end(swept(folder, *begin)) == 0:
+            break
+        time.sleep(1)  # what a killed parent has started may still be saving, which is refused company
     for job in ("0", "1", "2"):
         assert_equal(folder / job, tmp_path / "whole" / job)
     tell(capsys, f"three runs of gan by {launcher}", "sweep's parents killed", tried)

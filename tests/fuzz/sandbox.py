@@ -24,7 +24,7 @@ def furnish(root: Path) -> Path:
     """Make the folder that every command line gets a copy of; the command is typed in its folder `work`."""
     work = root / "work"
     good = work / "outputs/train/good"
-    run(good, "model=dcgan", *SMALL_NETWORKS["dcgan"], *TINY, "trainer.kimg=0.008")
+    run(good, "model=gan", *SMALL_NETWORKS["gan"], *TINY, "trainer.kimg=0.008")
     for name in ("bad", "odd"):
         shutil.copytree(good, work / "outputs/train" / name)
     (work / "outputs/train/bad/status.json").write_text('{"status": 1e400')
