@@ -17,8 +17,9 @@ from gancli.losses.objective import Objective
 from gancli.networks.equalized import MinibatchStddev
 from gancli.networks.minibatch import deviate_minibatches, discriminate_minibatches, logits_layer
 from gancli.networks.virtual_norm import has_batch_norm, reference_of, virtually_normalize
+from gancli.ranks import shards
 
-WAITED_FOR = 2  # packs, or examples, of the batch that shows which inputs networks take
+SHOWN = 2  # packs, or examples, of the batch that shows which inputs networks take
 
 
 def pack(model: Model, build: Callable[..., Model], options: Any) -> None:
@@ -120,8 +121,8 @@ def virtually_normalize_generators(model: Model, spec: DataSpec, name: str) -> N
     if not networks:
         raise UsageError(f"loss.virtual_batch_norm takes the place of batch norm in the generator, and that of model={name} "
                          "has none: leave it out.")
-    with untouched(model):
-        taken = _taken(model, networks, Batch.blank(spec, WAITED_FOR * model.objective.options.packing))
+    with untouched(model), shards.alone():  # the same draws, however many ranks there are
+        taken = _taken(model, networks, Batch.blank(spec, SHOWN * model.objective.options.packing))
     if idle := next((network for network in networks if not taken[network]), None):
         raise UsageError("loss.virtual_batch_norm draws a reference batch on the first turns, in which a "
                          f"{type(idle).__name__} of model={name} has no part: leave it out.")
