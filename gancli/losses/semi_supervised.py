@@ -7,6 +7,7 @@ Legend: N batch, K classes, F features.
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -60,4 +61,5 @@ def feature_distance(real: Tensor, fake: Tensor, squared: bool) -> Tensor:
 
 def _mean(features: Tensor) -> Tensor:
     """Return the mean over the examples of all ranks, [F]."""
-    return shards.stacked(features.float().mean(0)).mean(0)
+    features = features if features.dtype == torch.float64 else features.float()
+    return shards.stacked(features.mean(0)).mean(0)

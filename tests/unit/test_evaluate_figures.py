@@ -176,6 +176,10 @@ def test_a_models_categories_are_named_on_training_examples_and_judged_on_others
     assert found.value == pytest.approx((due[tested] != names[1]).double().mean().item())
     assert 0 < found.value < 1 and found.protocol.details["classes_of_categories"] == [str(name) for name in due.tolist()]
     check(options("class_error"), digits.spec, home, latents=True, holdout=True, classifies=True)
+    draw.model.clusters = False  # the same numbers as classes of the data: no training label has a say
+    (found,) = Evaluator(options("class_error"), digits, home, holdout=other)(draw)
+    assert found.value == pytest.approx((tested != names[1]).double().mean().item())
+    assert set(found.protocol.details) == {"real_split"}
 
 
 def test_matching_by_hand():

@@ -237,17 +237,26 @@ def test_what_classifies_is_averaged_where_the_paper_averages_it():
         assert (average.model.discriminator is model.discriminator) == (not averaged)
 
 
-def test_ranks_have_the_losses_of_the_whole_batch():
-    """Each of two ranks is told the other's part: means over the batch are those of one rank that has all of it."""
-    real, fake = torch.randn(8, 4).double(), torch.randn(8, 4).double()
-    halves = {}
-    for rank in range(2):
-        mine = slice(4 * rank, 4 * rank + 4)
-        halves[rank] = real[mine].log_softmax(1).logsumexp(0) - math.log(4), real[mine].mean(0), fake[mine].mean(0)
-    stacked = torch.stack([halves[0][0], halves[1][0]]).logsumexp(0) - math.log(2)
-    assert marginal_entropy(real).item() == pytest.approx(-(stacked.exp() * stacked).sum().item(), abs=1e-12)
-    means = [(halves[0][place] + halves[1][place]) / 2 for place in (1, 2)]
-    assert feature_distance(real, fake, True).item() == pytest.approx((means[0] - means[1]).square().mean().item(), abs=1e-9)
+def test_ranks_have_the_losses_of_the_whole_batch(monkeypatch):
+    """Two ranks, played one after the other: what each would send is noted first, then each is told the other's, too."""
+    torch.manual_seed(0)
+    real, fake = torch.randn(8, 4, dtype=torch.float64), torch.randn(8, 4, dtype=torch.float64)
+
+    def losses(rows=slice(None)):
+        return [marginal_entropy(real[rows]).item(), *(feature_distance(real[rows], fake[rows], squared).item()
+                                                       for squared in (True, False))]
+
+    whole, halves, sent = losses(), (slice(4), slice(4, 8)), []
+    monkeypatch.setattr(shards, "stacked", lambda x: sent.append(x) or x[None])
+    for rows in halves:
+        losses(rows)
+    first, second = sent[:len(sent) // 2], sent[len(sent) // 2:]
+    monkeypatch.setattr(shards, "world", lambda: 2)
+    for rows in halves:
+        told = iter(zip(first, second, strict=True))
+        monkeypatch.setattr(shards, "stacked", lambda x, told=told: torch.stack(next(told)))
+        assert losses(rows) == pytest.approx(whole, abs=1e-12)
+    assert len(first) == 5
 
 
 def test_noise_is_a_ranks_slice_of_the_whole_batchs_and_rests_in_evaluation():
