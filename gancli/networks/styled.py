@@ -87,8 +87,9 @@ def demodulation(weight: Tensor, style: Tensor) -> Tensor:
 def modulated(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = True, double: bool = False) -> Tensor:
     """Return the convolution of x with weights that a style scales for each example (Karras 2020, eqs. 1 and 3).
 
-    Maps are scaled before and after one convolution for all examples, which on a CPU is up to half as fast again as the
-    grouped convolution with weights of each example's own (scripts/bench, stylegan2).
+    Maps are scaled before and after one convolution for all examples.  Forward and backward on one thread of a CPU took 74 ms
+    so, against 112 ms by a grouped convolution with weights of each example's own (32 examples, 128 channels, 16x16), 103
+    against 108 (32, 64, 32x32), and 232 against 174 (16, 64, 64x64, the one size at which the other is ahead).
 
     Args:
         x: [N, C, H, W].
