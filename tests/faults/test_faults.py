@@ -64,11 +64,17 @@ class Whole:
 
 def start(folder: Path, settings: tuple[str, ...], prepare: Callable[[], object] = lambda: None) -> int:
     """Start or continue a run in a process of its own; return its number."""
-    return forked(lambda: {"finished": 0, "stopped": STOPPED}[train(plan(folder, *settings)).status], prepare)
+    def work() -> int:
+        fork = multiprocessing.get_context("fork")
+        multiprocessing.get_context = lambda method=None: fork  # ranks start at once, from this warm process
+        prepare()
+        return {"finished": 0, "stopped": STOPPED}[train(plan(folder, *settings)).status]
+
+    return forked(work)
 
 
-def forked(work: Callable[[], int], prepare: Callable[[], object] = lambda: None) -> int:
-    """Call `work` in a process forked from this one, which ends with what it returns; ranks are forked from that."""
+def forked(work: Callable[[], int]) -> int:
+    """Call `work` in a process forked from this one, which ends with what it returns."""
     lives, held = os.pipe()
     child = os.fork()
     if child:
@@ -78,9 +84,6 @@ def forked(work: Callable[[], int], prepare: Callable[[], object] = lambda: None
     code = FAILED
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        fork = multiprocessing.get_context("fork")
-        multiprocessing.get_context = lambda method=None: fork
-        prepare()
         code = work()
     except KeyboardInterrupt:
         code = STOPPED
