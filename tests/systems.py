@@ -1,9 +1,10 @@
 """The registered systems as tests meet them: found by themselves, small, each with the losses that it takes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from omegaconf import OmegaConf
 
 from gancli.losses.options import DIVERGENCES
@@ -15,6 +16,13 @@ LOSSES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml") if path.ste
 RULES = [(name, {}) for name in LOSSES if name != "fgan"] + [("fgan", {"divergence": d}) for d in DIVERGENCES]
 RULE_OF = {name: OmegaConf.load(CONF / f"loss/{name}.yaml")["rule"] for name in LOSSES}
 VARIANTS = [(name, dict(changes)) for name in MODELS for changes in models.get(name).build.variants]
+BY_TIER = [pytest.param(*row, marks=pytest.mark.recipe if row[1] else ()) for row in VARIANTS]  # the unit tier: one a model
+
+
+def later(values: Iterable[Any], first: int = 1) -> list[Any]:
+    """Return parameters of a test of which the unit tier tries the first and the recipe tier the others; tuples are rows."""
+    rows = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [pytest.param(*row, marks=() if number < first else pytest.mark.recipe) for number, row in enumerate(rows)]
 
 
 def system(name: str) -> Any:

@@ -87,11 +87,11 @@ class FirstLayer:
     def inputs(self, z: Tensor, *labels: Tensor) -> Tensor:
         """Return what the layer takes of latents, as it takes them (normalized, say), [N, Z]."""
         seen = self._reach(z, *labels)[1]
-        return seen.flatten(1)[:, self._places(seen)]
+        return seen.reshape(len(seen), -1)[:, self._places(seen)]
 
     def _places(self, seen: Tensor) -> Tensor:
         """Return the places of the layer's input that latents change; labels, if there are any, stand at the others."""
-        rows = seen.flatten(1)
+        rows = seen.reshape(len(seen), -1)
         return (rows != rows[:1]).any(0).nonzero().squeeze(1)
 
     def _reach(self, *inputs: Tensor) -> tuple[nn.Module, Tensor, Tensor]:

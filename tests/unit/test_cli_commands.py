@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from systems import later
 from typer.testing import CliRunner
 
 from gancli.cli import main
@@ -108,7 +109,12 @@ def test_thin_commands_print_what_they_compose(name):
     assert wrong.exit_code == 2 and "did you mean ckpt?" in wrong.stderr
 
 
-@pytest.mark.parametrize("example", [line for module in COMMANDS.values() for line in module.EXAMPLES])
+EXAMPLES = [line for module in COMMANDS.values() for line in module.EXAMPLES]
+LONG = [line for line in EXAMPLES if " -m " in line or line == "gan lab all"]
+
+
+@pytest.mark.parametrize("example", later([*(line for line in EXAMPLES if line not in LONG), *LONG],
+                                          first=len(EXAMPLES) - len(LONG)))
 def test_examples_compose_and_run(example, fake, monkeypatch):
     for run in ("train/RUN", "sweep/SWEEP/0"):
         Path("outputs", run).mkdir(parents=True)
@@ -162,8 +168,9 @@ def test_stopped_run_exits_with_3(fake):
     assert gan("train").exit_code == 3
 
 
-@pytest.mark.parametrize("arguments", [("-m", "seed=1,2"), ("seed=1,2", "-m", "device=cpu"),
-                                       ("seed=1,2", "hydra.mode=MULTIRUN")])
+@pytest.mark.parametrize("arguments", [
+    ("-m", "seed=1,2"), pytest.param(("seed=1,2", "-m", "device=cpu"), marks=pytest.mark.recipe),
+    pytest.param(("seed=1,2", "hydra.mode=MULTIRUN"), marks=pytest.mark.recipe)])
 def test_multirun_flag_in_any_place(arguments, fake, tmp_path):
     result = gan("train", *arguments)
     assert result.exit_code == 0, result.output
@@ -171,6 +178,7 @@ def test_multirun_flag_in_any_place(arguments, fake, tmp_path):
     assert [(cfg.seed, job_dir) for cfg, _, job_dir in fake.seen] == [(1, sweep / "0"), (2, sweep / "1")]
 
 
+@pytest.mark.recipe  # seconds
 def test_failed_jobs_do_not_stop_the_others(fake, tmp_path):
     result = gan("train", "seed=13,1,14,2", "-m", "hydra.sweeper.max_batch_size=1")
     sweep, = (tmp_path / "outputs" / "sweep").iterdir()
@@ -192,6 +200,7 @@ def test_stopping_a_job_ends_the_sweep(fake, tmp_path):
     assert result.exit_code == 3 and len(fake.seen) == 1 and "stopped" in result.stdout
 
 
+@pytest.mark.recipe  # seconds
 def test_sweep_directory_of_the_user(fake, tmp_path):
     arguments = ("train", "-m", "seed=1", "hydra.sweep.dir=my sweep=1")
     assert gan(*arguments).exit_code == 0

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from composing import batch_for, compose_model, spec_for
-from systems import VARIANTS
+from systems import BY_TIER
 from torch import nn
 from torch.nn.functional import leaky_relu, relu
 
@@ -81,7 +81,7 @@ def data_for(spec: DataSpec) -> SimpleNamespace:
     return SimpleNamespace(spec=spec, first=first)
 
 
-@pytest.mark.parametrize(("name", "changes"), VARIANTS, ids=str)
+@pytest.mark.parametrize(("name", "changes"), BY_TIER, ids=str)
 def test_every_model_can_be_looked_at_and_is_left_as_it_was(name, changes):
     spec = spec_for(name)
     model = compose_model(name, spec=spec, **changes).eval()

@@ -65,12 +65,13 @@ def test_the_first_layer_of_every_model_is_found_and_left_alone(name, changes):
     labels = [torch.zeros(3, dtype=torch.int64)] if model.needs.labels else []
     layer = FirstLayer(model, model.generate)
     seen, outputs = layer.inputs(z, *labels), layer.outputs(z, *labels)
-    if z.dim() != 2 or seen.shape[1] != z.shape[1]:
+    size = z[0].numel()
+    if seen.shape[1] != size:
         with pytest.raises(UserError, match="give method=ganspace"):
-            layer.weight(z[0].numel(), z, *labels)
+            layer.weight(size, z, *labels)
         return
-    weight = layer.weight(z.shape[1], z, *labels)
-    assert weight.shape == (outputs.shape[1], z.shape[1]) and weight.abs().sum(0).min() > 0
+    weight = layer.weight(size, z, *labels)
+    assert weight.shape == (outputs.shape[1], size) and weight.abs().sum(0).min() > 0
     assert torch.allclose(outputs[0] - outputs[1], weight @ (seen[0] - seen[1]), atol=1e-4)
     assert not any(part._forward_hooks for part in model.modules())
 

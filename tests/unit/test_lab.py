@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from systems import later
 from typer.testing import CliRunner
 
 import gancli.lab
@@ -75,6 +76,7 @@ def test_a_step_multiplies_the_distance_as_the_papers_say(h):
         assert equilibrium.exact_factor(scheme, h, 1.0) == pytest.approx(exact[scheme], abs=1e-12), scheme
 
 
+@pytest.mark.recipe  # seconds
 @pytest.mark.parametrize("scheme, known", [("simultaneous", 1.1180), ("extragradient", 0.90139), ("consensus", 0.70711)])
 def test_a_long_step(scheme, known):
     path = equilibrium.bilinear(options("equilibrium", "h=0.5", "steps=40", f"schemes=[{scheme}]"))[scheme]
@@ -89,6 +91,7 @@ def test_factors_of_the_facts():
     assert equilibrium.exact_factor("past_extragradient", 0.57, 1.0) < 1 < equilibrium.exact_factor("optimistic", 0.58, 1.0)
 
 
+@pytest.mark.recipe  # seconds
 def test_alternating_play_conserves_its_ellipse_and_its_mean_falls_as_one_over_ht():
     path = equilibrium.bilinear(options("equilibrium", "steps=400", "schemes=[alternating]"))["alternating"]
     kept = equilibrium.invariant(path, 0.2)
@@ -184,6 +187,7 @@ def test_a_gaussian_learns_an_optimum_of_the_f_gan():
     assert (fit.m, fit.s, fit.value) == pytest.approx(OPTIMA["reverse_kl"][1], abs=1e-2) and way[-1] == fit
 
 
+@pytest.mark.recipe  # seconds
 def test_a_discriminator_nears_its_optimum_and_its_value():
     given = options("optimal_discriminator", "steps=300", "trainer.batch_size=1024", "units=32", "optimizer.lr=0.01")
     learned = optimal_discriminator.learn(given, given.losses["minimax"], given.pairs["two_gaussians"])
@@ -286,7 +290,7 @@ def test_keys_are_printed(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("arguments, told", [
+@pytest.mark.parametrize("arguments, told", later([
     (["nope"], "There is no experiment called nope"), (["equilibrum"], "did you mean equilibrium?"),
     (["generator_costs", "gird=3"], "did you mean grid?"), (["equilibrium", "h=-1"], "h must be greater than 0"),
     (["equilibrium", "schemes=[alternating,nonsense]"], "schemes=nonsense does not exist"),
@@ -297,11 +301,12 @@ def test_keys_are_printed(tmp_path, monkeypatch):
     (["mode_seeking", "losses.js.divergence=pearson"], "divergence=kl, reverse_kl, js"),
     (["value_at_optimum", "loss=hinge"], "minimax"), (["vanishing_gradient", "model.generator_units=0"], "generator_units"),
     (["vanishing_gradient", "dataset=folder", "dataset.path=nowhere"], "nowhere"),
-    (["modes", "dataset=swiss_roll"], "no mixture in the plane"), (["modes", "model=vae"], "model.generator_units"),
+    (["modes", "dataset=swiss_roll", "~dataset.std"], "no mixture in the plane"),
+    (["modes", "model=vae"], "model.generator_units"),
     (["modes", "remedies.minimax.unrolled=-1"], "unrolled"), (["modes", "remedies.minimax.scheme=consensus"], "scheme"),
     (["generator_costs", "out=taken"], "taken is a file"), (["all", "-m", "seed=1,2"], "takes values alone"),
     (["all", "gird=3"], "There is no key gird"), (["equilibrium", "-m", "h=0.1,0.2", "out=x"], "folder of its own"),
-    (["--list", "equilibrium"], "takes no name"), (["equilibrium", "h=0.1,0.2"], "add -m to `gan lab`")])
+    (["--list", "equilibrium"], "takes no name"), (["equilibrium", "h=0.1,0.2"], "add -m to `gan lab`")], first=7))
 def test_what_is_refused_leaves_nothing(arguments, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").touch()

@@ -260,6 +260,7 @@ def test_the_paper_of_the_model_goes_before_that_of_its_loss(tmp_path):
     assert (dcgan.optimizer.lr, dcgan.trainer.discriminator_turns) == (1e-4, 5)
 
 
+@pytest.mark.recipe  # seconds
 def test_the_default_run_is_longer_than_its_growth_and_a_shorter_one_is_refused(tmp_path):
     assert plan(tmp_path / "a", "model=progan", "dataset.size=1024").total_images == 400_000
     with pytest.raises(UsageError, match=r"ends after 50 kimg in the phase 8x8 .* 32x32, begins after 120"):

@@ -312,6 +312,7 @@ def gan(*arguments: str):
     return CliRunner().invoke(main.app, list(arguments), prog_name="gan")
 
 
+@pytest.mark.recipe  # seconds
 def test_commands_on_a_vae(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run(tmp_path / "run", *VAE, "trainer.kimg=0.016")

@@ -67,7 +67,7 @@ def test_no_counter_counts_so_far(setting, tmp_path):
 
 @pytest.mark.parametrize("key", ["discriminator_turns", "unrolled"])
 def test_a_round_has_an_end(key, tmp_path):
-    with pytest.raises(UsageError, match=f"trainer.{key} must be at least . and at most 1000, not 100000000"):
+    with pytest.raises(UsageError, match=f"trainer.{key} must be at least . and at most 10000, not 100000000"):
         plan(tmp_path / "run", *GAN, f"trainer.{key}=100000000")
 
 

@@ -44,6 +44,7 @@ def test_a_failure_is_raised_once():
     assert isinstance(writer.close(), ZeroDivisionError)
 
 
+@pytest.mark.recipe  # seconds
 def test_what_is_saved_slowly_is_what_was_there_when_it_was_due(tmp_path, monkeypatch):
     """With a disk that takes longer than all rounds to the next checkpoint, the files are the same, number by number."""
     run(tmp_path / "quick", *DCGAN)

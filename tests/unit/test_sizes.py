@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from planning import SMALL_NETWORKS, TINY, plan
 from small_runs import save_run
+from systems import later
 
 from gancli.config.compose import compose
 from gancli.data.listing import list_images
@@ -39,7 +40,7 @@ def npy(path: Path, shape, dtype="|u1", data=b"abc") -> Path:
 
 
 @pytest.mark.parametrize("shape", [(10**8, 28, 28), (2**62, 8, 8), (2**40, 2**40, 8), (10**30, 8, 8), (-1, 8, 8)])
-@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("packed", later([True, False]))
 def test_an_array_is_no_longer_than_its_file(shape, packed, tmp_path):
     path = npy(tmp_path / "images.npy", shape)
     if packed:
@@ -107,6 +108,7 @@ def test_a_pipe_among_images_is_passed_over(tmp_path):
     assert listing.images == [] and listing.ignored == 1
 
 
+@pytest.mark.recipe  # seconds
 def test_networks_that_no_machine_holds_are_refused(tmp_path):
     for width in (1_000_000, 10**9, 10**15):
         with pytest.raises(UserError, match="needs about|too large to be counted|at most"):
@@ -135,6 +137,7 @@ def test_a_sample_has_room(given, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("o*"))
 
 
+@pytest.mark.recipe  # seconds
 @pytest.mark.parametrize("out", ["o.png", "o.gif", "o.mp4", "o"])
 def test_a_path_has_room(out, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

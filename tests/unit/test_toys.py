@@ -18,6 +18,7 @@ def _toys(monkeypatch):
     register(monkeypatch)
 
 
+@pytest.mark.recipe  # seconds
 def test_a_model_without_a_discriminator_trains_and_takes_no_loss(tmp_path):
     tensors, lines = run("no_discriminator", tmp_path / "run")
     assert lines[-1]["loss/autoencoder"] < lines[0]["loss/autoencoder"]

@@ -200,6 +200,7 @@ def test_a_scheme_resumes_with_what_it_remembers(scheme):
     assert any(key.endswith("/past") for key in tensors) == (scheme in ("past_extragradient", "optimistic"))
 
 
+@pytest.mark.recipe  # seconds
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
 def test_schemes_train_networks_with_any_optimizer(tmp_path, scheme, optimizer):
