@@ -31,6 +31,12 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
             config.option.dist = SPREAD[config.option.markexpr]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell workers to keep groups together: they read the command line, which does not say so."""
+    if hasattr(config, "workerinput") and SPREAD.get(config.option.markexpr) == "loadgroup":
+        config.option.loadgroup = True
+
+
 @pytest.fixture
 def two_domains(tmp_path: Path) -> Path:
     """A folder of two domains, a and b, with twelve 8x8 gray pictures each."""

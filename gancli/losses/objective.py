@@ -123,7 +123,7 @@ class Objective(nn.Module):
         """Return the rule's loss of the generator, and of an encoder that makes the real pairs."""
         fake, real = of_fake.logits, None if of_real is None else of_real.logits
         if self.options.picks:
-            fake, real = self._most_real(fake, real)
+            fake, real = self._most_real(fake, real if self._shared.relativistic else None)
         loss = self._shared.generator(fake, real)
         if encoder and of_real is not None:
             loss = loss + self._shared.encoder(of_real.logits)

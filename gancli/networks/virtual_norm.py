@@ -77,5 +77,6 @@ def _with_reference(network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, .
     return tuple(torch.cat((next(reference).to(x.dtype), x)) if isinstance(x, Tensor) else x for x in inputs)
 
 
-def _without_reference(network: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-    return output[len(reference_of(network)[0]):]
+def _without_reference(network: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+    n = len(reference_of(network)[0])
+    return output[n:] if isinstance(output, Tensor) else tuple(part[n:] for part in output)

@@ -1,6 +1,7 @@
 """Every command in the README, in docs/ and at the end of each command's help runs, on small data and for a few rounds."""
 
 import importlib
+import re
 import shlex
 import shutil
 import signal
@@ -26,7 +27,7 @@ WRITING = ("sample", "interpolate", "traverse", "arithmetic", "mix", "latents", 
 SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
 OTHERS = {  # runs of commands that need another model than the one that was stopped
     "encoder": ("model=vae", "model.units=8", "dataset.size=8"),
-    "pairs": ("model=pix2pix", "model.width=4", "dataset.path=~/pairs", "dataset.size=16", "dataset.holdout=0.5"),
+    "paired": ("model=pix2pix", "model.width=4", "dataset.path=~/pairs", "dataset.size=16", "dataset.holdout=0.5"),
     "styled": ("model=stylegan2", "model.channel_base=32", "model.channel_max=8", "dataset.size=16"),
 }
 
@@ -62,8 +63,9 @@ def home(tmp_path_factory):
 
 def run_for(arguments, home):
     """Return a run that the command can be tried on, trained when it is first asked for."""
-    asked = {"reconstruct": "encoder", "latents": "encoder", "translate": "pairs", "mix": "styled"}
-    name = "pairs" if "metrics=[translation]" in arguments else asked.get(arguments[0])
+    asked = {"reconstruct": "encoder", "latents": "encoder", "translate": "paired", "metrics=[translation]": "paired",
+             "ckpt=STYLED": "styled"}
+    name = next((asked[word] for word in arguments if word in asked), None)
     if name is None:
         return home / "stopped"
     if not (home / name).exists():
@@ -93,7 +95,8 @@ def test_command_runs(arguments, home, tmp_path):
         if any(word.startswith("resume=") for word in given):
             given = ["trainer.kimg=3.2" if word.startswith(LENGTHS) else word for word in given]
         else:
-            given = [word for word in given if not word.startswith(LENGTHS)] + list(SHORT)
+            given = [re.sub(r"^model\.(stable|fade)_kimg=[1-9].*", r"model.\1_kimg=0.004", word) for word in given
+                     if not word.startswith(LENGTHS)] + list(SHORT)
     if given[0] == "evaluate":
         given.append("n=64")
     if given[0] == "train" and "--help" not in given:

@@ -32,7 +32,8 @@ def test_two_ranks_equal_one(toy, ends):
     one, two = ends[1][toy], ends[2][toy]
     assert one.keys() == two.keys()
     for name, tensor in one.items():
-        assert torch.allclose(tensor.float(), two[name].float(), rtol=1e-4, atol=1e-5), name
+        rtol, atol = (2e-3, 1e-3) if tensor.dtype == torch.float16 else (1e-4, 1e-5)  # coarse: what the diagnosis has seen
+        assert torch.allclose(tensor.float(), two[name].float(), rtol=rtol, atol=atol), name
 
 
 def test_batch_statistics_are_each_ranks_own(ends):

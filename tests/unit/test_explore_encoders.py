@@ -185,7 +185,7 @@ def test_labels_are_told_where_the_decoder_asks_for_them(here, pictures):
 def test_points_are_plotted(here):
     found = reconstruct(values("reconstruct", ckpt="run-ring", n=50))
     assert [path.name for path in found.files] == ["errors.csv", "reconstructions.png"] and found.count == 50
-    with pytest.raises(UserError, match="input=.* is for models of images"):
+    with pytest.raises(UserError, match="input=.* takes images and this model was trained on"):
         reconstruct(values("reconstruct", ckpt="run-ring", input=str(here)))
 
 
