@@ -35,7 +35,7 @@ from gancli.runs.status import Status, read_status, write_status
 from gancli.runs.sweeps import SweepRecord, job_folders, write_sweep
 from gancli.sweeps.sweeping import continued_sweep
 
-BOUNDED, MANY = 25, int(os.environ.get("GANCLI_FUZZ", 1500))  # cases a reader: in the unit tier, behind -m fuzz
+BOUNDED, MANY = 15, int(os.environ.get("GANCLI_FUZZ", 1500))  # cases a reader: in the unit tier, behind -m fuzz
 SEED = int(os.environ.get("GANCLI_FUZZ_SEED", 0))
 CONFIG = {"model": {"name": "gan", "units": [1, 2]}, "trainer": {"kimg": 1.5}, "evaluation": {}, "data_dir": "/x"}
 

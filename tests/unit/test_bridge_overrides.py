@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
+from systems import later
 
 from gancli.cli import bridge
 from gancli.config import groups
@@ -104,7 +105,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("override", MISTAKES)
+@pytest.mark.parametrize("override", later(MISTAKES, first=8))
 def test_mistakes_name_what_is_wrong_and_create_nothing(override, tmp_path):
     with pytest.raises(UsageError) as caught:
         composed(override)

@@ -41,6 +41,7 @@ def bash(*words: str) -> list[str]:
     return run(_GAN_COMPLETE="complete_bash", COMP_WORDS="\n".join(words), COMP_CWORD=str(len(words) - 1)).split()
 
 
+@pytest.mark.recipe  # seconds
 def test_bash_splits_words_at_the_equals_sign():
     assert bash("gan", "train", "model", "=", "dc") == ["dcgan"]
     assert "dcgan" in bash("gan", "train", "seed", "=", "1", "model", "=")

@@ -38,7 +38,8 @@ def outputs(tmp_path_factory):
     return root
 
 
-SAMPLING = [(run_of(name, **changes), name) for name, changes in VARIANTS if able(system(name), "sample")]
+SAMPLING = [pytest.param(run_of(name, **changes), name, marks=pytest.mark.recipe if changes else ())
+            for name, changes in VARIANTS if able(system(name), "sample")]
 
 
 @pytest.mark.parametrize(("run", "name"), SAMPLING)

@@ -63,7 +63,7 @@ def test_options_compose(name):
 
 # x*y
 
-@pytest.mark.parametrize("h", [0.1, 0.2])
+@pytest.mark.parametrize("h", later([0.1, 0.2]))
 def test_a_step_multiplies_the_distance_as_the_papers_say(h):
     given = options("equilibrium", f"h={h}", "steps=60")
     exact = {"simultaneous": math.sqrt(1 + h**2), "alternating": 1.0, "extragradient": math.sqrt(1 - h**2 + h**4),

@@ -293,6 +293,7 @@ class StopAfterThreeRounds:
         return "SIGTERM" if self.looks >= 3 else None
 
 
+@pytest.mark.recipe  # seconds
 def test_a_run_continued_in_the_middle_of_a_fade_equals_the_uninterrupted_one_bit_for_bit(tmp_path, monkeypatch):
     run(tmp_path / "whole", *SETTINGS)
     monkeypatch.setattr(training, "StopRequest", StopAfterThreeRounds)

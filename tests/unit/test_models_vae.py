@@ -8,6 +8,7 @@ import pytest
 import torch
 from composing import batch_for, compose_loss, compose_model, spec_for, take_turn
 from planning import SMALL_NETWORKS, TINY, plan, resume, run
+from systems import later
 from torch.distributions import Bernoulli as BernoulliLaw
 from torch.distributions import Normal as NormalLaw
 from torch.distributions import kl_divergence
@@ -245,7 +246,7 @@ def test_data_that_does_not_fit_is_refused(name, changes, spec, words):
         compose_model(name, spec=spec, **changes)
 
 
-@pytest.mark.parametrize(("overrides", "words"), [
+@pytest.mark.parametrize(("overrides", "words"), later([
     (["model=vae", "loss=wgan"], "model=vae brings its own losses and takes no loss=wgan: leave loss= out"),
     (["model=autoencoder", "loss=nonsaturating"], "brings its own losses"),
     (["model=dcgan", "loss=none"], "model=dcgan does not take loss=none"),
@@ -255,8 +256,10 @@ def test_data_that_does_not_fit_is_refused(name, changes, spec, words):
     (["model=vae", "trainer.discriminator_turns=2"], "trainer.discriminator_turns is for discriminators"),
     (["model=autoencoder", "trainer.unrolled=2"], "trainer.unrolled is for discriminators, and model=autoencoder"),
     (["model=vae", "+optimizer.players.generator.lr=1e-4"], "model=vae has no such player; there is autoencoder"),
-    (["model=vae", "model.likelihood=gausian"], "did you mean gaussian"), (["model=vae", "model.sigma=0"], "model.sigma must"),
-    (["model=vae", "model.layers=0"], "model.layers must"), (["model=autoencoder", "model.backbone=cnn"], "backbone=cnn")])
+    (["model=vae", "model.likelihood=gausian"], "did you mean gaussian"),
+    (["model=vae", "model.sigma=0"], "model.sigma must"),
+    (["model=vae", "model.layers=0"], "model.layers must"), (["model=autoencoder", "model.backbone=cnn"], "backbone=cnn")],
+                                                         first=5))
 def test_settings_that_make_no_sense_are_refused(tmp_path, overrides, words):
     with pytest.raises(UsageError, match=words):
         plan(tmp_path / "run", *overrides, "dataset.size=8", "device=cpu")

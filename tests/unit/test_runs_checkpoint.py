@@ -215,6 +215,7 @@ checkpoint.CheckpointFolder(sys.argv[1]).save(2000, tensors, {"config": {}, "spe
 """
 
 
+@pytest.mark.recipe  # seconds
 def test_a_kill_during_a_save_leaves_the_previous_checkpoint_and_its_leftovers_go(tmp_path):
     folder = CheckpointFolder(tmp_path)
     first = folder.save(1000, {"model/a": torch.ones(3)}, HEADER)

@@ -50,6 +50,7 @@ def test_british_forms_are_known(text, expected):
     assert american(text) == expected
 
 
+@pytest.mark.recipe  # seconds
 def test_one_spelling():
     seen, wrong = 0, []
     for path in texts():
