@@ -20,7 +20,8 @@ from gancli.features.weights import check_features
 from gancli.game.abilities import able, makes_second, refusal
 from gancli.game.sampler import Sampler
 from gancli.metrics.catalog import METRICS
-from gancli.metrics.evaluator import Evaluator, check
+from gancli.metrics.evaluator import Evaluator
+from gancli.metrics.needs import Given, check
 from gancli.metrics.options import check_metrics
 from gancli.metrics.protocol import Measured
 from gancli.monitor.grids import save_png
@@ -122,10 +123,12 @@ def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tupl
     other = held_out(dataset, source, data_dir) if wanted else None
     spec = source.inspect()
     check_shape(loaded, spec)
-    check(options, spec, data_dir, latents=able(loaded.model, "sample"), mixture=hasattr(source, "centers"),
-          holdout=other is not None, conditional=able(loaded.model, "sample") and loaded.model.needs.labels,
-          classifies=able(loaded.model, "classify"), second=makes_second(loaded.model, source.options),
-          oracle=hasattr(source, "oracle"), tells_likelihood=able(loaded.model, "likelihood"))
+    generates = able(loaded.model, "sample")
+    given = Given(spec, latents=generates, mixture=hasattr(source, "centers"), holdout=other is not None,
+                  conditional=generates and loaded.model.needs.labels, classifies=able(loaded.model, "classify"),
+                  second=makes_second(loaded.model, source.options), oracle=hasattr(source, "oracle"),
+                  likelihood=able(loaded.model, "likelihood"))
+    check(options, given, data_dir)
     _check_domain(loaded, options.domain)
     return dataset, other
 

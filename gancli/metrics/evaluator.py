@@ -14,21 +14,18 @@ Legend: N batch, C channels, H height, W width, P coordinates of a point.
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from typing import Protocol as Shape
 
 import torch
 from torch import Tensor
 
 from gancli.data.dataset import Data
-from gancli.data.spec import DataSpec
 from gancli.data.store import FOLDER
-from gancli.errors import UserError
 from gancli.features.cache import Cache
 from gancli.features.extractors import Extractor, open_extractor
-from gancli.features.weights import EXTRACTORS, find_weights, is_script
 from gancli.metrics.catalog import METRICS
 from gancli.metrics.collectors import BLOCK, Collector, Seen, make_collector
 from gancli.metrics.context import Context, Examples, Pool
+from gancli.metrics.needs import Options
 from gancli.metrics.protocol import Measured, Protocol
 from gancli.monitor.grids import Picture, to_uint8
 from gancli.ranks import shards
@@ -39,98 +36,6 @@ REAL_STREAM = 1 << 37  # of the real examples' order, kept apart from the engine
 REAL_SEED = 0  # fixed: runs with other seeds are compared with the same real examples, from one cache
 REAL_BATCH = BLOCK
 Told = Callable[[str, int, int], None]  # what is done, examples done, examples in all
-
-
-class Options(Shape):
-    """What an evaluator reads of its options."""
-
-    metrics: list[str]
-    n: int
-    features: str
-    features_weights: str | None
-    real: int | None
-
-
-def check(options: Options, spec: DataSpec, data_dir: Path, *, latents: bool, mixture: bool = False,
-          holdout: bool = False, conditional: bool = False, classifies: bool = False, second: bool = False,
-          oracle: bool = False, tells_likelihood: bool = False) -> None:
-    """Raise a UserError for a metric that cannot be computed; nothing is read but the existence of weights.
-
-    Args:
-        latents: the model draws latents and generates from them.
-        mixture: the data are a toy density whose centers are known.
-        holdout: there are real examples that the model was not trained on.
-        conditional: the model generates by labels.
-        classifies: the model classifies.
-        second: the model generates two domains, and it is known how the second is made (dataset.second).
-        oracle: what drew the data is known.
-        tells_likelihood: the model tells how likely sequences are.
-    """
-    for name in options.metrics:
-        reason = (_lacking_of_tokens(name, spec, oracle, tells_likelihood)
-                  or _lacking(name, options.features, spec, latents, mixture, holdout, conditional, classifies, second))
-        if reason:
-            raise UserError(f"metrics={name} {reason}")
-        _refuse_few(name, options.n, spec.count if options.real is None else min(options.real, spec.count))
-    features = options.features
-    if any(METRICS[name].needs_features for name in options.metrics):
-        if features == "classifier" and not spec.classes:
-            raise UserError("features=classifier is trained on labels and this data set has none: give "
-                            "features=mobilenet_v2 or features=inception, or metrics=[swd], which needs no features.")
-        if not is_script(features) and EXTRACTORS[features].weights is not None:
-            find_weights(features, options.features_weights, data_dir)
-        elif is_script(features) and not Path(features).expanduser().is_file():
-            raise UserError(f"There is no file {features}: features= takes {', '.join(EXTRACTORS)}, or a TorchScript file.")
-        elif options.features_weights is not None:
-            raise UserError(f"features={features} takes no features_weights=: leave that out.")
-
-
-def _lacking_of_tokens(name: str, spec: DataSpec, oracle: bool, tells_likelihood: bool) -> str:
-    """Return what keeps a metric from being computed on such a kind of data, as the rest of a sentence."""
-    measure = METRICS[name]
-    if (spec.kind == "tokens") != measure.needs_tokens:
-        mine = ",".join(other for other in METRICS if METRICS[other].needs_tokens)
-        kind, instead = ("images or points", mine) if spec.kind == "tokens" else ("tokens", "swd")
-        return f"needs {kind} and this data set holds {spec.kind}: give some of metrics=[{instead}]."
-    if measure.needs_oracle and not oracle:
-        return "needs what drew the data, which dataset=oracle alone tells: leave it out."
-    if measure.needs_likelihood and not tells_likelihood:
-        return "asks the model how likely sequences are, and this one cannot tell: leave it out."
-    return ""
-
-
-def _lacking(name: str, features: str, spec: DataSpec, latents: bool, mixture: bool, holdout: bool,
-             conditional: bool, classifies: bool, second: bool) -> str:
-    """Return what keeps a metric from being computed, as the rest of a sentence; empty where nothing does."""
-    measure = METRICS[name]
-    if measure.needs_points and not mixture:
-        return "needs a toy density whose modes are known (ring, grid, mixture_1d), and this data set is none."
-    if (measure.needs_images or measure.needs_features) and not spec.is_image:
-        return "needs images and this data set holds points: use metrics=[swd] or, for mixtures, [swd,modes]."
-    if measure.needs_labels and not spec.classes:
-        return "needs labels and this data set has none: leave it out."
-    if measure.needs_condition and not conditional:
-        return "asks whether samples are of the class that the model was told, and this one is told none: leave it out."
-    if measure.needs_classify and not classifies:
-        return "looks at a model's own classification, and this one has none: leave it out."
-    if measure.needs_pairs and not spec.paired:
-        return "compares translations with their true partners, and these data are no pairs: leave it out."
-    if measure.needs_latents and not latents:
-        return "moves latents and this model has none to move: leave it out."
-    if measure.needs_second and not second:
-        return ("compares two domains' images of one latent, and needs a model that makes both (cogan) and data with "
-                "dataset.second=: leave it out.")
-    if measure.needs_holdout and not holdout:
-        return "needs real examples that the model was not trained on, and here are none: leave it out."
-    return measure.refuses(features)
-
-
-def _refuse_few(name: str, generated: int, real: int) -> None:
-    """Raise a UserError for fewer examples than a measure can work with."""
-    least = METRICS[name].least
-    for key, count in (("n", generated), *([("real", real)] if METRICS[name].real else [])):
-        if count < least:
-            raise UserError(f"metrics={name} needs at least {least} examples of each side, and {key} is {count}.")
 
 
 def real_order(count: int) -> Tensor:

@@ -24,7 +24,7 @@ from gancli.game.model import Model
 from gancli.losses.augmentation import augment_options
 from gancli.losses.options import RULES, LossOptions
 from gancli.metrics.catalog import METRICS
-from gancli.metrics.evaluator import check
+from gancli.metrics.needs import Given, check
 from gancli.metrics.options import EvaluationOptions
 from gancli.options import typed
 from gancli.plan.course import check_course
@@ -191,10 +191,11 @@ def _evaluation(values: dict[str, Any], model: Any, source: Source, spec: DataSp
         return replace(options, kimg=None, patience=None), [f"model={model.name} neither samples nor translates: nothing is "
                                                             "measured while it trains, and no checkpoint is the best."]
     if options.on:
-        check(options, spec, data_dir, latents=generates, mixture=hasattr(source, "centers"), holdout=holdout,
-              conditional=generates and build.needs_of(model).labels, classifies=able(build, "classify", model),
-              second=makes_second(build, source.options), oracle=hasattr(source, "oracle"),
-              tells_likelihood=able(build, "likelihood", model))
+        given = Given(spec, latents=generates, mixture=hasattr(source, "centers"), holdout=holdout,
+                      conditional=generates and build.needs_of(model).labels, classifies=able(build, "classify", model),
+                      second=makes_second(build, source.options), oracle=hasattr(source, "oracle"),
+                      likelihood=able(build, "likelihood", model))
+        check(options, given, data_dir)
     return options, []
 
 

@@ -19,11 +19,12 @@ from gancli.game.sampler import Sampler
 from gancli.metrics import catalog, evaluator
 from gancli.metrics.catalog import METRICS
 from gancli.metrics.collectors import ClassCounts, MomentsOf, Patches, Rows, ScoreSums, Seen
-from gancli.metrics.evaluator import Evaluator, check
+from gancli.metrics.evaluator import Evaluator
 from gancli.metrics.follow import BestFollower
 from gancli.metrics.measures.inception import inception_score
 from gancli.metrics.measures.matching import matched_classes, matched_error
 from gancli.metrics.measures.modes import class_agreement
+from gancli.metrics.needs import Given, check
 from gancli.metrics.options import EvaluationOptions
 from gancli.metrics.protocol import Measured, Protocol
 from gancli.options import typed
@@ -153,7 +154,7 @@ def test_agreement_is_how_often_the_class_is_the_one_that_was_told(digits, home)
     for draw.right in (True, False):
         assert shares[draw.right] == pytest.approx((predicted == told(0, 300)).double().mean().item())
     assert shares[True] > 2 * shares[False] and shares[True] + shares[False] <= 1  # seldom right after one pass of training
-    check(options("agreement"), digits.spec, home, latents=True, conditional=True)
+    check(options("agreement"), Given(digits.spec, latents=True, conditional=True), home)
 
 
 def test_a_models_categories_are_named_on_training_examples_and_judged_on_others(digits, home):
@@ -175,7 +176,7 @@ def test_a_models_categories_are_named_on_training_examples_and_judged_on_others
     due = torch.stack([torch.bincount(names[0][known == band], minlength=10).argmax() for band in range(3)])
     assert found.value == pytest.approx((due[tested] != names[1]).double().mean().item())
     assert 0 < found.value < 1 and found.protocol.details["classes_of_categories"] == [str(name) for name in due.tolist()]
-    check(options("class_error"), digits.spec, home, latents=True, holdout=True, classifies=True)
+    check(options("class_error"), Given(digits.spec, latents=True, holdout=True, classifies=True), home)
     draw.model.clusters = False  # the same numbers as classes of the data: no training label has a say
     (found,) = Evaluator(options("class_error"), digits, home, holdout=other)(draw)
     assert found.value == pytest.approx((tested != names[1]).double().mean().item())
@@ -229,7 +230,7 @@ def test_translations_of_held_out_pairs_are_compared_with_their_partners(two_dom
     assert values["gradient_energy"] < values["gradient_energy_real"] and -1 < values["ssim"] < 1
     assert len(b) < train.spec.count + test.spec.count
     with pytest.raises(UserError, match="no pairs"):
-        check(options("translation"), load("unpaired", tmp_path, path=str(two_domains), size=8).spec, tmp_path, latents=False)
+        check(options("translation"), Given(load("unpaired", tmp_path, path=str(two_domains), size=8).spec), tmp_path)
 
 
 def test_a_conditional_model_shows_every_class_in_turn():
@@ -281,8 +282,8 @@ def test_a_new_measure_costs_one_file(home, tmp_path, monkeypatch):
                              ({"real": 6}, "of each side, and real is 6"),
                              ({"features": "inception"}, "reach wants no inception")):
         with pytest.raises(UserError, match=message):
-            check(options("reach", **changes), spec, tmp_path, latents=False)
-    check(options("reach"), spec, tmp_path, latents=False)
+            check(options("reach", **changes), Given(spec, latents=False), tmp_path)
+    check(options("reach"), Given(spec, latents=False), tmp_path)
     ring = load("ring", home, count=400)
     evaluator = Evaluator(options("swd", "reach", n=400), ring, home)
     draw = real_again(ring)
@@ -314,7 +315,7 @@ PLAIN = DataSpec((3, 16, 16), 50)
 ])
 def test_what_cannot_be_measured_is_refused_before_anything_is_computed(metric, changes, spec, message, tmp_path):
     with pytest.raises(UserError, match=message):
-        check(options(metric, **changes), spec, tmp_path, latents=False)
+        check(options(metric, **changes), Given(spec, latents=False), tmp_path)
     assert not list(tmp_path.iterdir())
 
 

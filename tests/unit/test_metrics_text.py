@@ -10,9 +10,9 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
-from gancli.metrics.evaluator import check
 from gancli.metrics.measures.likelihood import text_lengths, token_nats
 from gancli.metrics.measures.ngrams import mean_bleu, ms_jaccard, self_bleu
+from gancli.metrics.needs import Given, check
 
 SMOOTH = SmoothingFunction(epsilon=0.1).method1
 
@@ -69,7 +69,7 @@ REFUSED = {
     "text's on images": (["bleu"], DataSpec((1, 8, 8), 100), {}, "needs tokens and this data set holds images"),
     "no oracle": (["oracle_nll"], TEXT, {}, "which dataset=oracle alone tells"),
     "no likelihood": (["nll"], TEXT, {"holdout": True}, "this one cannot tell"),
-    "nothing held out": (["nll"], TEXT, {"tells_likelihood": True}, "was not trained on"),
+    "nothing held out": (["nll"], TEXT, {"likelihood": True}, "was not trained on"),
 }
 
 
@@ -78,6 +78,6 @@ def test_metrics_that_do_not_fit_the_data(case, tmp_path):
     metrics, spec, more, words = REFUSED[case]
     options = SimpleNamespace(metrics=metrics, n=64, features="classifier", features_weights=None, real=None)
     with pytest.raises(UserError, match=words):
-        check(options, spec, tmp_path, latents=True, **more)
+        check(options, Given(spec, latents=True, **more), tmp_path)
     options.metrics = ["bleu", "ms_jaccard", "nll", "oracle_nll"]
-    check(options, TEXT, tmp_path, latents=True, oracle=True, tells_likelihood=True, holdout=True)
+    check(options, Given(TEXT, latents=True, oracle=True, likelihood=True, holdout=True), tmp_path)
