@@ -4,7 +4,7 @@ Legend: N examples, H height, W width, C channels, A attributes.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,9 +12,10 @@ import numpy as np
 
 from gancli.data.decode import BrokenImage, Frame, Header, decode_image, decode_many, probe
 from gancli.data.listing import Entry, shown
-from gancli.data.options import ImageOptions
+from gancli.data.options import NO_PART, ImageOptions
 from gancli.data.source import Block, Source, Stamp
 from gancli.data.spec import DataSpec
+from gancli.data.splits import Splits
 from gancli.errors import UsageError, UserError
 
 SAMPLE = 64  # files whose headers `inspect` reads
@@ -40,6 +41,7 @@ class FileSource(Source):
     attributes: tuple[str, ...] = ()
     domains: tuple[str, ...] = ("real",)
     paired = False
+    splits: Splits | None = None  # the parts that the folders are
 
     @abstractmethod
     def listed(self) -> list[Group]:
@@ -57,13 +59,34 @@ class FileSource(Source):
     @cached_property
     def groups(self) -> list[Group]:
         """The groups that the options keep."""
-        kept = []
-        for group in self.everything:
+        kept, everything = [], self.everything  # listing finds out which parts there are
+        self.check_split()
+        for group in everything:
             rows = self.select([row[0].key for row in group.rows])
             labels = None if group.labels is None else group.labels[rows]
             attributes = None if group.attributes is None else group.attributes[rows]
             kept.append(replace(group, rows=[group.rows[row] for row in rows], labels=labels, attributes=attributes))
         return kept
+
+    def check_split(self) -> None:
+        """Raise a UserError for a part that there is not; note a fraction that is not held out."""
+        split, holdout = self.options.split, getattr(self.options, "holdout", None)
+        if holdout is None:
+            return
+        if self.splits is not None:
+            if holdout:
+                self.notes.append(f"dataset.holdout={holdout:g} is not used: the folders are parts already "
+                                  f"({', '.join(self.splits.parts)}).")
+        elif split == "val":
+            raise UserError(f"dataset.split=val needs a folder of that name beside train in {self.place()}: "
+                            "give dataset.split=test and dataset.holdout=0.1 to draw a part by name.")
+        elif split == "test" and not holdout:
+            raise UserError(f"{NO_PART}.")
+
+    def select(self, names: Sequence[str]) -> np.ndarray:
+        if self.splits is None:
+            return super().select(names)
+        return self.evenly(len(names))
 
     @cached_property
     def headers(self) -> list[Header]:

@@ -12,6 +12,7 @@ FITS = ("crop", "pad", "stretch")
 STORES = ("auto", "memory", "mmap")
 BROKEN = ("skip", "fail")
 SECOND = ("edges", "negatives")
+NO_PART = "dataset.split=test needs a part that training leaves out: give dataset.holdout=0.1 (for training too)"
 MIN_SIDE = 8  # pixels; below it neither strided networks nor people see anything
 
 
@@ -100,10 +101,11 @@ class HoldoutOptions(ImageOptions):
     holdout: float  # fraction of the examples in split=test, the rest is split=train
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "test", "all")
+    PARTS: ClassVar[bool] = False  # the data may come in parts of their own
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_holdout(self.split, self.holdout)
+        check_holdout("train" if self.PARTS else self.split, self.holdout)
 
     def holds(self, name: str) -> bool:
         """Decide by the name alone, so that both domains agree and added files move no other file."""
@@ -116,18 +118,22 @@ class FileOptions(HoldoutOptions):
 
     path: str | None  # the folder; looked for from where the command was typed, then under data_dir
     broken: str  # one of BROKEN: files that cannot be decoded
+    splits: str = field(default="none", kw_only=True)  # auto: folders called train, val, test are parts; as old runs: none
+
+    SPLITS: ClassVar[tuple[str, ...]] = ("train", "val", "test", "all")
+    PARTS: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("dataset.broken", self.broken, BROKEN)
+        check_choice("dataset.splits", self.splits, ("auto", "none"))
 
 
 def check_holdout(split: str, holdout: float) -> None:
     """Raise a ValueError for a fraction out of range, or the rest of a set of which nothing is held out."""
     check_range("dataset.holdout", holdout, 0, 0.9)
     if split == "test" and holdout == 0:
-        raise ValueError("dataset.split=test needs a part that training leaves out: "
-                         "give dataset.holdout=0.1 (for training too)")
+        raise ValueError(NO_PART)
 
 
 def held_out(name: str, holdout: float) -> bool:

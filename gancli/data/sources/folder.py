@@ -8,6 +8,7 @@ import numpy as np
 from gancli.data.files import FileSource, Group
 from gancli.data.listing import Entry, find_path, list_images, list_names, require_images
 from gancli.data.options import FileOptions
+from gancli.data.splits import find_splits, told
 from gancli.errors import UserError, check_choice
 from gancli.registry import datasets
 
@@ -35,19 +36,40 @@ class Folder(FileSource):
         self.folder = checked_folder(options.path, data_dir)
 
     def place(self) -> str:
-        return str(self.folder)
+        return str(self.folder)  # which part it is, the options say
 
     def listed(self) -> list[Group]:
         listing = list_images(self.folder)
         require_images(self.folder, listing)
         if listing.ignored:
             self.notes.append(f"Ignored {listing.ignored} files in {self.folder} that are no images.")
-        labels = self.label(listing.images)
-        return [Group(0, [(entry,) for entry in listing.images], labels)]
+        parts = self.in_parts(listing.images)
+        names = [entry.name for entry in listing.images] if parts is None else [
+            entry.name.split("/", 1)[1] for entry in listing.images]
+        labels = self.label(names)
+        if parts is None:
+            return [Group(0, [(entry,) for entry in listing.images], labels)]
+        chosen = self.splits.chosen(self.options.split)
+        kept = [row for row, part in enumerate(parts) if part in chosen]
+        what = f"images in {len(self.classes)} classes" if self.classes else "images"
+        self.notes.append(told({part: parts.count(part) for part in self.splits.parts}, chosen, what))
+        return [Group(0, [(listing.images[row],) for row in kept], None if labels is None else labels[kept])]
 
-    def label(self, entries: list[Entry]) -> np.ndarray | None:
-        """Set `classes` and return each entry's class [N], or None."""
-        tops = [entry.name.split("/", 1)[0] if "/" in entry.name else None for entry in entries]
+    def in_parts(self, entries: list[Entry]) -> list[str] | None:
+        """Set `splits` and return each entry's part, or None where the folders are none."""
+        if self.options.splits == "none" or not all("/" in entry.name for entry in entries):
+            return None
+        tops = [entry.name.split("/", 1)[0] for entry in entries]
+        self.splits = find_splits(set(tops))
+        if self.splits is None or self.splits.domains:
+            self.splits = None
+            return None
+        part_of = {top: self.splits.part_of(top) for top in set(tops)}
+        return [part_of[top] for top in tops]
+
+    def label(self, files: list[str]) -> np.ndarray | None:
+        """Set `classes` and return the class of each file [N] by its name, or None."""
+        tops = [name.split("/", 1)[0] if "/" in name else None for name in files]
         names = sorted({top for top in tops if top is not None})
         if self.options.labels == "folders" and None in tops:
             raise UserError(f"dataset.labels=folders, but {tops.count(None)} images lie in {self.folder} itself: "

@@ -1,6 +1,6 @@
 """Two domains: `paired` (examples correspond by file name, or lie side by side in one image) and `unpaired`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from gancli.data.files import FileSource, Group
 from gancli.data.listing import Entry, Listing, list_images, list_names, require_images, visible
 from gancli.data.options import FileOptions
 from gancli.data.sources.folder import checked_folder
+from gancli.data.splits import Splits, find_splits, told
 from gancli.errors import UserError, near
 from gancli.registry import datasets
 
@@ -42,14 +43,25 @@ class TwoFolders(FileSource):
         super().__init__(options, data_dir)
         self.broken = options.broken
         self.folder = checked_folder(options.path, data_dir)
+        self.splits = self.find_splits()
         self.domains = self.choose_domains()
 
+    def find_splits(self) -> Splits | None:
+        """Return the parts that the sub-folders are; none where dataset.domains names sub-folders themselves."""
+        present = folders_in(self.folder)
+        if self.options.splits == "none" or set(self.options.domains or ()) & set(present):
+            return None
+        return find_splits(present)
+
     def choose_domains(self) -> tuple[str, str]:
-        """Return the names of the two sub-folders."""
-        present = [name for name in visible(self.folder) if (self.folder / name).is_dir()]
+        """Return the names of the two domains: sub-folders, of every part where there are parts."""
+        if self.splits is None:
+            present = folders_in(self.folder)
+        else:
+            present = self.splits.domains or folders_in(self.folder / self.splits.folders["train"][""])
         if self.options.domains is not None:
             for name in self.options.domains:
-                if not (self.folder / name).is_dir():
+                if name not in present:
                     raise UserError(f"dataset.domains names {name}, and {self.folder} has no such sub-folder; "
                                     f"{near(name, present[:20])}")
             return tuple(self.options.domains)
@@ -64,12 +76,36 @@ class TwoFolders(FileSource):
     def place(self) -> str:
         return "|".join((str(self.folder), *self.domains))
 
-    def read(self, folder: Path) -> Listing:
-        """Return the images of one folder, of which there must be some."""
+    def read(self, domain: str | None = None) -> list[Entry]:
+        """Return the images of a domain (None: of both, which lie side by side), of which there must be some."""
+        if self.splits is None:
+            return self.listing(self.folder / (domain or "")).images
+        chosen = self.splits.chosen(self.options.split)
+        listings = {part: self.listing(self.folder_of(part, domain), part in chosen) for part in self.splits.parts}
+        if domain in (None, self.domains[0]):
+            self.notes.append(told({part: len(listing.images) for part, listing in listings.items()}, chosen, "images"))
+        if len(chosen) == 1:
+            return listings[chosen[0]].images
+        return [replace(entry, name=f"{part}/{entry.name}") for part in chosen for entry in listings[part].images]
+
+    def folder_of(self, part: str, domain: str | None) -> Path:
+        """Return where a part of a domain lies."""
+        folders = self.splits.folders[part]
+        if domain is None:
+            return self.folder / folders[""]
+        return self.folder / folders[domain] if domain in folders else self.folder / folders[""] / domain
+
+    def listing(self, folder: Path, needed: bool = True) -> Listing:
+        """Return what lies in a folder; a UserError for one that is needed and has no images."""
+        if not folder.is_dir():
+            if not needed:
+                return Listing()
+            raise UserError(f"{folder} is missing: every part needs both domains ({list_names(self.domains)}).")
         listing = list_images(folder)
-        require_images(folder, listing)
-        if listing.ignored:
-            self.notes.append(f"Ignored {listing.ignored} files in {folder} that are no images.")
+        if needed:
+            require_images(folder, listing)
+            if listing.ignored:
+                self.notes.append(f"Ignored {listing.ignored} files in {folder} that are no images.")
         return listing
 
 
@@ -78,8 +114,7 @@ class Unpaired(TwoFolders):
     """Two folders of images that do not correspond; each domain has its own order and length."""
 
     def listed(self) -> list[Group]:
-        return [Group(number, [(entry,) for entry in self.read(self.folder / name).images])
-                for number, name in enumerate(self.domains)]
+        return [Group(number, [(entry,) for entry in self.read(name)]) for number, name in enumerate(self.domains)]
 
 
 @datasets.register("paired", options=PairedOptions)
@@ -88,6 +123,10 @@ class Paired(TwoFolders):
 
     options: PairedOptions
     paired = True
+
+    def find_splits(self) -> Splits | None:
+        found = super().find_splits()
+        return None if self.options.side_by_side and found is not None and found.domains else found
 
     def choose_domains(self) -> tuple[str, str]:
         if self.options.side_by_side:
@@ -99,11 +138,11 @@ class Paired(TwoFolders):
 
     def listed(self) -> list[Group]:
         if self.options.side_by_side:
-            return [Group(0, [(entry,) for entry in self.read(self.folder).images])]
-        first, second = (by_key(self.read(self.folder / name).images) for name in self.domains)
+            return [Group(0, [(entry,) for entry in self.read()])]
+        first, second = (by_key(self.read(name)) for name in self.domains)
         common = [key for key in first if key in second]
         if not common:
-            raise UserError(f"No file of {self.folder / self.domains[0]} (such as {next(iter(first))}) has its partner "
+            raise UserError(f"No file of {self.domains[0]} in {self.folder} (such as {next(iter(first))}) has its partner "
                             f"in {self.domains[1]} (such as {next(iter(second))}): give both the same name, "
                             "or use dataset=unpaired.")
         alone = len(first) + len(second) - 2 * len(common)
@@ -122,6 +161,11 @@ class Paired(TwoFolders):
     def seen_sizes(self) -> list[tuple[int, int]]:
         share = 2 if self.options.side_by_side else 1
         return [(height, width // share) for height, width in super().seen_sizes()]
+
+
+def folders_in(folder: Path) -> list[str]:
+    """Return the names of the sub-folders that are not hidden, sorted."""
+    return [name for name in visible(folder) if (folder / name).is_dir()]
 
 
 def by_key(entries: list[Entry]) -> dict[str, Entry]:
