@@ -7,7 +7,7 @@ from gancli.metrics.measure import Figure, Measure, Score
 if TYPE_CHECKING:
     from gancli.metrics.context import Context, Pool
 
-TESTED = 2000  # images at most
+TESTED = 200  # images at most
 
 
 def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
