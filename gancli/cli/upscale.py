@@ -18,8 +18,9 @@ def task(cfg: Any) -> None:
     """Enlarge pictures of any size and mode.
 
     One PNG a picture, under its own name; large pictures go through the network in tiles that overlap, so that none of them
-    shows. originals= beside input= are what the enlarged pictures are compared with (files of the same names); originals= alone
-    are reduced first and enlarged again. Then figures.csv has PSNR and SSIM of the luminance, with bicubic interpolation's beside.
+    shows. originals= beside input= are what the enlarged pictures are compared with (files of the same names); originals=
+    alone are reduced first and enlarged again. Then figures.csv has PSNR and SSIM of the luminance, with bicubic
+    interpolation's beside.
 
     ckpt= takes a checkpoint, a run directory, a run's id or a unique part of it, each with @kimg behind it. The model must
     enlarge images: srgan.
@@ -33,8 +34,8 @@ def task(cfg: Any) -> None:
     print(f"{report.count:,} images, {report.factor} times as large.", file=sys.stderr)
     if report.figures:
         psnr, ssim, bicubic_psnr, bicubic_ssim = report.mean()
-        print(f"On Y of {len(report.figures):,} originals: PSNR {psnr:.2f} dB, SSIM {ssim:.4f}; bicubic {bicubic_psnr:.2f} dB, "
-              f"{bicubic_ssim:.4f}.", file=sys.stderr)
+        print(f"On Y of {len(report.figures):,} originals: PSNR {psnr:.2f} dB, SSIM {ssim:.4f}; bicubic {bicubic_psnr:.2f} "
+              f"dB, {bicubic_ssim:.4f}.", file=sys.stderr)
     for path in report.files:
         print(path)
 

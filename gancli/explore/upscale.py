@@ -224,8 +224,8 @@ def _enlarge(pictures: Pictures, loaded: Loaded, options: UpscaleOptions, target
     stages.told("enlarging", pictures.count, pictures.count)
     report.notes = pictures.told()
     if colored:
-        report.notes.append(f"The model is gray: of {colored} color images it enlarged the luminance, and bicubic interpolation "
-                            "the colors.")
+        report.notes.append(f"The model is gray: of {colored} color images it enlarged the luminance, and bicubic "
+                            "interpolation the colors.")
     if report.figures and target.kind == FOLDER:
         report.files.append(target.path / FIGURES_FILE)
         _save_figures(report.files[-1], report)

@@ -1,8 +1,9 @@
 """Frozen networks whose inner maps tell how images differ to the eye: VGG19 and the extractors at hand, by name.
 
 A map's distance is the mean of its squared differences times `scale`, which brings it to the size of the images' own mean
-squared error: for VGG19 the paper's 1 / 12.75^2 (Ledig 2017, section 3.2), for the others a power of two that does the same
-to bicubically enlarged photographs.
+squared error: for VGG19 the paper's 1 / 12.75^2 (Ledig 2017, section 3.2), for the others the nearest power of two to what
+does so for photographs enlarged bicubically by 4 (of 20 images of BSD100: 0.134 for mobilenet_v2, 0.00097 for
+efficientnet_lite0).
 
 Legend: N batch, C channels, H height, W width, F feature channels, h, w sides of a map.
 """
@@ -90,8 +91,8 @@ def _mobilenet() -> nn.Module:
 _IMAGENET = (tuple(255 * value for value in IMAGENET_MEAN), tuple(255 * value for value in IMAGENET_STD))
 PERCEPTIONS = {
     **{name: Perception(_vgg(depth), "features.", *_IMAGENET, 1 / 12.75**2) for name, depth in VGG_MAPS.items()},
-    "mobilenet_v2": Perception(_mobilenet, "features.", *_IMAGENET, 1.0, "mobilenet_v2"),
-    "efficientnet_lite0": Perception(EfficientNetMaps, "", (127.0,) * 3, (128.0,) * 3, 1.0, "efficientnet_lite0"),
+    "mobilenet_v2": Perception(_mobilenet, "features.", *_IMAGENET, 2**-3, "mobilenet_v2"),
+    "efficientnet_lite0": Perception(EfficientNetMaps, "", (127.0,) * 3, (128.0,) * 3, 2**-10, "efficientnet_lite0"),
 }
 
 
@@ -137,8 +138,8 @@ def read_maps(name: str, given: str | None, data_dir: Path) -> dict[str, Tensor]
         tensor = stored.get(f"{perception.prefix}{key}")
         if not isinstance(tensor, Tensor) or tensor.shape != expected.shape or tensor.dtype != expected.dtype:
             found = f"{list(tensor.shape)}" if isinstance(tensor, Tensor) else "nothing"
-            raise UserError(f"{path} holds other weights than those of {_network(perception)}: {perception.prefix}{key} should "
-                            f"be {list(expected.shape)} and there is {found}.")
+            raise UserError(f"{path} holds other weights than those of {_network(perception)}: {perception.prefix}{key} "
+                            f"should be {list(expected.shape)} and there is {found}.")
         if not bool(torch.isfinite(tensor).all()):
             raise UserError(f"{path} holds numbers in {perception.prefix}{key} that are not finite: get the file anew.")
         state[f"layers.{key}"] = tensor

@@ -1,4 +1,4 @@
-"""SRGAN: a residual network enlarges images, first for the squared error, then against a discriminator (Ledig 2017, 1609.04802).
+"""SRGAN: a network enlarges images, first for the squared error, then against a discriminator (Ledig 2017, 1609.04802).
 
 Networks, losses, rates and the order (a generator trained for the squared error alone begins the game) are the paper's.
 Low resolution is made of the data's images, in steps of 8 bits (networks/bicubic.py).  Phases:
@@ -28,7 +28,7 @@ from torch.nn.functional import mse_loss
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import UserError, check_choice, check_range
 from gancli.features.perceptual import PERCEPTIONS, build_maps, read_maps
-from gancli.game.model import Fixed, Model, Needs, Progress, no_loss_for
+from gancli.game.model import Fixed, Model, Progress, no_loss_for
 from gancli.game.phase import Phase, in_turn
 from gancli.game.showcase import interleave_rows
 from gancli.losses.objective import Objective

@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 
 
 def reduced(x: Tensor, factor: int) -> Tensor:
-    """Return images [N, C, H, W] in [-1, 1] as [N, C, H / factor, W / factor], in steps of 8 bits as a file would hold them."""
+    """Return images [N, C, H, W] in [-1, 1] as [N, C, H / factor, W / factor], in steps of 8 bits, as a file holds them."""
     return _resized(x, x.shape[2] // factor, x.shape[3] // factor)
 
 
