@@ -2,7 +2,7 @@
 
 The network takes the colors.  Opacity that it has no channel for is enlarged bicubically, and a gray picture stays gray.  Of a
 color picture a gray network takes the luminance, and the two differences of color, in which the eye sees little, are enlarged
-bicubically, as has been usual since the first networks for super-resolution (Dong 2014, 1501.00092, section 4).
+bicubically, as has been usual since the first networks for super-resolution (Dong 2014, 1501.00092).
 
 Legend: H height, W width, C channels, f the factor.
 """

@@ -1,5 +1,6 @@
 """Images reduced and enlarged bicubically, as Pillow does it: a = -1/2, and antialiased where pixels become fewer.
 
+Values are Pillow's within one step of 8 bits; Pillow also rounds, and cuts off what overshoots, between its two directions.
 MATLAB's imresize, by which published super-resolution sets were reduced, has the same kernel and differs at the border
 alone, which it mirrors; without antialiasing (OpenCV, torch's own default) figures come out several tenths of a dB off.
 

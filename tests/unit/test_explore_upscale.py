@@ -22,7 +22,7 @@ from gancli.networks.srgan import SRResNet
 def here(tmp_path, monkeypatch):
     """A launch directory with runs of a color and a gray model that enlarge twice, and of one that samples."""
     for name, model, channels in (("color", "srgan", 3), ("gray", "srgan", 1), ("dcgan", "dcgan", 1)):
-        data = dataset_values("digits", size=8, channels=channels)
+        data = dataset_values("digits", size=8, channels=channels, holdout=0.1)
         changes = {"factor": 2} if model == "srgan" else {}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("small_runs.config_of", lambda *given, **more: config_of(*given, **more) | {"dataset": data})  # noqa: B023
