@@ -61,6 +61,8 @@ class UpscaleOptions(CommandOptions):
             value = getattr(self, key)
             if not isinstance(value, (str, list, tuple, type(None))):
                 raise ValueError(f"{key}={value} is no path: give a folder, a file or a list of files")
+            if value is not None and (self.dataset.path is not None or self.dataset.split is not None):
+                raise ValueError(f"{key}= and dataset.path= or dataset.split= both say what to enlarge: give one of them")
 
 
 @dataclass

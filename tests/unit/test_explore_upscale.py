@@ -26,7 +26,7 @@ def here(tmp_path, monkeypatch):
         changes = {"factor": 2} if model == "srgan" else {}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("small_runs.config_of", lambda *given, **more: config_of(*given, **more) | {"dataset": data})  # noqa: B023
-            save_run(tmp_path / "outputs/train" / f"run-{name}", model, spec=DataSpec((channels, 8, 8), 9), **changes)
+            save_run(tmp_path / "outputs/train" / f"run-{name}", model, spec=DataSpec((channels, 8, 8), 9, tuple("0123456789")), **changes)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -128,6 +128,7 @@ def test_held_out_images_without_input(here):
     ("color", {"originals": "nowhere"}, "originals=nowhere"), ("color", {"input": "mine", "tile": 3}, "tile must be"),
     ("color", {"input": "mine", "out": "x.jpg"}, "end it in .png"), ("color", {"input": "mine", "out": "x.png"}, "holds one"),
     ("color", {"input": "mine/broken.png"}, "Nothing can be enlarged"), ("color", {"input": 3}, "no path"),
+    ("color", {"input": "mine", "dataset": {"split": "train"}}, "give one of them"),
     ("color", {"input": "mine", "originals": "mine/deep/gray.png"}, "holds no file named as")])
 def test_what_is_refused_leaves_nothing(name, changes, told, pictures):
     before = set(pictures.parent.rglob("*"))

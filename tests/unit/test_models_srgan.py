@@ -66,7 +66,7 @@ def test_low_resolution_is_pillows_within_rounding(factor):
         values = ((found[0].permute(1, 2, 0) + 1) * 127.5).numpy()
         assert np.abs(values - values.round()).max() < 1e-4
         difference = np.abs(values.round() - expected)
-        assert difference.max() <= 1 and difference.mean() < 0.2, "Pillow rounds after each direction"
+        assert difference.max() <= 1 and difference.mean() < 0.3, "Pillow rounds after each direction"
 
 
 def test_pretraining_is_the_squared_error_and_then_the_game_begins():
