@@ -117,9 +117,8 @@ def find_maps(name: str, given: str | None, data_dir: Path) -> Path | None:
     path = data_dir / FOLDER / VGG19_FILE if given is None else Path(given).expanduser()
     if path.is_file():
         return path
-    where = f"is not in {path.parent}" if given is None else f"is not {path}"
-    raise UserError(f"{name} needs torchvision's weights of VGG19, and {VGG19_FILE} {where}: get it from {VGG19_PAGE} and put "
-                    "it there, or give its place.")
+    place = f"{VGG19_FILE} in {path.parent}" if given is None else f"file {path}"
+    raise UserError(f"{name} needs torchvision's weights of VGG19, and there is no {place}: get it from {VGG19_PAGE}.")
 
 
 def read_maps(name: str, given: str | None, data_dir: Path) -> dict[str, Tensor]:
@@ -155,8 +154,8 @@ def _stored(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of formats that torch has left behind
             stored = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickles of strangers fail in many ways
-        raise UserError(f"{path} is no file of weights that torch can read: {str(error).splitlines()[0]}") from None
+    except Exception:  # pickles of strangers fail in many ways, and torch's advice is to trust them
+        raise UserError(f"{path} is no file of weights, of tensors and nothing else, that torch can read.") from None
     if not isinstance(stored, dict):
         raise UserError(f"{path} holds no weights by name: give a state dict.")
     return stored

@@ -88,7 +88,7 @@ class SRGAN(Model):
     """min over G of content + lambda (-log D(G(x))), max over D of the adversarial game on originals and G(x) (eq. 2, 3)."""
 
     small = {"width": 4, "blocks": 1, "content": "mse", "pretrain_kimg": 0.004, "decay_kimg": 0.004}
-    variants = ({}, {"factor": 2, "lambda_adversarial": 0.0}, {"generator_norm": "none", "pretrain_kimg": None})
+    variants = ({}, {"factor": 2, "generator_norm": "none"})
 
     def __init__(self, options: SRGANOptions, spec: DataSpec, objective: Objective) -> None:
         super().__init__(spec, objective)
@@ -121,8 +121,8 @@ class SRGAN(Model):
         try:
             return read_maps(options.content, options.content_weights, data_dir)
         except UserError as error:
-            raise UserError(f"model.content={options.content}: {error} (model.content_weights=FILE names another place; "
-                            "model.content=mse needs no weights.)") from None
+            raise UserError(f"model.content={options.content}: {error} Give model.content_weights=FILE for another place, or "
+                            "model.content=mse, which needs no weights.") from None
 
     def read_files(self, data_dir: Path) -> None:
         if self.perception is not None:
