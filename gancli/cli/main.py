@@ -24,6 +24,7 @@ from gancli.cli import (
     train,
     translate,
     traverse,
+    upscale,
     validate,
 )
 from gancli.cli.options import epilog
@@ -38,7 +39,7 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct, translate,
+            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct, translate, upscale,
                            classify, evaluate, compare, diagnose, lab, validate, list)}
 
 

@@ -66,6 +66,7 @@ def play(plan: Plan) -> Outcome:
         torch.manual_seed(mix(plan.seed, BUILD_STREAM))
         objective = build_objective(plan.loss, plan.augment, data.spec)
         model = build_model(plan.model, objective, data.spec).to(device).train()
+        model.read_files(plan.data_dir)
         if plan.trainer.sync_batch_norm:
             synchronize_batch_norm(model)
         with shards.alone():  # the whole batch, on every rank

@@ -65,20 +65,26 @@ def find_inputs(given: str | Sequence[str], loaded: Loaded, n: int | None = None
     """
     if not loaded.spec.is_image:
         raise UserError(f"input={given} takes images and this model was trained on {loaded.spec.describe()}: leave it out.")
+    entries, ignored = find_files("input", given, n)
     options = PLAIN | {key: value for key, value in dict(loaded.config.get("dataset") or {}).items() if key in PLAIN}
     frame = Frame(loaded.spec.shape[1:], loaded.spec.shape[0], options["fit"], _rgb(options["background"]))
+    return Inputs(entries, frame, ignored)
+
+
+def find_files(key: str, given: str | Sequence[str], n: int | None = None) -> tuple[list[Entry], int]:
+    """Return the image files that an option names, and how many others lie beside them; arguments as of `find_inputs`."""
     if not isinstance(given, str):
         if not given:
-            raise UserError("input=[] names no image: give a folder, a file or a list of files.")
-        return Inputs([_entry(path) for path in given], frame)
-    path = find_path("input", given, Path.cwd())
+            raise UserError(f"{key}=[] names no image: give a folder, a file or a list of files.")
+        return [_entry(key, path) for path in given], 0
+    path = find_path(key, given, Path.cwd())
     if not path.is_dir():
-        return Inputs([_entry(given)], frame)
+        return [_entry(key, given)], 0
     listing = list_images(path)
     require_images(path, listing)
     count = len(listing.images)
     chosen = listing.images if n is None or n >= count else [listing.images[i * count // n] for i in range(n)]
-    return Inputs(chosen, frame, listing.ignored)
+    return chosen, listing.ignored
 
 
 def folders_of(entries: Sequence[Entry]) -> list[str]:
@@ -101,8 +107,8 @@ def labels_of(entries: Sequence[Entry], classes: Sequence[str]) -> tuple[list[in
     return [list(classes).index(entry.name.split("/", 1)[0]) for entry in entries], ""
 
 
-def _entry(given: str) -> Entry:
-    path = find_path("input", given, Path.cwd(), "file")
+def _entry(key: str, given: str) -> Entry:
+    path = find_path(key, given, Path.cwd(), "file")
     status = path.stat()
     return Entry(path.name, path, status.st_size, status.st_mtime_ns)
 

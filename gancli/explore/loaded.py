@@ -251,6 +251,10 @@ class Loaded:
             raise UserError(f"There is no domain called {domain} to translate into; {near(domain, self.model.targets)}")
         return torch.cat(list(self._batches(lambda part: self.model.translate(part, domain), batch_size, x)))
 
+    def upscale(self, x: Tensor, batch_size: int = 64) -> Tensor:
+        """Return images [N, C, H, W] of any size enlarged as the model does it."""
+        return self._ability("upscale", x, batch_size)
+
     def _domain(self, name: str) -> int:
         if name not in self.spec.domains:
             raise UserError(f"There is no domain called {name}; {near(name, self.spec.domains)}")

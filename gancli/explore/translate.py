@@ -23,7 +23,7 @@ from gancli.explore.options import PictureOptions
 from gancli.explore.room import check_room
 from gancli.explore.stages import Stages
 from gancli.explore.targets import checkpoint_stem, choose_target, default_target
-from gancli.explore.writing import writing
+from gancli.explore.writing import free_stem, writing
 from gancli.game.abilities import able, refusal
 from gancli.game.showcase import interleave_rows
 from gancli.monitor.grids import save_png, to_pictures
@@ -155,18 +155,8 @@ def _save_folder(folder: Path, done: Translated) -> int:
     made, taken = 0, set[PurePosixPath]()
     for names, _, y in done:
         for name, picture in zip(names, to_pictures(y), strict=True):
-            path = _free(PurePosixPath(name).with_suffix("") if "." in name else PurePosixPath(name), taken)
-            place = folder / f"{path}.png"
+            place = folder / f"{free_stem(name, taken)}.png"
             place.parent.mkdir(parents=True, exist_ok=True)
             save_png(place, picture)
             made += 1
     return made
-
-
-def _free(path: PurePosixPath, taken: set[PurePosixPath]) -> PurePosixPath:
-    number, free = 1, path
-    while free in taken:
-        number += 1
-        free = path.with_name(f"{path.name}-{number}")
-    taken.add(free)
-    return free

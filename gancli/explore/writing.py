@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, repeat
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
@@ -29,6 +29,17 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"Writing {path} failed: {error.strerror or error}.") from None
+
+
+def free_stem(name: str, taken: set[PurePosixPath]) -> PurePosixPath:
+    """Return a file's name without its ending; names that differ by their ending alone get a number, and all are noted."""
+    path = PurePosixPath(name).with_suffix("") if "." in name else PurePosixPath(name)
+    number, free = 1, path
+    while free in taken:
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    taken.add(free)
+    return free
 
 
 def as_rows(x: Tensor) -> NDArray:

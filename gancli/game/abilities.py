@@ -23,6 +23,7 @@ ABILITIES = {ability.name: ability for ability in (
     Ability("encode", ("encode",), "encode images"),
     Ability("reconstruct", ("reconstruct",), "reconstruct images"),
     Ability("translate", ("translate",), "translate images"),
+    Ability("upscale", ("upscale", "reduce", "factor", "reach"), "enlarge images"),
     Ability("likelihood", ("log_likelihood",), "tell how likely sequences are"),
     Ability("classify", ("classify",), "classify images"),
     Ability("stages", ("stages",), "show how an image comes about"),
@@ -34,6 +35,11 @@ def able(model: Any, ability: str, options: Any = None) -> bool:
     """Whether a model, or its class with these options, has an ability of the table."""
     lacks = getattr(model, "lacks", frozenset()) if options is None else model.lacks_of(options)
     return ability not in lacks and all(hasattr(model, method) for method in ABILITIES[ability].methods)
+
+
+def makes_images(model: Any, options: Any = None) -> bool:
+    """Whether a model (or its class) makes examples that can be compared with the data's: of latents, or of other images."""
+    return any(able(model, ability, options) for ability in ("sample", "translate", "upscale"))
 
 
 def makes_second(model: Any, dataset: Any) -> bool:
@@ -48,7 +54,7 @@ def models_able(ability: str) -> list[str]:
 
 def next_command(model: Any) -> str | None:
     """Return the command that shows what a model has learned, by the first of its abilities; None where none does."""
-    return next((ability for ability in ("sample", "translate", "reconstruct") if able(model, ability)), None)
+    return next((ability for ability in ("sample", "translate", "upscale", "reconstruct") if able(model, ability)), None)
 
 
 def refusal(name: str, ability: str) -> str:

@@ -23,6 +23,10 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
     cell                                     pixels of a map's cell, of which the sides of seamless tiles are multiples
     draw_map(size, generator, tile) -> z     a map of noise on the CPU for one image of that height and width
     paint(z, size, tile) -> blocks           (top, left, x [C, h, w] in [-1, 1]) of that image, in bounded memory
+    factor                                   how many times as large both sides of an image become that is upscaled
+    reach                                    pixels to each side that an upscaled image depends on at a place
+    upscale(x) -> y                          x [n, C, h, w] of any size, y [n, C, factor h, factor w] in [-1, 1]
+    reduce(y) -> x                           low resolution, as upscale was trained to undo it
 
 Legend: N batch, C channels, H height, W width, P coordinates, Z latent size.
 """
@@ -30,6 +34,7 @@ Legend: N batch, C channels, H height, W width, P coordinates, Z latent size.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -121,6 +126,10 @@ class Model(nn.Module, ABC):
     cell: int
     draw_map: Callable[[tuple[int, int], torch.Generator, bool], Tensor]
     paint: Callable[[Tensor, tuple[int, int], bool], Iterator[tuple[int, int, Tensor]]]
+    factor: int
+    reach: int
+    upscale: Callable[[Tensor], Tensor]
+    reduce: Callable[[Tensor], Tensor]
     log_likelihood: Callable[[Tensor], Tensor]
     mapping: Callable[..., Tensor]
     synthesize: Callable[..., Tensor]
@@ -176,6 +185,13 @@ class Model(nn.Module, ABC):
         if spec.is_image and min(spec.shape[1:]) < needs.min_side:
             raise UserError(f"model={name} needs images of at least {needs.min_side}x{needs.min_side} and these are "
                             f"{spec.shape[1]}x{spec.shape[2]}: give dataset.size={needs.min_side} or more.")
+
+    @classmethod
+    def check_files(cls, options: Any, data_dir: Path) -> None:
+        """Raise a UserError if files that training reads beside the data (frozen weights) are absent or of another kind."""
+
+    def read_files(self, data_dir: Path) -> None:
+        """Read such files, once before training; a trained model is used without them."""
 
     @property
     def targets(self) -> tuple[str, ...]:

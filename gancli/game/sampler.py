@@ -43,7 +43,8 @@ class Sampler:
     Example i is made of latent i of the seed.  A model that takes labels gets them in turn, number i the class
     i % classes, so that every prefix holds all classes alike.  A model of two domains shows one, the first unless `domain`
     names the other.  A model that translates gets number i of the other
-    domain's real images and shows it as `domain`; then `limit` is how many there are.
+    domain's real images and shows it as `domain`; then `limit` is how many there are.  A model that upscales gets real
+    image number i at low resolution.
     """
 
     def __init__(self, model: Model, seed: int = 0, batch_size: int = 64, data: Data | None = None,
@@ -52,7 +53,7 @@ class Sampler:
 
         Args:
             batch_size: examples made at once.
-            data: where a model that translates finds its inputs.
+            data: where a model that translates or upscales finds its inputs.
             domain: into which it translates, None the last one; or of which it shows images, None the first one.
 
         Raises:
@@ -64,7 +65,10 @@ class Sampler:
         self.domain: int | None = None  # into which images are translated, or of which they are generated
         self.limit: int | None = None  # examples there are; None: endless
         self.latents = Latents(model)
-        if not self.generates:
+        self.upscales = not self.generates and able(model, "upscale")
+        if self.upscales:
+            self._prepare_upscaling()
+        elif not self.generates:
             self._prepare_translation(domain)
         elif able(model, "domains"):
             self.domain = self._domain(domain, 0)
@@ -79,6 +83,11 @@ class Sampler:
             raise UserError(f"There is no domain called {domain} to translate into; there is {', '.join(targets)}.")
         self.domain = self._domain(domain or targets[-1], 0)
         self.limit = self.data.counts[1 - self.domain]
+
+    def _prepare_upscaling(self) -> None:
+        if self.data is None:
+            raise UserError(f"{type(self.model).__name__} enlarges images, and needs the data set for that.")
+        self.limit = self.data.counts[0]
 
     def _domain(self, name: str | None, default: int) -> int:
         domains = self.model.spec.domains
@@ -111,9 +120,12 @@ class Sampler:
         """Return examples start to stop; up to float rounding they do not depend on how they are asked for."""
         if self.generates:
             return self.generate(self.latents_at(start, stop), self.labels(start, stop))
-        assert self.data is not None and self.domain is not None and self.limit is not None  # _prepare_translation sees to it
+        assert self.data is not None and self.limit is not None  # _prepare_translation and _prepare_upscaling see to it
         if stop > self.limit:
-            raise ValueError(f"there are {self.limit} images to translate, not {stop}")
+            raise ValueError(f"there are {self.limit} images to work on, not {stop}")
+        if self.upscales:
+            return self.model.upscale(self.model.reduce(self.data.examples(torch.arange(start, stop)))).float()
+        assert self.domain is not None
         real = self.data.examples(torch.arange(start, stop), 1 - self.domain)
         return self.model.translate(real, self.model.spec.domains[self.domain]).float()
 

@@ -1,6 +1,7 @@
 """Networks that are used and never trained: perceptual features, classifiers, oracles."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ class Frozen(nn.Module):
 
     Its weights are no parameters of the model: they ask for no gradients, are not averaged and not saved.  What is saved
     is their digest, and a checkpoint that was written beside other weights is refused.
+
+    A network on the meta device waits for its weights (`fill`): what was trained beside it can be loaded and used without.
     """
 
     digest: Tensor
@@ -25,8 +28,20 @@ class Frozen(nn.Module):
     def forward(self, *inputs: Any, **named: Any) -> Any:
         return self.network(*inputs, **named)
 
+    @property
+    def waits(self) -> bool:
+        """Whether its weights have yet to be filled in."""
+        return any(tensor.is_meta for tensor in self.network.state_dict().values())
+
+    def fill(self, state: Mapping[str, Tensor]) -> None:
+        """Take the weights of a state dict, on this module's device, and their digest."""
+        self.network.load_state_dict(state, assign=True)
+        self.network.to(self.digest.device).eval().requires_grad_(False)
+        self.digest.copy_(_digest(self.network))
+
     def _apply(self, function: Any, recurse: bool = True) -> "Frozen":
-        self.network._apply(function)
+        if not self.waits:
+            self.network._apply(function)
         return super()._apply(function, recurse)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Frozen":
@@ -34,7 +49,8 @@ class Frozen(nn.Module):
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
         stored = state.get(f"{prefix}digest")
-        if stored is not None and not stored.is_meta and not torch.equal(stored.cpu(), self.digest.cpu()):
+        if (stored is not None and not stored.is_meta and not self.waits
+                and not torch.equal(stored.cpu(), self.digest.cpu())):
             rest[-1].append(f"{prefix.rstrip('.')} was trained beside other frozen weights than these")
             return
         super()._load_from_state_dict(state, prefix, *rest)

@@ -18,7 +18,7 @@ from gancli.devices import count_ranks, pick_device
 from gancli.engine.options import OptimizerOptions, PlayerOptions, TrainerOptions
 from gancli.engine.plan import Plan
 from gancli.errors import UsageError, UserError, near
-from gancli.game.abilities import able, makes_second
+from gancli.game.abilities import able, makes_images, makes_second
 from gancli.game.build import adapt, model_options
 from gancli.game.model import Model
 from gancli.losses.augmentation import augment_options
@@ -115,7 +115,9 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     data_dir = data_folder(run.data_dir)
     source = open_source(config["dataset"], data_dir)
     spec = source.inspect()
-    models.get(model.name).build.check_data(model, spec)
+    build = models.get(model.name).build
+    build.check_data(model, spec)
+    build.check_files(model, data_dir)
     check_batch(spec, trainer.batch_size)
     holdout = held_out(config["dataset"], source, data_dir, ("val", "test")) if _looks_at_holdout(config["evaluation"]) else None
     evaluation, more = _evaluation(config["evaluation"], model, source, spec, data_dir, holdout is not None)
@@ -176,9 +178,9 @@ def _check_augment(model: Model, plan: Plan) -> None:
 
 
 def _looks_at_holdout(values: dict[str, Any]) -> bool:
-    """Whether a metric needs examples that the run is not trained on."""
+    """Whether a metric needs or likes examples that the run is not trained on."""
     options = typed(EvaluationOptions, values, "evaluation")
-    return options.on and any(METRICS[name].needs_holdout for name in options.metrics)
+    return options.on and any(METRICS[name].needs_holdout or METRICS[name].likes_holdout for name in options.metrics)
 
 
 def _evaluation(values: dict[str, Any], model: Any, source: Source, spec: DataSpec, data_dir: Path,
@@ -187,14 +189,14 @@ def _evaluation(values: dict[str, Any], model: Any, source: Source, spec: DataSp
     options = typed(EvaluationOptions, values, "evaluation")
     build = models.get(model.name).build
     generates = able(build, "sample", model)
-    if options.on and not generates and not able(build, "translate", model):
+    if options.on and not makes_images(build, model):
         return replace(options, kimg=None, patience=None), [f"model={model.name} neither samples nor translates: nothing is "
                                                             "measured while it trains, and no checkpoint is the best."]
     if options.on:
         given = Given(spec, latents=generates, mixture=hasattr(source, "centers"), holdout=holdout,
                       conditional=generates and build.needs_of(model).labels, classifies=able(build, "classify", model),
                       second=makes_second(build, source.options), oracle=hasattr(source, "oracle"),
-                      likelihood=able(build, "likelihood", model))
+                      likelihood=able(build, "likelihood", model), upscales=able(build, "upscale", model))
         check(options, given, data_dir)
     return options, []
 

@@ -56,7 +56,9 @@ def play(tmp_path, two_domains, model, network, loss, rule, more=()):
     run(tmp_path / "run", f"model={model}", f"loss={loss}", *data, *TINY[1:], *small(model, network), *changes, *more,
         f"trainer.discriminator_turns={turns}", f"trainer.kimg={20 * 4 * turns / 1000}", "trainer.record_kimg=0.004")
     lines = [json.loads(line) for line in (tmp_path / "run/stats.jsonl").read_text().splitlines()]
-    assert len(lines) == 20 * 4 * turns / lines[0]["images"], "a line a round"
+    shown = [0, *(line["images"] for line in lines)]
+    largest = max(after - before for before, after in zip(shown, shown[1:], strict=False))  # rounds of a phase may show fewer
+    assert len(lines) >= 20 * 4 * turns / largest, "a line a round"
     for line in lines:
         assert all(value is not None and math.isfinite(value) for value in line.values()), line
 

@@ -23,11 +23,13 @@ COMMANDS = [each for each in dict.fromkeys(map(tuple, [*README, *sum(DOCS, []), 
             if each[0] != "lab" or len(each) > 2]  # test_experiments.py runs `lab all`, thus each with its defaults
 LENGTHS = ("trainer.kimg=", "trainer.epochs=")
 WRITING = ("sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "reconstruct", "translate",
-           "classify", "evaluate")
+           "upscale", "classify", "evaluate")
 SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
 OTHERS = {  # runs of commands that need another model than the one that was stopped
     "encoder": ("model=vae", "model.units=8", "dataset.size=8"),
     "paired": ("model=pix2pix", "model.width=4", "dataset.path=~/pairs", "dataset.size=16", "dataset.holdout=0.5"),
+    "enlarging": ("model=srgan", "model.width=4", "model.blocks=1", "model.pretrain_kimg=null", "dataset=folder",
+                  "dataset.path=~/pictures", "dataset.size=16", "dataset.holdout=0.5"),
     "styled": ("model=stylegan2", "model.channel_base=32", "model.channel_max=8", "dataset.size=16"),
 }
 
@@ -64,7 +66,7 @@ def home(tmp_path_factory):
 def run_for(arguments, home):
     """Return a run that the command can be tried on, trained when it is first asked for."""
     asked = {"reconstruct": "encoder", "latents": "encoder", "translate": "paired", "metrics=[translation]": "paired",
-             "ckpt=STYLED": "styled"}
+             "ckpt=STYLED": "styled", "upscale": "enlarging", "metrics=[upscaling]": "enlarging"}
     name = next((asked[word] for word in arguments if word in asked), None)
     if name is None:
         return home / "stopped"
@@ -95,7 +97,7 @@ def test_command_runs(arguments, home, tmp_path):
         if any(word.startswith("resume=") for word in given):
             given = ["trainer.kimg=3.2" if word.startswith(LENGTHS) else word for word in given]
         else:
-            given = [re.sub(r"^model\.(stable|fade)_kimg=[1-9].*", r"model.\1_kimg=0.004", word) for word in given
+            given = [re.sub(r"^model\.(stable|fade|pretrain)_kimg=[1-9].*", r"model.\1_kimg=0.004", word) for word in given
                      if not word.startswith(LENGTHS)] + list(SHORT)
     if given[0] == "evaluate":
         given.append("n=64")

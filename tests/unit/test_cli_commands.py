@@ -84,7 +84,7 @@ def gan(*arguments: str):
 
 
 def test_every_command_has_examples_at_the_end_of_its_help():
-    assert len(COMMANDS) == 16
+    assert len(COMMANDS) == 17
     for name, module in COMMANDS.items():
         lines = gan(name, "--help").stdout.rstrip().splitlines()
         assert tuple(line.strip() for line in lines[-len(module.EXAMPLES):]) == module.EXAMPLES
@@ -94,14 +94,14 @@ def test_every_command_has_examples_at_the_end_of_its_help():
 def test_tasks_are_found_by_name_as_launchers_pickle_them():
     tasks = {name: module.task for name, module in COMMANDS.items() if hasattr(module, "task")}
     assert tasks.keys() == {"train", "sample", "interpolate", "traverse", "arithmetic", "mix",
-                            "latents", "reconstruct", "translate", "classify", "evaluate", "lab", "validate"}
+                            "latents", "reconstruct", "translate", "upscale", "classify", "evaluate", "lab", "validate"}
     for name, task in tasks.items():
         assert (task.__module__, task.__qualname__) == (f"gancli.cli.{name}", "task")
         assert pickle.loads(pickle.dumps(task)) is task
 
 
 @pytest.mark.parametrize("name", later(["sample", "interpolate", "traverse", "arithmetic", "mix", "latents",
-                                  "reconstruct", "translate", "classify", "evaluate"], first=4))
+                                  "reconstruct", "translate", "upscale", "classify", "evaluate"], first=4))
 def test_thin_commands_print_what_they_compose(name):
     assert COMMANDS[name].task.__doc__.splitlines()[0] in gan(name, "--help").stdout
     assert gan(name, "ckpt=x", "-c", "job", "--resolve", "-p", "ckpt").stdout.strip() == "x"
