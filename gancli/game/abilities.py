@@ -23,6 +23,8 @@ ABILITIES = {ability.name: ability for ability in (
     Ability("encode", ("encode",), "encode images"),
     Ability("reconstruct", ("reconstruct",), "reconstruct images"),
     Ability("translate", ("translate",), "translate images"),
+    Ability("inpaint", ("inpaint", "draw_holes", "fillable"), "fill holes in images"),
+    Ability("blend", ("blend",), "blend a part of one image into another"),
     Ability("likelihood", ("log_likelihood",), "tell how likely sequences are"),
     Ability("classify", ("classify",), "classify images"),
     Ability("stages", ("stages",), "show how an image comes about"),
@@ -48,7 +50,8 @@ def models_able(ability: str) -> list[str]:
 
 def next_command(model: Any) -> str | None:
     """Return the command that shows what a model has learned, by the first of its abilities; None where none does."""
-    return next((ability for ability in ("sample", "translate", "reconstruct") if able(model, ability)), None)
+    return next((ability for ability in ("sample", "translate", "inpaint", "blend", "reconstruct")
+                 if able(model, ability)), None)
 
 
 def refusal(name: str, ability: str) -> str:
