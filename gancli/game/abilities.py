@@ -31,11 +31,18 @@ ABILITIES = {ability.name: ability for ability in (
     Ability("sizes", ("cell", "draw_map", "paint"), "make images of another size than it was trained on"),
 )}
 
+MEASURABLE = ("sample", "translate", "inpaint")  # of latents, of the other domain's images, of images with holes
+
 
 def able(model: Any, ability: str, options: Any = None) -> bool:
     """Whether a model, or its class with these options, has an ability of the table."""
     lacks = getattr(model, "lacks", frozenset()) if options is None else model.lacks_of(options)
     return ability not in lacks and all(hasattr(model, method) for method in ABILITIES[ability].methods)
+
+
+def measurable(model: Any, options: Any = None) -> bool:
+    """Whether what a model, or its class with these options, makes can be measured beside real examples."""
+    return any(able(model, ability, options) for ability in MEASURABLE)
 
 
 def makes_second(model: Any, dataset: Any) -> bool:

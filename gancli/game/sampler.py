@@ -16,6 +16,7 @@ from gancli.seeds import mix
 
 BLOCK = 64  # latents drawn from one stream: latent i is number i % BLOCK of the stream (seed, i // BLOCK)
 LATENT_STREAM = 1 << 35  # kept apart from the engine's
+HOLE_STREAM = 1 << 39  # and these from both
 
 
 class Latents:
@@ -37,13 +38,20 @@ class Latents:
         return torch.cat(parts)
 
 
+def drawn_holes(model: Model, start: int, stop: int, seed: int) -> Tensor:
+    """Return masks start to stop [N, 1, H, W] of a seed; they do not depend on how they are asked for."""
+    return torch.cat([model.draw_holes(1, torch.Generator().manual_seed(mix(HOLE_STREAM, seed, number)))
+                      for number in range(start, stop)])
+
+
 class Sampler:
     """A model's examples by number, [N, C, H, W] in [-1, 1], [N, P] or [N, T], on its device.
 
     Example i is made of latent i of the seed.  A model that takes labels gets them in turn, number i the class
     i % classes, so that every prefix holds all classes alike.  A model of two domains shows one, the first unless `domain`
     names the other.  A model that translates gets number i of the other
-    domain's real images and shows it as `domain`; then `limit` is how many there are.
+    domain's real images and shows it as `domain`; then `limit` is how many there are.  A model that fills holes gets number
+    i of the real images with hole i of the seed, and has the same limit.
     """
 
     def __init__(self, model: Model, seed: int = 0, batch_size: int = 64, data: Data | None = None,
@@ -56,7 +64,7 @@ class Sampler:
             domain: into which it translates, None the last one; or of which it shows images, None the first one.
 
         Raises:
-            UserError: the model can neither sample nor translate, or there are no data to translate.
+            UserError: the model can neither sample nor translate nor fill holes, or there are no data for that.
         """
         self.model, self.seed, self.batch_size, self.data = model, seed, batch_size, data
         self.generates = able(model, "sample")
@@ -64,14 +72,23 @@ class Sampler:
         self.domain: int | None = None  # into which images are translated, or of which they are generated
         self.limit: int | None = None  # examples there are; None: endless
         self.latents = Latents(model)
-        if not self.generates:
+        self.fills = not self.generates and able(model, "inpaint")
+        if self.fills:
+            self._prepare_filling()
+        elif not self.generates:
             self._prepare_translation(domain)
         elif able(model, "domains"):
             self.domain = self._domain(domain, 0)
 
+    def _prepare_filling(self) -> None:
+        if self.data is None:
+            raise UserError(f"{type(self.model).__name__} fills holes in images, and needs the data set for that.")
+        self.limit = self.data.counts[0]
+
     def _prepare_translation(self, domain: str | None) -> None:
         if not able(self.model, "translate"):
-            raise UserError(f"{type(self.model).__name__} neither samples nor translates: its results cannot be judged.")
+            raise UserError(f"{type(self.model).__name__} neither samples nor translates nor fills holes: its results cannot "
+                            "be judged.")
         if self.data is None:
             raise UserError(f"{type(self.model).__name__} translates images, and needs the data set for that.")
         targets = self.model.targets
@@ -99,6 +116,10 @@ class Sampler:
         """Return latents start to stop [N, Z], on the CPU."""
         return self.latents.take(start, stop, self.seed)
 
+    def holes_at(self, start: int, stop: int) -> Tensor:
+        """Return holes start to stop [N, 1, H, W] of a model that fills them, on the CPU."""
+        return drawn_holes(self.model, start, stop, self.seed)
+
     @torch.no_grad()
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return the examples of latents [N, Z], float32 (tokens int64)."""
@@ -111,9 +132,13 @@ class Sampler:
         """Return examples start to stop; up to float rounding they do not depend on how they are asked for."""
         if self.generates:
             return self.generate(self.latents_at(start, stop), self.labels(start, stop))
-        assert self.data is not None and self.domain is not None and self.limit is not None  # _prepare_translation sees to it
+        assert self.data is not None and self.limit is not None  # one of the two preparations sees to it
         if stop > self.limit:
-            raise ValueError(f"there are {self.limit} images to translate, not {stop}")
+            raise ValueError(f"there are {self.limit} images, not {stop}")
+        if self.fills:
+            x = self.data.examples(torch.arange(start, stop))
+            return self.model.inpaint(x, self.holes_at(start, stop).to(x.device)).float()
+        assert self.domain is not None
         real = self.data.examples(torch.arange(start, stop), 1 - self.domain)
         return self.model.translate(real, self.model.spec.domains[self.domain]).float()
 

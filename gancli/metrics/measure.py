@@ -67,6 +67,7 @@ class Measure:
     needs_condition: bool = False  # a generator that is told a label
     needs_classify: bool = False  # a model that classifies
     needs_pairs: bool = False  # two domains whose examples correspond, and a model that translates
+    needs_holes: bool = False  # a model that fills holes
     needs_images: bool = False  # pixels, [N, C, H, W]
     needs_points: bool = False  # a toy density whose centers are known
     needs_tokens: bool = False  # sequences of tokens; all others are of images or points

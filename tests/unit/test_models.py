@@ -142,7 +142,8 @@ def test_showcase_and_sampling(name, changes, shape):
             assert images.abs().max() <= (len(model.spec.vocabulary) - 1 if model.spec.kind == "tokens" else 1), title
             assert len(images) % 4 == 0, f"{title} leaves a row half empty"
         if not can_sample:
-            title = "translations" if able(model, "translate") else "reconstructions"
+            titles = {"translate": "translations", "inpaint": "inpainted", "blend": "blends"}
+            title = next((titles[ability] for ability in titles if able(model, ability)), "reconstructions")
             assert set(shown) == {title} and len(shown[title]) >= 8
             return
         domains = len(model.spec.domains)  # a row of each, one below the other
