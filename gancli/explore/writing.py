@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, repeat
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
@@ -94,6 +94,35 @@ def save_pictures(folder: Path, pictures: Iterable[Picture], n: int, names: Iter
     endings = repeat("") if names is None else ("-" + re.sub(r"[^\w.]+", "_", name) for name in names)
     for index, (picture, ending) in enumerate(zip(pictures, endings, strict=False)):
         save_png(folder / f"{index // each:0{digits}d}{ending}.png", picture)
+
+
+def save_named(folder: Path, batches: Iterable[tuple[list[str], Tensor]]) -> int:
+    """Write one PNG an image under its own name, of which a number is made where two differ in their ending alone.
+
+    Args:
+        batches: names of files, and images [N, C, H, W].
+
+    Returns:
+        How many were written.
+    """
+    made, taken = 0, set[PurePosixPath]()
+    for names, x in batches:
+        for name, picture in zip(names, to_pictures(x), strict=True):
+            path = _free(PurePosixPath(name).with_suffix("") if "." in name else PurePosixPath(name), taken)
+            place = folder / f"{path}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            save_png(place, picture)
+            made += 1
+    return made
+
+
+def _free(path: PurePosixPath, taken: set[PurePosixPath]) -> PurePosixPath:
+    number, free = 1, path
+    while free in taken:
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    taken.add(free)
+    return free
 
 
 def _exact(x: Tensor) -> Picture:

@@ -3,7 +3,7 @@
 Legend: N examples, C channels, H height, W width, P coordinates of a point, Z latent size (any shape).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -38,9 +38,9 @@ class Latents:
         return torch.cat(parts)
 
 
-def drawn_holes(model: Model, start: int, stop: int, seed: int) -> Tensor:
+def drawn(draw: Callable[[int, torch.Generator], Tensor], start: int, stop: int, seed: int) -> Tensor:
     """Return masks start to stop [N, 1, H, W] of a seed; they do not depend on how they are asked for."""
-    return torch.cat([model.draw_holes(1, torch.Generator().manual_seed(mix(HOLE_STREAM, seed, number)))
+    return torch.cat([draw(1, torch.Generator().manual_seed(mix(HOLE_STREAM, seed, number)))
                       for number in range(start, stop)])
 
 
@@ -118,7 +118,7 @@ class Sampler:
 
     def holes_at(self, start: int, stop: int) -> Tensor:
         """Return holes start to stop [N, 1, H, W] of a model that fills them, on the CPU."""
-        return drawn_holes(self.model, start, stop, self.seed)
+        return drawn(self.model.draw_holes, start, stop, self.seed)
 
     @torch.no_grad()
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
