@@ -27,8 +27,8 @@ def task(cfg: Any) -> None:
     from gancli.explore.blend import blend
 
     report = blend(cfg)
-    print_table(("seam of", "energy"), [("copy and paste", f"{report.seam_pasted:.5g}"), ("blend", f"{report.seam_blended:.5g}"),
-                                        ("target alone", f"{report.seam_target:.5g}")],
+    seams = {"copy and paste": report.seam_pasted, "blend": report.seam_blended, "target alone": report.seam_target}
+    print_table(("seam of", "energy"), [(name, f"{energy:.5g}") for name, energy in seams.items()],
                 title=f"{report.size[1]}x{report.size[0]} pixels")
     for path in report.files:
         print(path)

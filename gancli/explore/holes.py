@@ -62,8 +62,8 @@ def _check(masks: Tensor, given: Any, loaded: Loaded) -> None:
     outside[(..., *box.area)] = 0
     if outside.any():
         raise UserError(f"mask={given} has a hole where this model can fill none: it was trained on holes within "
-                        f"[{box.left},{box.top},{box.width},{box.height}] (x, y, width, height). Give mask=center, or a run with "
-                        "model.mask=random.")
+                        f"[{box.left},{box.top},{box.width},{box.height}] (x, y, width, height). Give mask=center, or a run "
+                        "with model.mask=random.")
 
 
 def _common(one: Box, other: Box) -> Box:

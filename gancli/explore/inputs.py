@@ -101,7 +101,7 @@ def read_whole(key: str, given: str | None, channels: int, background: tuple[int
 
 
 def read_mask(key: str, given: str | None) -> Tensor:
-    """Return a mask [1, H, W] of 0 and 1: 1 where the image of that file is lighter than a middle gray, and not transparent."""
+    """Return a mask [1, H, W] of 0 and 1: 1 where that file's image is lighter than a middle gray, and not transparent."""
     return (read_whole(key, given, 1, (0, 0, 0)) > MIDDLE).float()
 
 

@@ -82,7 +82,8 @@ def translate(values: Mapping[str, Any]) -> Report:
         check_room(loaded, 2 * count, "n", target.path, target.kind != ".png")
         grid = _grid(loaded, options, count) if target.kind == ".png" else None
         with writing(target.path):
-            made = save_named(target.path, ((names, y) for names, _, y in shown)) if grid is None else _save_grid(target.path, shown, grid, options)
+            made = (save_named(target.path, ((names, y) for names, _, y in shown)) if grid is None
+                    else _save_grid(target.path, shown, grid, options))
     notes += of_files.notes() if of_files else []
     if not made:
         raise UserError(" ".join(["Nothing can be translated.", *notes]))

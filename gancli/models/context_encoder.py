@@ -3,9 +3,9 @@
     generator       lambda_l2 E W (G(x outside of the hole) - x)^2 + lambda_adversarial (its loss in the adversarial rule)
     discriminator   its loss in the rule: what was predicted is fake
 
-The hole of an image is filled with the mean color before the encoder sees it.  model.mask=center is the authors' train.lua: the
-decoder makes a part of half the sides in the middle, the discriminator judges that part alone, and the hole is smaller by a
-rim (model.overlap, 4 pixels of 64), which the encoder sees, too: W is model.seen_weight (10) there, and 1 within.
+The hole of an image is filled with the mean color before the encoder sees it.  model.mask=center is the authors' train.lua:
+the decoder makes a part of half the sides in the middle, the discriminator judges that part alone, and the hole is smaller by
+a rim (model.overlap, 4 pixels of 64), which the encoder sees, too: W is model.seen_weight (10) there, and 1 within.
 model.mask=random is train_random.lua: blobs that cover a fifth to three tenths; the decoder makes a whole image, which the
 discriminator judges as a whole, and W is 1 everywhere (10 outside of the hole with the code's useOverlapPred=1).
 
@@ -33,7 +33,7 @@ from torch import Tensor
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import UsageError, check_choice, check_range
 from gancli.game.holes import KINDS, Box, corners, crop, holes_of, middle
-from gancli.game.model import Fixed, Model, Needs, Progress, no_loss_for
+from gancli.game.model import Fixed, Model, Progress, no_loss_for
 from gancli.game.showcase import interleave_rows
 from gancli.losses.objective import Objective
 from gancli.networks.context import ContextDiscriminator, ContextGenerator
@@ -71,8 +71,8 @@ class ContextEncoderOptions:
         check_range("model.lambda_adversarial", self.lambda_adversarial, 0)
         check_choice("model.discriminator_norm", self.discriminator_norm, NORMS)
         if self.local and self.mask == "random":
-            raise ValueError("model.local=true judges the part with the hole, and random holes have no size of their own: give "
-                             "model.mask=square or model.mask=center")
+            raise ValueError("model.local=true judges the part with the hole, and random holes have no size of their own: "
+                             "give model.mask=square or model.mask=center")
         if self.overlap and self.mask != "center":
             raise ValueError(f"model.overlap={self.overlap} is the rim of holes in the middle: leave it out, or give "
                              "model.mask=center")
@@ -119,11 +119,10 @@ class ContextEncoder(Model):
     @classmethod
     def check_data(cls, options: ContextEncoderOptions, spec: DataSpec) -> None:
         super().check_data(options, spec)
-        if options.mask == "center":
-            most = (min(spec.shape[1:]) // 2 - 1) // 2
-            if rim_of(options, middle(*spec.shape[1:])) > most:
-                raise UsageError(f"model.overlap={options.overlap} leaves no hole in images of {spec.shape[1]}x{spec.shape[2]}: "
-                                 f"give at most {most}.")
+        height, width = spec.shape[1:]
+        most = (min(height, width) // 2 - 1) // 2
+        if options.mask == "center" and rim_of(options, middle(height, width)) > most:
+            raise UsageError(f"model.overlap={options.overlap} leaves no hole in images of {height}x{width}: give at most {most}.")
 
     def begin(self, reference: Batch) -> None:
         self.mean.copy_(reference.real.mean((0, 2, 3))[:, None, None])

@@ -98,7 +98,8 @@ def test_every_command_has_examples_at_the_end_of_its_help():
 def test_tasks_are_found_by_name_as_launchers_pickle_them():
     tasks = {name: module.task for name, module in COMMANDS.items() if hasattr(module, "task")}
     assert tasks.keys() == {"train", "sample", "interpolate", "traverse", "arithmetic", "mix",
-                            "latents", "reconstruct", "translate", "inpaint", "blend", "classify", "evaluate", "lab", "validate"}
+                            "latents", "reconstruct", "translate", "inpaint", "blend", "classify", "evaluate", "lab",
+                            "validate"}
     for name, task in tasks.items():
         assert (task.__module__, task.__qualname__) == (f"gancli.cli.{name}", "task")
         assert pickle.loads(pickle.dumps(task)) is task

@@ -1,5 +1,7 @@
 """`gan inpaint` and `gan blend`, from a composed configuration to files."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -20,33 +22,37 @@ RUNS = {"middle": ("context_encoder", {}), "blobs": ("context_encoder", {"mask":
         "dcgan": ("dcgan", {})}
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """A launch directory with runs, pictures of several modes and sizes, a broken one, masks, and a pair to blend."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with runs, pictures of several modes and sizes, a broken one, masks, and a pair to blend."""
+    tmp_path = tmp_path_factory.mktemp("fill")
     data = dataset_values("digits", size=8, holdout=0.1)
     for run, (name, changes) in RUNS.items():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("small_runs.config_of", lambda *given, **more: config_of(*given, **more) | {"dataset": data})  # noqa: B023
             save_run(tmp_path / "outputs/train" / f"run-{run}", name, spec=DataSpec((1, 8, 8), 9), **changes)
-    monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
     (tmp_path / "mine/deep").mkdir(parents=True)
     for name, mode, size in (("one.png", "RGB", (30, 20)), ("one.gif", "P", (8, 8)), ("deep/gray.png", "L", (16, 16)),
                              ("alpha.png", "RGBA", (9, 9))):
         Image.fromarray(random.integers(0, 256, (*size[::-1], 4), dtype=np.uint8)).convert(mode).save(tmp_path / "mine" / name)
     (tmp_path / "mine/broken.png").write_bytes(b"\x89PNG no more")
-    picture("mask.png", (16, 16), (4, 6, 12, 10))
-    picture("none.png", (16, 16), (0, 0, 0, 0))
-    Image.linear_gradient("L").resize((50, 37)).convert("RGB").save("source.png")
-    Image.linear_gradient("L").rotate(90).resize((50, 37)).convert("RGB").save("target.jpg")
-    picture("part.png", (50, 37), (12, 9, 40, 30))
+    for name, size, box in (("mask.png", (16, 16), (4, 6, 12, 10)), ("none.png", (16, 16), (0, 0, 0, 0)),
+                            ("part.png", (50, 37), (12, 9, 40, 30)), ("black.png", (50, 37), (0, 0, 0, 0))):
+        image = Image.new("L", size)
+        image.paste(255, box)
+        image.save(tmp_path / name)
+    Image.linear_gradient("L").resize((50, 37)).convert("RGB").save(tmp_path / "source.png")
+    Image.linear_gradient("L").rotate(90).resize((50, 37)).convert("RGB").save(tmp_path / "target.jpg")
     return tmp_path
 
 
-def picture(name, size, box):
-    image = Image.new("L", size)
-    image.paste(255, box)
-    image.save(name)
+@pytest.fixture
+def here(made, tmp_path, monkeypatch):
+    """A launch directory with all of that."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def run(command, name, **changes):
@@ -95,9 +101,11 @@ def test_random_holes_depend_on_seed_and_number_alone(here):
 
 
 @pytest.mark.parametrize("name, changes, told", [
-    ("dcgan", {}, "dcgan cannot fill holes in images; context_encoder can"), ("middle", {"mask": "random"}, "within .2,2,4,4."),
+    ("dcgan", {}, "dcgan cannot fill holes in images; context_encoder can"),
+    ("middle", {"mask": "random"}, "within .2,2,4,4."),
     ("middle", {"mask": [0, 0, 3, 3]}, "mask=center"), ("blobs", {"mask": [6, 6, 3, 3]}, "does not lie within"),
-    ("blobs", {"mask": [1, 2, 3]}, "is no mask"), ("blobs", {"mask": 7}, "is no mask"), ("blobs", {"mask": [0, 0, 1.5, 2]}, "is no mask"),
+    ("blobs", {"mask": [1, 2, 3]}, "is no mask"), ("blobs", {"mask": 7}, "is no mask"),
+    ("blobs", {"mask": [0, 0, 1.5, 2]}, "is no mask"),
     ("blobs", {"mask": "nowhere.png"}, "nowhere.png"), ("blobs", {"mask": "none.png"}, "has no hole"),
     ("blobs", {"mask": "mine/broken.png"}, "cannot be used"), ("blobs", {"out": "x.gif"}, "end it in .png"),
     ("blobs", {"input": "mine/broken.png"}, "could be decoded"), ("blobs", {"seed": -1}, "seed must be")])
@@ -121,17 +129,18 @@ def test_a_blend_has_the_pictures_size_and_less_of_a_seam(here):
     with pytest.raises(UserError, match="exists"):
         run(blend, "blend", **PAIR, out="one.png")
     loaded = load("run-blend")
-    small = torch.from_numpy(pixels("steps/small-copy-paste.png"))[None, None] / 127.5 - 1
-    assert ((loaded.blend(small.float())[0, 0] + 1) * 127.5 - torch.from_numpy(pixels("steps/small-blend.png"))).abs().max() < 3
+    small, wanted = (torch.from_numpy(pixels(f"steps/small-{name}.png")) for name in ("copy-paste", "blend"))
+    assert ((loaded.blend((small / 127.5 - 1).float()[None, None])[0, 0] + 1) * 127.5 - wanted).abs().max() < 3
 
 
 @pytest.mark.parametrize("name, changes, told", [
-    ("dcgan", {}, "dcgan cannot blend a part of one image into another; gpgan can"), ("blend", {"source": "mine/one.png"}, "30x20"),
+    ("dcgan", {}, "dcgan cannot blend a part of one image into another; gpgan can"),
+    ("blend", {"source": "mine/one.png"}, "30x20"),
     ("blend", {"mask": "mask.png"}, "mask= has 16x16"), ("blend", {"mask": None}, "mask has no value"),
     ("blend", {"target": "mine"}, "target=mine"), ("blend", {"target": "mine/broken.png"}, "cannot be used"),
-    ("blend", {"mask": "black.png"}, "shows nothing"), ("blend", {"beta": 0}, "beta must be"), ("blend", {"out": "x.npz"}, "in .png")])
+    ("blend", {"mask": "black.png"}, "shows nothing"), ("blend", {"beta": 0}, "beta must be"),
+    ("blend", {"out": "x.npz"}, "in .png")])
 def test_what_blend_refuses_leaves_nothing(name, changes, told, here):
-    picture("black.png", (50, 37), (0, 0, 0, 0))
     before = set(here.rglob("*"))
     with pytest.raises((UserError, UsageError), match=told):
         run(blend, name, **{**PAIR, **changes})

@@ -52,11 +52,11 @@ def test_laws_of_holes(kind, least, most):
     shares = masks.mean((1, 2, 3))
     assert masks.shape == (200, 1, 32, 48) and set(masks.unique().tolist()) == {0.0, 1.0}
     assert least - 1e-3 <= shares.min() and shares.max() <= most + 1e-3
-    assert torch.equal(law.draw(3, torch.Generator().manual_seed(0)), masks[:3]) or kind == "random"
-    if kind != "center":  # every place is as likely; squares reach the border less often
-        assert masks.unique(dim=0).shape[0] > 150 and masks.mean(0).min() > (0 if kind == "square" else 0.1)
-    if kind == "random":  # connected shapes: few neighbors differ
-        assert masks.diff(dim=3).abs().mean() < 0.1 < 0.3 * masks.mean() * 2
+    assert torch.equal(law.draw(200, torch.Generator().manual_seed(0)), masks)
+    assert (masks.unique(dim=0).shape[0] > 150) == (kind != "center")
+    if kind == "random":  # every place is as likely, and neighbors are alike: of independent pixels 2 p (1 - p) differ
+        assert 0.12 < masks.mean(0).min() and masks.mean(0).max() < 0.38
+        assert masks.diff(dim=3).abs().mean() < 0.3 * 2 * masks.mean() * (1 - masks.mean())
 
 
 def test_holes_are_this_ranks_share(monkeypatch):
