@@ -10,10 +10,12 @@ import gancli
 from gancli.capacity import lacks_memory
 from gancli.cli import (
     arithmetic,
+    blend,
     classify,
     compare,
     diagnose,
     evaluate,
+    inpaint,
     interpolate,
     lab,
     latents,
@@ -40,6 +42,7 @@ EXAMPLES = (
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
             for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct, translate, upscale,
+                           inpaint, blend,
                            classify, evaluate, compare, diagnose, lab, validate, list)}
 
 

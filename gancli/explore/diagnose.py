@@ -12,7 +12,7 @@ from gancli.diagnosis.history import Figures, History
 from gancli.diagnosis.setting import Setting
 from gancli.errors import UserError
 from gancli.explore.loaded import load
-from gancli.game.abilities import makes_images
+from gancli.game.abilities import measurable
 from gancli.game.examination import Examination
 from gancli.game.model import Model, Progress
 from gancli.registry import load_plugins, models
@@ -56,7 +56,7 @@ def diagnose_run(text: str, data_dir: str | Path | None = None, device: str = "a
     looks = sum(SIGNAL + "diversity" in figures for _, figures in ticks)
     if looks:
         seen.append(f"samples at {looks} of them")
-    elif not makes_images(_system(config)):
+    elif not measurable(_system(config)):
         seen.append(f"no samples: model={config['model']['name']} makes none")
     else:
         more, text = _examined(run, config, data_dir, device)

@@ -17,7 +17,7 @@ from gancli.explore.stages import Stages
 from gancli.explore.targets import Target, checkpoint_stem, choose_target, default_target, run_stem
 from gancli.explore.writing import writing
 from gancli.features.weights import check_features
-from gancli.game.abilities import able, makes_images, makes_second, refusal
+from gancli.game.abilities import able, makes_second, measurable, refusal
 from gancli.game.sampler import Sampler
 from gancli.metrics.catalog import METRICS
 from gancli.metrics.evaluator import Evaluator
@@ -88,7 +88,7 @@ def evaluate(values: Mapping[str, Any]) -> Report:
     checkpoints = _checkpoints(options.ckpt)
     several = len(checkpoints) > 1
     loaded = load(checkpoints[0], options.device, options.weights)
-    if not makes_images(loaded.model):
+    if not measurable(loaded.model):
         raise UserError(refusal(loaded.name, "sample"))
     data_dir = data_folder(options.data_dir)
     sets = _data_sets(loaded, options, data_dir)
@@ -127,7 +127,8 @@ def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tupl
     given = Given(spec, latents=generates, mixture=hasattr(source, "centers"), holdout=other is not None,
                   conditional=generates and loaded.model.needs.labels, classifies=able(loaded.model, "classify"),
                   second=makes_second(loaded.model, source.options), oracle=hasattr(source, "oracle"),
-                  likelihood=able(loaded.model, "likelihood"), upscales=able(loaded.model, "upscale"))
+                  likelihood=able(loaded.model, "likelihood"), upscales=able(loaded.model, "upscale"),
+                  fills=able(loaded.model, "inpaint"))
     check(options, given, data_dir)
     _check_domain(loaded, options.domain)
     return dataset, other

@@ -4,7 +4,7 @@ Legend: N images, C channels, H height, W width.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from PIL import ImageColor
 from torch import Tensor
 
 from gancli.data.dataset import normalized
-from gancli.data.decode import BrokenImage, Frame, decode_image, decode_many
+from gancli.data.decode import BrokenImage, Frame, decode_image, decode_many, framed, open_upright
 from gancli.data.listing import Entry, find_path, list_images, list_names, require_images, shown
 from gancli.errors import UserError
 from gancli.explore.loaded import Loaded
 
+MIDDLE = 127  # gray of masks
 PLAIN = {"fit": "crop", "background": "white"}  # of runs on data that have no such options
 
 
@@ -66,9 +67,7 @@ def find_inputs(given: str | Sequence[str], loaded: Loaded, n: int | None = None
     if not loaded.spec.is_image:
         raise UserError(f"input={given} takes images and this model was trained on {loaded.spec.describe()}: leave it out.")
     entries, ignored = find_files("input", given, n)
-    options = PLAIN | {key: value for key, value in dict(loaded.config.get("dataset") or {}).items() if key in PLAIN}
-    frame = Frame(loaded.spec.shape[1:], loaded.spec.shape[0], options["fit"], _rgb(options["background"]))
-    return Inputs(entries, frame, ignored)
+    return Inputs(entries, _frame(loaded), ignored)
 
 
 def find_files(key: str, given: str | Sequence[str], n: int | None = None) -> tuple[list[Entry], int]:
@@ -85,6 +84,44 @@ def find_files(key: str, given: str | Sequence[str], n: int | None = None) -> tu
     count = len(listing.images)
     chosen = listing.images if n is None or n >= count else [listing.images[i * count // n] for i in range(n)]
     return chosen, listing.ignored
+
+
+def read_whole(key: str, given: str | None, channels: int, background: tuple[int, int, int] = (255, 255, 255)) -> Tensor:
+    """Return one image at its own size, upright, as uint8 [C, H, W].
+
+    Args:
+        key: the option that names the file, for messages.
+        background: behind what is transparent.
+
+    Raises:
+        UserError: there is no such file, or no image in it.
+    """
+    path = find_path(key, given, Path.cwd(), "file")
+    try:
+        image = open_upright(path, None)
+        pixels = framed(image, Frame((image.height, image.width), channels, "stretch", background))
+    except BrokenImage as error:
+        raise UserError(f"{key}={given} cannot be used ({error}): give an image.") from None
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+
+
+def read_mask(key: str, given: str | None) -> Tensor:
+    """Return a mask [1, H, W] of 0 and 1: 1 where that file's image is lighter than a middle gray, and not transparent."""
+    return (read_whole(key, given, 1, (0, 0, 0)) > MIDDLE).float()
+
+
+def find_mask(given: str, loaded: Loaded) -> Tensor:
+    """Return a file's mask [1, 1, H, W] of 0 and 1, brought to the model's size as its images are.
+
+    Raises:
+        UserError: there is no such file, or no image in it.
+    """
+    frame = replace(_frame(loaded), channels=1, rgb=(0, 0, 0))
+    try:
+        pixels = decode_image(find_path("mask", given, Path.cwd(), "file"), frame)
+    except BrokenImage as error:
+        raise UserError(f"mask={given} cannot be used ({error}): give an image, white where the hole is.") from None
+    return torch.from_numpy(pixels > MIDDLE).permute(2, 0, 1)[None].float()
 
 
 def folders_of(entries: Sequence[Entry]) -> list[str]:
@@ -105,6 +142,12 @@ def labels_of(entries: Sequence[Entry], classes: Sequence[str]) -> tuple[list[in
         return None, (f"No accuracy: the sub-folders {list_names(unknown)} are none of the run's classes "
                       f"({list_names(classes, 20)}).")
     return [list(classes).index(entry.name.split("/", 1)[0]) for entry in entries], ""
+
+
+def _frame(loaded: Loaded) -> Frame:
+    """Return what the run's own images were brought to."""
+    options = PLAIN | {key: value for key, value in dict(loaded.config.get("dataset") or {}).items() if key in PLAIN}
+    return Frame(loaded.spec.shape[1:], loaded.spec.shape[0], options["fit"], _rgb(options["background"]))
 
 
 def _entry(key: str, given: str) -> Entry:

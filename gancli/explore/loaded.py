@@ -96,7 +96,7 @@ class Loaded:
         """Yield (latents, labels, images) of `sample` in batches, so that any n fits in memory."""
         if n < 1 or batch_size < 1:
             raise UserError(f"n and batch_size must be at least 1, not {n} and {batch_size}.")
-        self._require("sample")
+        self.require("sample")
         given = self.labels_for(n, labels)
         batches, make = self.latent_batches(n, seed, batch_size, codes), self.maker(domain)
         for (start, stop), z in zip(spans(n, batch_size), batches, strict=True):
@@ -107,7 +107,7 @@ class Loaded:
         """Return what makes examples of latents, those of a domain where one is named; a UserError if there is none such."""
         if domain is None:
             return self._make or self.model.generate
-        self._require("domains")
+        self.require("domains")
         place = self._domain(domain)
         return lambda *inputs: self.model.generate_domains(*inputs)[place]
 
@@ -128,13 +128,13 @@ class Loaded:
 
     def latents(self, n: int, seed: int = 0, start: int = 0) -> Tensor:
         """Return the latents [N, Z] of n images of `seed` from number `start` on, on the CPU."""
-        self._require("sample")
+        self.require("sample")
         return self._latents.take(start, start + n, seed)
 
     def latent_batches(self, n: int, seed: int = 0, batch_size: int = 64,
                        codes: Mapping[str, Any] | None = None) -> Iterator[Tensor]:
         """Yield the latents of `sample_batches` alone."""
-        self._require("sample")
+        self.require("sample")
         fixed = spread_codes(None, codes, self.model, self.name, n)
         for start, stop in spans(n, batch_size):
             z = self.latents(stop - start, seed, start)
@@ -146,7 +146,7 @@ class Loaded:
 
     def generate_batches(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Iterator[Tensor]:
         """Yield the images of `generate` in batches, so that any number of latents will do."""
-        self._require("sample")
+        self.require("sample")
         yield from self._batches(self._make or self.model.generate, batch_size, z, self.labels_for(len(z), labels))
 
     def making(self, make: Callable[..., Tensor]) -> "Loaded":
@@ -157,12 +157,12 @@ class Loaded:
 
     def styles(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Tensor:
         """Return the styles [N, S] that the model maps latents to; labels may be weights [N, classes]."""
-        self._require("styles")
+        self.require("styles")
         return torch.cat(list(self._batches(self.model.mapping, batch_size, z, self.labels_for(len(z), labels))))
 
     def stage_names(self) -> list[str]:
         """Return what the stages are called through which an image of the model comes about."""
-        self._require("stages")
+        self.require("stages")
         with torch.inference_mode():
             labels = self.labels_for(1, None)
             inputs = [self.latents(1), *([] if labels is None else [labels])]
@@ -176,7 +176,7 @@ class Loaded:
     def stage_batches(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
                       codes: Mapping[str, Any] | None = None) -> Iterator[Tensor]:
         """Yield what `stages` returns in batches, so that any n fits in memory."""
-        self._require("stages")
+        self.require("stages")
         given = self.labels_for(n, labels)
         for (start, stop), z in zip(spans(n, batch_size), self.latent_batches(n, seed, batch_size, codes), strict=True):
             yield self._run(self._staged, z, None if given is None else given[start:stop])
@@ -191,7 +191,7 @@ class Loaded:
             size: height and width; with `tile` multiples of the model's cell.
             tile: it goes on at its opposite side.
         """
-        self._require("sizes")
+        self.require("sizes")
         generator = torch.Generator().manual_seed(mix(MAP_STREAM, seed, number))
         noise = self.model.draw_map(size, generator, tile)
         image = torch.empty(self.spec.shape[0], *size, dtype=torch.uint8)
@@ -202,7 +202,7 @@ class Loaded:
 
     def synthesize(self, w: Tensor, labels: None = None, batch_size: int = 64) -> Tensor:
         """Return the images of styles, which know their labels."""
-        self._require("styles")
+        self.require("styles")
         return torch.cat(list(self._batches(self.model.synthesize, batch_size, w))).clamp(-1, 1)
 
     def interpolate(self, seeds: Sequence[int], steps: int = 10, path: str = "spherical", loop: bool = False,
@@ -235,7 +235,7 @@ class Loaded:
 
     def reconstruct(self, x: Tensor, batch_size: int = 64, labels: Tensor | None = None) -> Tensor:
         """Return images as the model sees them, [N, C, H, W]; with their labels [N] where it takes labels."""
-        self._require("reconstruct")
+        self.require("reconstruct")
         if (labels is None) == bool(self.model.needs.labels):
             raise UserError(f"model={self.name} reconstructs {'with' if labels is None else 'without'} labels.")
         return torch.cat(list(self._batches(self.model.reconstruct, batch_size, x, labels)))
@@ -246,7 +246,7 @@ class Loaded:
 
     def translate(self, x: Tensor, domain: str, batch_size: int = 64) -> Tensor:
         """Return images of the other domain as `domain` would show them."""
-        self._require("translate")
+        self.require("translate")
         if domain not in self.model.targets:
             raise UserError(f"There is no domain called {domain} to translate into; {near(domain, self.model.targets)}")
         return torch.cat(list(self._batches(lambda part: self.model.translate(part, domain), batch_size, x)))
@@ -255,16 +255,26 @@ class Loaded:
         """Return images [N, C, H, W] of any size enlarged as the model does it."""
         return self._ability("upscale", x, batch_size)
 
+    def inpaint(self, x: Tensor, mask: Tensor, batch_size: int = 64) -> Tensor:
+        """Return images with other content in their holes, where the mask [N, 1, H, W] is 1, and the same elsewhere."""
+        self.require("inpaint")
+        return torch.cat(list(self._batches(self.model.inpaint, batch_size, x, mask)))
+
+    def blend(self, x: Tensor, batch_size: int = 64) -> Tensor:
+        """Return composites as if what was pasted into them belonged there."""
+        return self._ability("blend", x, batch_size).clamp(-1, 1)
+
     def _domain(self, name: str) -> int:
         if name not in self.spec.domains:
             raise UserError(f"There is no domain called {name}; {near(name, self.spec.domains)}")
         return self.spec.domains.index(name)
 
     def _ability(self, name: str, x: Tensor, batch_size: int) -> Tensor:
-        self._require(name)
+        self.require(name)
         return torch.cat(list(self._batches(getattr(self.model, name), batch_size, x)))
 
-    def _require(self, ability: str) -> None:
+    def require(self, ability: str) -> None:
+        """Raise a UserError unless the model has an ability."""
         if not able(self.model, ability):
             raise UserError(refusal(self.name, ability))
 

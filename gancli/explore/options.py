@@ -10,13 +10,12 @@ FARTHEST_PSI = 2.0  # that styles are moved from their average, over their dista
 
 
 @dataclass
-class CommandOptions:
+class RunOptions:
     """Which trained model, where it runs, and where the results go."""
 
     ckpt: str | None  # a checkpoint or a run; required
     weights: str  # one of WEIGHTS
     device: str
-    batch_size: int
     out: str | None  # a file or a folder; None: a new one under outputs/<command>
     overwrite: bool
 
@@ -24,6 +23,16 @@ class CommandOptions:
         if self.ckpt is None:
             raise ValueError("ckpt has no value: give ckpt=RUN (gan list runs shows the runs) or ckpt=FILE")
         check_choice("weights", self.weights, WEIGHTS)
+
+
+@dataclass
+class CommandOptions(RunOptions):
+    """The same for a command that makes many examples."""
+
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         check_range("batch_size", self.batch_size, 1)
 
 

@@ -6,7 +6,7 @@ Legend: N images, C channels, H height, W width.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,10 +23,10 @@ from gancli.explore.options import PictureOptions
 from gancli.explore.room import check_room
 from gancli.explore.stages import Stages
 from gancli.explore.targets import checkpoint_stem, choose_target, default_target
-from gancli.explore.writing import free_stem, writing
+from gancli.explore.writing import save_named, writing
 from gancli.game.abilities import able, refusal
 from gancli.game.showcase import interleave_rows
-from gancli.monitor.grids import save_png, to_pictures
+from gancli.monitor.grids import save_png
 from gancli.options import typed
 
 SHOWN = 64  # images of a grid without n=
@@ -82,7 +82,8 @@ def translate(values: Mapping[str, Any]) -> Report:
         check_room(loaded, 2 * count, "n", target.path, target.kind != ".png")
         grid = _grid(loaded, options, count) if target.kind == ".png" else None
         with writing(target.path):
-            made = _save_folder(target.path, shown) if grid is None else _save_grid(target.path, shown, grid, options)
+            made = (save_named(target.path, ((names, y) for names, _, y in shown)) if grid is None
+                    else _save_grid(target.path, shown, grid, options))
     notes += of_files.notes() if of_files else []
     if not made:
         raise UserError(" ".join(["Nothing can be translated.", *notes]))
@@ -148,15 +149,3 @@ def _save_grid(path: Path, done: Translated, grid: Grid, options: TranslateOptio
         before, after = (torch.cat((images, images.new_ones(missing, *images.shape[1:]))) for images in (before, after))
     save_png(path, grid.draw(pictures_of([interleave_rows(grid.columns, before, after)])))
     return len(before) - missing
-
-
-def _save_folder(folder: Path, done: Translated) -> int:
-    """Write one PNG an image under its own name; files of one name but for the ending get a number."""
-    made, taken = 0, set[PurePosixPath]()
-    for names, _, y in done:
-        for name, picture in zip(names, to_pictures(y), strict=True):
-            place = folder / f"{free_stem(name, taken)}.png"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            save_png(place, picture)
-            made += 1
-    return made

@@ -107,6 +107,25 @@ def save_pictures(folder: Path, pictures: Iterable[Picture], n: int, names: Iter
         save_png(folder / f"{index // each:0{digits}d}{ending}.png", picture)
 
 
+def save_named(folder: Path, batches: Iterable[tuple[list[str], Tensor]]) -> int:
+    """Write one PNG an image under its own name, of which a number is made where two differ in their ending alone.
+
+    Args:
+        batches: names of files, and images [N, C, H, W].
+
+    Returns:
+        How many were written.
+    """
+    made, taken = 0, set[PurePosixPath]()
+    for names, x in batches:
+        for name, picture in zip(names, to_pictures(x), strict=True):
+            place = folder / f"{free_stem(name, taken)}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            save_png(place, picture)
+            made += 1
+    return made
+
+
 def _exact(x: Tensor) -> Picture:
     """Return images as pictures [N, H, W, C] with every channel that a PNG can hold (1, 3, or 4 with opacity)."""
     return to_uint8(x).permute(0, 2, 3, 1).contiguous().numpy() if x.shape[1] in (1, 3, 4) else to_pictures(x)

@@ -24,11 +24,15 @@ ABILITIES = {ability.name: ability for ability in (
     Ability("reconstruct", ("reconstruct",), "reconstruct images"),
     Ability("translate", ("translate",), "translate images"),
     Ability("upscale", ("upscale", "reduce", "factor", "reach"), "enlarge images"),
+    Ability("inpaint", ("inpaint", "draw_holes", "fillable"), "fill holes in images"),
+    Ability("blend", ("blend",), "blend a part of one image into another"),
     Ability("likelihood", ("log_likelihood",), "tell how likely sequences are"),
     Ability("classify", ("classify",), "classify images"),
     Ability("stages", ("stages",), "show how an image comes about"),
     Ability("sizes", ("cell", "draw_map", "paint"), "make images of another size than it was trained on"),
 )}
+
+MEASURABLE = ("sample", "translate", "upscale", "inpaint")  # of latents, or of other images
 
 
 def able(model: Any, ability: str, options: Any = None) -> bool:
@@ -37,9 +41,9 @@ def able(model: Any, ability: str, options: Any = None) -> bool:
     return ability not in lacks and all(hasattr(model, method) for method in ABILITIES[ability].methods)
 
 
-def makes_images(model: Any, options: Any = None) -> bool:
-    """Whether a model (or its class) makes examples that can be compared with the data's: of latents, or of other images."""
-    return any(able(model, ability, options) for ability in ("sample", "translate", "upscale"))
+def measurable(model: Any, options: Any = None) -> bool:
+    """Whether what a model, or its class with these options, makes can be measured beside real examples."""
+    return any(able(model, ability, options) for ability in MEASURABLE)
 
 
 def makes_second(model: Any, dataset: Any) -> bool:
@@ -54,7 +58,8 @@ def models_able(ability: str) -> list[str]:
 
 def next_command(model: Any) -> str | None:
     """Return the command that shows what a model has learned, by the first of its abilities; None where none does."""
-    return next((ability for ability in ("sample", "translate", "upscale", "reconstruct") if able(model, ability)), None)
+    return next((ability for ability in ("sample", "translate", "upscale", "inpaint", "blend", "reconstruct")
+                 if able(model, ability)), None)
 
 
 def refusal(name: str, ability: str) -> str:

@@ -8,6 +8,10 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
     encode(x) -> z
     reconstruct(x) -> x'
     translate(x, domain) -> y                x of the other domain, y of `domain` (a name of the data's domains)
+    inpaint(x, mask) -> y                    x with other content where the mask [n, 1, H, W] is 1, and its own elsewhere
+    draw_holes(n, generator) -> mask         masks of the law that the model was trained on, on the CPU
+    fillable                                 the box (top, left, height, width) in which holes may lie
+    blend(x) -> y                            x with a part pasted into it, y as if it belonged there
     classify(x) -> logits                    [n, classes], or [n, categories] of its own (`clusters`)
     log_likelihood(x) -> logs                [n, T] of each token of sequences, in nats; 0 behind a text's end
     codes                                    what latents hold by name: a number of categories, or None for a continuous code
@@ -121,6 +125,10 @@ class Model(nn.Module, ABC):
     encode: Callable[[Tensor], Tensor]
     reconstruct: Callable[[Tensor], Tensor]
     translate: Callable[[Tensor, str], Tensor]
+    inpaint: Callable[[Tensor, Tensor], Tensor]
+    draw_holes: Callable[[int, torch.Generator], Tensor]
+    fillable: tuple[int, int, int, int]
+    blend: Callable[[Tensor], Tensor]
     classify: Callable[[Tensor], Tensor]
     stages: Callable[..., dict[str, Tensor]]
     cell: int

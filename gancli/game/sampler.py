@@ -3,7 +3,7 @@
 Legend: N examples, C channels, H height, W width, P coordinates of a point, Z latent size (any shape).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from gancli.seeds import mix
 
 BLOCK = 64  # latents drawn from one stream: latent i is number i % BLOCK of the stream (seed, i // BLOCK)
 LATENT_STREAM = 1 << 35  # kept apart from the engine's
+HOLE_STREAM = 1 << 39  # and these from both
 
 
 class Latents:
@@ -37,6 +38,12 @@ class Latents:
         return torch.cat(parts)
 
 
+def drawn(draw: Callable[[int, torch.Generator], Tensor], start: int, stop: int, seed: int) -> Tensor:
+    """Return masks start to stop [N, 1, H, W] of a seed; they do not depend on how they are asked for."""
+    return torch.cat([draw(1, torch.Generator().manual_seed(mix(HOLE_STREAM, seed, number)))
+                      for number in range(start, stop)])
+
+
 class Sampler:
     """A model's examples by number, [N, C, H, W] in [-1, 1], [N, P] or [N, T], on its device.
 
@@ -44,7 +51,7 @@ class Sampler:
     i % classes, so that every prefix holds all classes alike.  A model of two domains shows one, the first unless `domain`
     names the other.  A model that translates gets number i of the other
     domain's real images and shows it as `domain`; then `limit` is how many there are.  A model that upscales gets real
-    image number i at low resolution.
+    image number i at low resolution, one that fills holes real image i with hole i of the seed, and both have the same limit.
     """
 
     def __init__(self, model: Model, seed: int = 0, batch_size: int = 64, data: Data | None = None,
@@ -57,7 +64,7 @@ class Sampler:
             domain: into which it translates, None the last one; or of which it shows images, None the first one.
 
         Raises:
-            UserError: the model can neither sample nor translate, or there are no data to translate.
+            UserError: the model can neither sample nor translate nor fill holes, or there are no data for that.
         """
         self.model, self.seed, self.batch_size, self.data = model, seed, batch_size, data
         self.generates = able(model, "sample")
@@ -66,16 +73,25 @@ class Sampler:
         self.limit: int | None = None  # examples there are; None: endless
         self.latents = Latents(model)
         self.upscales = not self.generates and able(model, "upscale")
+        self.fills = not self.generates and able(model, "inpaint")
         if self.upscales:
             self._prepare_upscaling()
+        elif self.fills:
+            self._prepare_filling()
         elif not self.generates:
             self._prepare_translation(domain)
         elif able(model, "domains"):
             self.domain = self._domain(domain, 0)
 
+    def _prepare_filling(self) -> None:
+        if self.data is None:
+            raise UserError(f"{type(self.model).__name__} fills holes in images, and needs the data set for that.")
+        self.limit = self.data.counts[0]
+
     def _prepare_translation(self, domain: str | None) -> None:
         if not able(self.model, "translate"):
-            raise UserError(f"{type(self.model).__name__} neither samples nor translates: its results cannot be judged.")
+            raise UserError(f"{type(self.model).__name__} neither samples nor translates nor fills holes: its results cannot "
+                            "be judged.")
         if self.data is None:
             raise UserError(f"{type(self.model).__name__} translates images, and needs the data set for that.")
         targets = self.model.targets
@@ -108,6 +124,10 @@ class Sampler:
         """Return latents start to stop [N, Z], on the CPU."""
         return self.latents.take(start, stop, self.seed)
 
+    def holes_at(self, start: int, stop: int) -> Tensor:
+        """Return holes start to stop [N, 1, H, W] of a model that fills them, on the CPU."""
+        return drawn(self.model.draw_holes, start, stop, self.seed)
+
     @torch.no_grad()
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return the examples of latents [N, Z], float32 (tokens int64)."""
@@ -120,11 +140,14 @@ class Sampler:
         """Return examples start to stop; up to float rounding they do not depend on how they are asked for."""
         if self.generates:
             return self.generate(self.latents_at(start, stop), self.labels(start, stop))
-        assert self.data is not None and self.limit is not None  # _prepare_translation and _prepare_upscaling see to it
+        assert self.data is not None and self.limit is not None  # one of the preparations sees to it
         if stop > self.limit:
             raise ValueError(f"there are {self.limit} images to work on, not {stop}")
         if self.upscales:
             return self.model.upscale(self.model.reduce(self.data.examples(torch.arange(start, stop)))).float()
+        if self.fills:
+            x = self.data.examples(torch.arange(start, stop))
+            return self.model.inpaint(x, self.holes_at(start, stop).to(x.device)).float()
         assert self.domain is not None
         real = self.data.examples(torch.arange(start, stop), 1 - self.domain)
         return self.model.translate(real, self.model.spec.domains[self.domain]).float()

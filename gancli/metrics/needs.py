@@ -34,6 +34,7 @@ class Given:
     second: bool = False  # the model generates two domains, and it is known how the second is made (dataset.second)
     oracle: bool = False  # what drew the data is known
     upscales: bool = False  # the model enlarges images
+    fills: bool = False  # the model fills holes
     likelihood: bool = False  # the model tells how likely sequences are
 
     def lack(self, measure: Measure, features: str) -> str:
@@ -61,6 +62,8 @@ class Given:
              "compares translations with their true partners, and these data are no pairs: leave it out."),
             (measure.needs_upscale and not self.upscales,
              "compares enlarged images with their originals, and this model enlarges none: leave it out."),
+            (measure.needs_holes and not self.fills,
+             "compares what a model puts into holes with what was there, and this one fills none: leave it out."),
             (measure.needs_latents and not self.latents, "moves latents and this model has none to move: leave it out."),
             (measure.needs_second and not self.second,
              "compares two domains' images of one latent, and needs a model that makes both (cogan) and data with "

@@ -18,7 +18,7 @@ from gancli.devices import count_ranks, pick_device
 from gancli.engine.options import OptimizerOptions, PlayerOptions, TrainerOptions
 from gancli.engine.plan import Plan
 from gancli.errors import UsageError, UserError, near
-from gancli.game.abilities import able, makes_images, makes_second
+from gancli.game.abilities import able, makes_second, measurable
 from gancli.game.build import adapt, model_options
 from gancli.game.model import Model
 from gancli.losses.augmentation import augment_options
@@ -189,14 +189,15 @@ def _evaluation(values: dict[str, Any], model: Any, source: Source, spec: DataSp
     options = typed(EvaluationOptions, values, "evaluation")
     build = models.get(model.name).build
     generates = able(build, "sample", model)
-    if options.on and not makes_images(build, model):
+    if options.on and not measurable(build, model):
         return replace(options, kimg=None, patience=None), [f"model={model.name} neither samples nor translates: nothing is "
                                                             "measured while it trains, and no checkpoint is the best."]
     if options.on:
         given = Given(spec, latents=generates, mixture=hasattr(source, "centers"), holdout=holdout,
                       conditional=generates and build.needs_of(model).labels, classifies=able(build, "classify", model),
                       second=makes_second(build, source.options), oracle=hasattr(source, "oracle"),
-                      likelihood=able(build, "likelihood", model), upscales=able(build, "upscale", model))
+                      likelihood=able(build, "likelihood", model), upscales=able(build, "upscale", model),
+                      fills=able(build, "inpaint", model))
         check(options, given, data_dir)
     return options, []
 

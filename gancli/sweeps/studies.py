@@ -70,12 +70,12 @@ def study_overrides(swept: Swept, folder: Path, at_once: int, given: set[str]) -
 
 def _refuse_unmeasured(swept: Swept) -> None:
     """Refuse models of which no metric can be taken."""
-    from gancli.game.abilities import makes_images, refusal
+    from gancli.game.abilities import measurable, refusal
     from gancli.registry import models
 
     name = OmegaConf.select(swept.cfg, "model.name")
     for each in swept.values.get("model", [name]):
-        if each in models.names() and not makes_images(models.get(each).build):
+        if each in models.names() and not measurable(models.get(each).build):
             raise UsageError(f"Optuna needs an objective, and {refusal(each, 'sample')}")
 
 

@@ -57,6 +57,10 @@ def fake(tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, f"gancli.explore.{name}", SimpleNamespace(**{name: paths}))
     translated = lambda cfg: SimpleNamespace(count=1, domain="b", files=[Path("grid.png")], notes=[])  # noqa: E731
     monkeypatch.setitem(sys.modules, "gancli.explore.translate", SimpleNamespace(translate=translated))
+    filled = lambda cfg: SimpleNamespace(count=1, origin="pictures", files=[Path("grid.png")], notes=[])  # noqa: E731
+    monkeypatch.setitem(sys.modules, "gancli.explore.inpaint", SimpleNamespace(inpaint=filled))
+    seams = SimpleNamespace(size=(9, 8), seam_pasted=0.2, seam_blended=0.1, seam_target=0.0, files=[Path("blend.png")])
+    monkeypatch.setitem(sys.modules, "gancli.explore.blend", SimpleNamespace(blend=lambda cfg: seams))
     reconstructed = SimpleNamespace(mean=0.5, median=0.5, best=("1", 0.1), worst=("2", 0.9), count=2, origin="pictures",
                                     notes=["a note"], files=[Path("errors.csv")], sharpness=(0.02, 0.01))
     monkeypatch.setitem(sys.modules, "gancli.explore.reconstruct", SimpleNamespace(reconstruct=lambda cfg: reconstructed))
@@ -84,7 +88,7 @@ def gan(*arguments: str):
 
 
 def test_every_command_has_examples_at_the_end_of_its_help():
-    assert len(COMMANDS) == 17
+    assert len(COMMANDS) == 19
     for name, module in COMMANDS.items():
         lines = gan(name, "--help").stdout.rstrip().splitlines()
         assert tuple(line.strip() for line in lines[-len(module.EXAMPLES):]) == module.EXAMPLES
@@ -94,14 +98,15 @@ def test_every_command_has_examples_at_the_end_of_its_help():
 def test_tasks_are_found_by_name_as_launchers_pickle_them():
     tasks = {name: module.task for name, module in COMMANDS.items() if hasattr(module, "task")}
     assert tasks.keys() == {"train", "sample", "interpolate", "traverse", "arithmetic", "mix",
-                            "latents", "reconstruct", "translate", "upscale", "classify", "evaluate", "lab", "validate"}
+                            "latents", "reconstruct", "translate", "upscale", "inpaint", "blend", "classify", "evaluate", "lab",
+                            "validate"}
     for name, task in tasks.items():
         assert (task.__module__, task.__qualname__) == (f"gancli.cli.{name}", "task")
         assert pickle.loads(pickle.dumps(task)) is task
 
 
 @pytest.mark.parametrize("name", later(["sample", "interpolate", "traverse", "arithmetic", "mix", "latents",
-                                  "reconstruct", "translate", "upscale", "classify", "evaluate"], first=4))
+                                  "reconstruct", "translate", "upscale", "inpaint", "blend", "classify", "evaluate"], first=4))
 def test_thin_commands_print_what_they_compose(name):
     assert COMMANDS[name].task.__doc__.splitlines()[0] in gan(name, "--help").stdout
     assert gan(name, "ckpt=x", "-c", "job", "--resolve", "-p", "ckpt").stdout.strip() == "x"
