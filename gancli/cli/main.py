@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 import gancli
 from gancli.capacity import lacks_memory
 from gancli.cli import (
+    age,
     arithmetic,
     classify,
     compare,
@@ -38,7 +39,7 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct, translate,
+            for module in (train, sample, interpolate, traverse, age, arithmetic, mix, latents, reconstruct, translate,
                            classify, evaluate, compare, diagnose, lab, validate, list)}
 
 

@@ -1,4 +1,4 @@
-"""CAAE: an autoencoder told a label, its codes held to a cube, its images to the real ones of the label (Zhang 2017, 1702.08423).
+"""CAAE: an autoencoder told a label, against discriminators of images with their labels and of codes (Zhang 2017, 1702.08423).
 
 Labels are ages in the paper, and here any classes in an order: digits turned by some angles will do.  With z = E(x), G(z, l),
 and z* uniform in [-1, 1] (eq. 5):
@@ -10,14 +10,14 @@ and z* uniform in [-1, 1] (eq. 5):
 
 All learn at one point and then step, as in the authors' code (github.com/ZZUTK/Face-Aging-CAAE), whose networks and rates
 these are.  Squares are means over an image's values, and so is TV: the code's sums would need weights for every size.
-lambda_image and lambda_code are the 1 of eq. 5, and the other weights ours.  The code as it was last published has the absolute
-error alone (model.reconstruction=l1 model.lambda_reconstruction=1 model.lambda_tv=0 model.lambda_image=0 model.lambda_code=0;
-its discriminators learn, and nobody heeds them), and before that 1e-4 for lambda_image.
+lambda_image and lambda_code are the 1 of eq. 5, and the other weights ours.  The code as published has the absolute error
+alone, or with 1e-4 for lambda_image: model.reconstruction=l1 model.lambda_reconstruction=1 model.lambda_tv=0
+model.lambda_image=1e-4 model.lambda_code=0; its discriminator of codes learns, and nobody heeds it.
 
-Differs: the label is the only condition (there a gender, too); D_img halves small images less often than four times; norms of the
-discriminators have gains; no spectral norm in the encoder and D_img, which that code's last version added
-(loss.spectral_norm=true normalizes the discriminators); the initial deviation is an option, since 0.02 is for the
-widths of the code.
+Differs: the label is the only condition (there a gender, too); D_img halves small images less often than four times;
+norms of the discriminators have gains; no spectral norm in the encoder and D_img, which one version of that code has
+(loss.spectral_norm=true normalizes the discriminators); the initial deviation is an option, since 0.02 is for the widths
+of the code.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The networks of the conditional adversarial autoencoder (Zhang 2017, 1702.08423), for images of any size from 8 up.
 
 Read from the authors' code (github.com/ZZUTK/Face-Aging-CAAE, FaceAging.py, ops.py): 5x5 convolutions, ReLU, and norms in
-the discriminators alone.  Labels are -1 and 1 there, not 0 and 1, and are repeated until they are about as many as the latents.
+the discriminators alone.  Labels are -1 and 1 there, not 0 and 1, and are repeated to about as many numbers as latents.
 
 Legend: N batch, C channels, H height, W width, Z latent size, K classes.
 """
@@ -73,8 +73,8 @@ class CAAECodeDiscriminator(nn.Module):
         super().__init__()
         widths = [latent_size, *CODE_UNITS]
         norm = "none" if norm == "instance" else norm  # a vector has no map to normalize over
-        self.body = nn.Sequential(*[part for inputs, outputs in pairwise(widths)
-                                    for part in (nn.Linear(inputs, outputs, norm == "none"), norm_layer(norm, outputs), nn.ReLU())])
+        self.body = nn.Sequential(*[part for inputs, outputs in pairwise(widths) for part in (
+            nn.Linear(inputs, outputs, norm == "none"), norm_layer(norm, outputs), nn.ReLU())])
         self.head = nn.Linear(widths[-1], 1)
 
     def forward(self, z: Tensor) -> Tensor:  # [N, Z] -> [N]

@@ -46,7 +46,7 @@ def values(**changes):
 
 
 def run(**changes) -> Path:
-    (path,) = traverse(values(**changes))
+    (path,) = traverse(values(**changes)).files
     return path
 
 
