@@ -73,7 +73,8 @@ def rows_of_examples(loaded: Loaded, given: str | Sequence[str] | None, n: int, 
                 break
     z = torch.cat(codes)
     weights = _weights(loaded, classes, len(z), "images", own) if told else None
-    return Rows(z, weights, np.concatenate(pictures) if loaded.spec.is_image else None, [*examples.notes, *examples.left_out()])
+    shown = np.concatenate(pictures) if loaded.spec.is_image else None
+    return Rows(z, weights, shown, [*examples.notes, *examples.left_out()])
 
 
 def _numbers(loaded: Loaded, examples: Examples) -> Tensor:
