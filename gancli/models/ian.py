@@ -72,6 +72,7 @@ class IANOptions:
 class IAN(Model):
     """Trunk and verdict against latent heads and decoder; normal latents."""
 
+    averaged = ("discriminator",)  # its trunk encodes
     losses = ()
     refuses_augment = "an image and its reconstruction would be changed apart before their features are compared"
     small = {"latent_size": 6, "width": 4, "units": 8, "minibatch_kernels": 4}

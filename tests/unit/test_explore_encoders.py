@@ -313,7 +313,7 @@ def test_age_shows_held_out_examples_at_every_label(here):
     done = age(OmegaConf.merge(config, {"ckpt": "supervised", "device": "cpu", "n": 3, "zoom": 1}))
     assert done.files[0].parent.name == "age" and done.files[0].name.endswith("-label.png")
     with Image.open(done.files[0]) as picture:
-        assert picture.size == (11 * 10 - 2, 3 * 10 - 2)  # the digit, and its style at ten labels
+        assert picture.size == (11 * 10 + 2, 3 * 10 + 2)  # the digit, and its style at ten labels
     assert done.notes[-1] == f"Columns: the image, then {', '.join('0123456789')}."
     with pytest.raises(UserError, match="factor=label needs a model that takes labels"):
         age(OmegaConf.merge(config, {"ckpt": "vae", "device": "cpu"}))

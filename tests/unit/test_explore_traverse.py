@@ -182,24 +182,24 @@ def test_images_of_ones_own_move_as_the_encoder_sees_them(pictures):
     loaded = load("caae")
     done = traverse(values(ckpt="caae", factor="label", input=str(pictures), zoom=1, out="own.png"))
     grid = pixels(done.files[0])
-    assert grid.shape[:2] == (4 * 18 - 2, 4 * 18 - 2)  # three labels behind each of four images
+    assert grid.shape[:2] == (4 * 18 + 2, 4 * 18 + 2)  # three labels behind each of four images
     assert any("broken.png" in note for note in done.notes) and done.notes[-1] == "Columns: the image, then zero, one, two."
     with Image.open(pictures / "0.png") as image:
         first = np.asarray(image)
-    assert np.array_equal(grid[:16, :16], first)
+    assert np.array_equal(grid[2:18, 2:18], first)
     z = loaded.encode(torch.tensor(first / 127.5 - 1, dtype=torch.float32)[None, None]).expand(3, -1)
     made = image_grid(loaded.generate(z, [0, 1, 2]), 3, zoom=1)[:, :, 0]
-    assert np.abs(grid[:16, 18:].astype(int) - made.astype(int)).max() <= 1
+    assert np.abs(grid[:20, 18:].astype(int) - made.astype(int)).max() <= 1
 
 
 def test_any_factor_of_an_encoded_image_moves(pictures):
-    assert pixels(run(ckpt="vae", factor="z:1", input=str(pictures), n=2, steps=3, zoom=1, out="z.png")).shape[:2] == (34, 70)
+    assert pixels(run(ckpt="vae", factor="z:1", input=str(pictures), n=2, steps=3, zoom=1, out="z.png")).shape[:2] == (38, 74)
     grid = pixels(run(ckpt="caae", factor="pc:0", input=str(pictures / "0.png"), label="one", steps=3, zoom=1, out="pc.png"))
     loaded = load("caae")
     with Image.open(pictures / "0.png") as image:
         x = torch.tensor(np.asarray(image) / 127.5 - 1, dtype=torch.float32)[None, None]
     middle = image_grid(loaded.reconstruct(x, labels=torch.tensor([1])), 1, zoom=1)[:, :, 0]
-    assert np.abs(grid[:, 36:52].astype(int) - middle.astype(int)).max() <= 1
+    assert np.abs(grid[:, 36:56].astype(int) - middle.astype(int)).max() <= 1
 
 
 def test_what_images_do_not_say_is_asked_for(pictures):
