@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 import gancli
 from gancli.capacity import lacks_memory
 from gancli.cli import (
+    age,
     arithmetic,
     blend,
     classify,
@@ -41,7 +42,7 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct, translate, upscale,
+            for module in (train, sample, interpolate, traverse, age, arithmetic, mix, latents, reconstruct, translate, upscale,
                            inpaint, blend,
                            classify, evaluate, compare, diagnose, lab, validate, list)}
 

@@ -1,5 +1,6 @@
-"""`gan traverse`: one factor of the latents at a time."""
+"""`gan traverse`: one factor at a time."""
 
+import sys
 from typing import Any
 
 from gancli.cli.thin import thin_command
@@ -14,17 +15,20 @@ EXAMPLES = (
 
 @job
 def task(cfg: Any) -> None:
-    """Move one factor of the latents, everything else left as it is.
+    """Move one factor, everything else left as it is.
 
-    A code by its name (c1), a latent (z:3) or a principal direction (pc:0): a row a seed in a grid, a GIF, an MP4 or one
-    PNG a step, as the ending of out= says.
+    A code by its name (c1), a latent (z:3), a principal direction (pc:0) or the label of a conditional model (label): a row a
+    seed, or with input= an image of your own, in a grid, a GIF, an MP4 or one PNG a step, as the ending of out= says.
 
     ckpt= takes a checkpoint, a run directory, a run's id or a unique part of it, each with @kimg behind it.
     `gan traverse --cfg job` prints every key.
     """
     from gancli.explore.traverse import traverse
 
-    for path in traverse(cfg):
+    done = traverse(cfg)
+    for note in done.notes:
+        print(note, file=sys.stderr)
+    for path in done.files:
         print(path)
 
 

@@ -1,6 +1,6 @@
-"""What `factor=` names, a code (c1), a latent (z:3) or a principal direction (pc:0), and latents in which it alone changes.
+"""What `factor=` names, a code (c1), a latent (z:3), a principal direction (pc:0) or the label, and what it alone changes.
 
-Legend: M values of a factor, Z latent size (any shape), K directions.
+Legend: M values of a factor, Z latent size (any shape), K directions or classes.
 """
 
 from collections.abc import Sequence
@@ -12,40 +12,47 @@ import torch
 from torch import Tensor
 
 from gancli.errors import UsageError, UserError
+from gancli.explore.animations import Walk
 from gancli.explore.codes import FARTHEST
 from gancli.explore.directions import FirstLayer, ganspace, sefa
+from gancli.explore.labels import blend, takes_none
 from gancli.explore.loaded import Loaded
 from gancli.game.abilities import able, refusal
 
-LATENT, DIRECTION = "z", "pc"
+LATENT, DIRECTION, LABEL = "z", "pc", "label"
 SAMPLES, DIRECTIONS_SEED = 2048, 0  # latents by which GANSpace finds directions
 DEVIATIONS = 3.0  # that a direction, or a latent of no bounds, is moved either way
 
 
 @dataclass(frozen=True)
 class Factor:
-    """One thing that a model's latents say."""
+    """One thing that a model's images depend on."""
 
-    kind: str  # LATENT, DIRECTION, or a code's name
+    kind: str  # LATENT, DIRECTION, LABEL, or a code's name
     index: int = 0  # of the latent or direction
 
     @property
     def is_code(self) -> bool:
         """Whether it is a code."""
-        return self.kind not in (LATENT, DIRECTION)
+        return self.kind not in (LATENT, DIRECTION, LABEL)
+
+    @property
+    def is_label(self) -> bool:
+        """Whether it is the label that the model is told."""
+        return self.kind == LABEL
 
     @property
     def stem(self) -> str:
         """Its name as part of a file's."""
-        return self.kind if self.is_code else f"{self.kind}{self.index}"
+        return f"{self.kind}{self.index}" if self.kind in (LATENT, DIRECTION) else self.kind
 
 
 def read_factor(given: Any, loaded: Loaded) -> Factor:
     """Return the factor that `factor=` names; None is the first code or, without codes, the first principal direction.
 
     Raises:
-        UserError: the model draws no latents, or has no such code.
-        UsageError: it is neither a code's name nor z:N nor pc:N.
+        UserError: the model draws no latents, or has no such code, or takes no labels.
+        UsageError: it is neither a code's name nor z:N nor pc:N nor label.
     """
     if not able(loaded.model, "sample"):
         raise UserError(refusal(loaded.name, "sample"))
@@ -59,6 +66,10 @@ def read_factor(given: Any, loaded: Loaded) -> Factor:
         return Factor(name, int(index))
     if name in codes and not colon:
         return Factor(name)
+    if given == LABEL:
+        if not loaded.model.needs.labels:
+            raise takes_none(f"factor={LABEL}", loaded.model, loaded.name)
+        return Factor(LABEL)
     known = f"its codes are {', '.join(codes)}" if codes else "it has no codes"
     raise UserError(f"model={loaded.name} has no factor called {given}; {known}, and every model that samples has latents, "
                     f"factor={LATENT}:0, and principal directions, factor={DIRECTION}:0.")
@@ -80,6 +91,23 @@ def read_values(factor: Factor, given: Any, steps: int | None, default_steps: in
     if factor.is_code and max(abs(low), abs(high)) > FARTHEST:
         raise UserError(f"The code {factor.kind} takes numbers from {-FARTHEST:g} to {FARTHEST:g}: give a range= within.")
     return torch.linspace(low, high, steps or default_steps)
+
+
+def read_labels(classes: Sequence[int], steps: int | None, count: int) -> Tensor:
+    """Return the weights [M, K] of classes one after the other, or of so many steps from the first to the last.
+
+    Args:
+        classes: in the order in which they are shown.
+        steps: evenly spaced, blending neighbors; None: each class once.
+        count: K, of all classes.
+    """
+    pure = blend(torch.tensor(classes), count)
+    if steps is None:
+        return pure
+    places = torch.linspace(0, len(classes) - 1, steps)
+    before = places.floor().long()
+    behind = (before + 1).clamp_max(len(classes) - 1)
+    return torch.lerp(pure[before], pure[behind], (places - before)[:, None])
 
 
 def _default_range(factor: Factor, loaded: Loaded) -> tuple[float, float]:
@@ -114,7 +142,8 @@ class Moves:
         """Prepare to move.
 
         Args:
-            label: weights [classes] with which directions of a conditional model are found.
+            values: [M], or label weights [M, K].
+            label: weights [K] with which directions of a conditional model are found.
         """
         self.factor, self.values, self.loaded = factor, values, loaded
         self.styled = factor.kind == DIRECTION and able(loaded.model, "styles")  # moved in the space of styles
@@ -123,6 +152,13 @@ class Moves:
             self._check_latent()
         elif factor.kind == DIRECTION:
             self.direction = self._chosen(_directions(method, loaded, label, self.styled))
+
+    def walk(self, z: Tensor, weights: Tensor | None) -> Walk:
+        """Return latents [M, Z] (or styles) and label weights [M, K] for one latent [1, Z] and its weights [1, K]."""
+        if self.factor.is_label:
+            return z.expand(len(self.values), *z.shape[1:]), self.values
+        kept = None if weights is None or self.styled else weights.expand(len(self.values), -1)  # styles know their label
+        return self.of(z, weights), kept
 
     def of(self, z: Tensor, weights: Tensor | None) -> Tensor:
         """Return latents (or styles) [M, Z] in which the factor alone has other values, for one latent [1, Z]."""

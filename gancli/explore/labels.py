@@ -1,5 +1,6 @@
-"""Classes as users name them: by name or by index."""
+"""Classes as users name them: by name or by index; and their order."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from gancli.game.model import Model
 from gancli.registry import models
 
 SHOWN = 20  # classes that an error lists
+NUMBER = re.compile(r"(?:(?<!\w)-)?\d+(?:\.\d+)?")  # in a class's name; "-" is a sign only where no word ends
 
 
 def class_index(label: Any, classes: Sequence[str]) -> int:
@@ -32,17 +34,30 @@ def class_indices(label: Any, model: Model, name: str) -> list[int] | None:
     if label is None:
         return None
     if not model.needs.labels:
-        if model.labels_by_option:
-            raise UserError(f"label={label} needs a model that takes labels and this one was trained with "
-                            "model.conditional=false: train one with model.conditional=true.")
-        builds = {other: models.get(other).build for other in models.names()}
-        able = [other for other, build in builds.items() if build.needs.labels or build.labels_by_option]
-        raise UserError(f"label={label} needs a model that takes labels and this one is {name}; "
-                        f"there is {', '.join(able)}." if able else f"model={name} takes no labels.")
+        raise takes_none(f"label={label}", model, name)
     labels = label if isinstance(label, (list, tuple)) else [label]
     if not labels:
         raise UserError("label=[] names no class: leave it out for every class.")
     return [class_index(one, model.spec.classes) for one in labels]
+
+
+def takes_none(given: str, model: Model, name: str) -> UserError:
+    """Return the error for what needs labels, as it was given, and a model that takes none."""
+    if model.labels_by_option:
+        return UserError(f"{given} needs a model that takes labels and this one was trained with "
+                         "model.conditional=false: train one with model.conditional=true.")
+    builds = {other: models.get(other).build for other in models.names()}
+    able = [other for other, build in builds.items() if build.needs.labels or build.labels_by_option]
+    return UserError(f"{given} needs a model that takes labels and this one is {name}; "
+                     f"there is {', '.join(able)}." if able else f"model={name} takes no labels.")
+
+
+def in_order(classes: Sequence[str]) -> list[int]:
+    """Return the indices of classes by the first number in each name (ages, angles), as they stand if one has none."""
+    numbers = [NUMBER.search(name) for name in classes]
+    if not all(numbers):
+        return list(range(len(classes)))
+    return sorted(range(len(classes)), key=lambda index: float(numbers[index][0]))  # type: ignore[index]
 
 
 def spread_labels(label: Any, model: Model, name: str, n: int) -> Tensor | None:

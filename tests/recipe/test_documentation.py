@@ -22,14 +22,15 @@ EXAMPLES = [shlex.split(line)[1:] for name in HELP for line in importlib.import_
 COMMANDS = [each for each in dict.fromkeys(map(tuple, [*README, *sum(DOCS, []), *EXAMPLES]))
             if each[0] != "lab" or len(each) > 2]  # test_experiments.py runs `lab all`, thus each with its defaults
 LENGTHS = ("trainer.kimg=", "trainer.epochs=")
-WRITING = ("sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "reconstruct", "translate",
-           "upscale", "classify", "evaluate")
+WRITING = ("sample", "interpolate", "traverse", "age", "arithmetic", "mix", "latents", "reconstruct", "translate", "upscale",
+           "classify", "evaluate")
 SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
 OTHERS = {  # runs of commands that need another model than the one that was stopped
     "encoder": ("model=vae", "model.units=8", "dataset.size=8"),
     "paired": ("model=pix2pix", "model.width=4", "dataset.path=~/pairs", "dataset.size=16", "dataset.holdout=0.5"),
     "enlarging": ("model=srgan", "model.width=4", "model.blocks=1", "model.pretrain_kimg=null", "dataset=folder",
                   "dataset.path=~/pictures", "dataset.size=16", "dataset.holdout=0.5"),
+    "ordered": ("model=caae", "model.width=4", "model.generator_width=16", "dataset.size=8", "dataset.holdout=0.2"),
     "styled": ("model=stylegan2", "model.channel_base=32", "model.channel_max=8", "dataset.size=16"),
 }
 
@@ -42,8 +43,8 @@ def home(tmp_path_factory):
     (home / "pictures").mkdir()
     for i in range(8):
         Image.fromarray(random.integers(0, 256, (70, 80, 3), dtype=np.uint8)).save(home / f"pictures/{i}.png")
-    for domain in ("drawing", "photo"):
-        shutil.copytree(home / "pictures", home / "pairs" / domain)
+    for copy in ("pairs/drawing", "pairs/photo", "faces/0-5", "faces/6-10", "faces/71+"):
+        shutil.copytree(home / "pictures", home / copy)
     for name in ("MNIST", "FashionMNIST"):
         raw = home / "data" / name / "raw"
         raw.mkdir(parents=True)
@@ -66,7 +67,7 @@ def home(tmp_path_factory):
 def run_for(arguments, home):
     """Return a run that the command can be tried on, trained when it is first asked for."""
     asked = {"reconstruct": "encoder", "latents": "encoder", "translate": "paired", "metrics=[translation]": "paired",
-             "ckpt=STYLED": "styled", "upscale": "enlarging", "metrics=[upscaling]": "enlarging"}
+             "age": "ordered", "ckpt=STYLED": "styled", "upscale": "enlarging", "metrics=[upscaling]": "enlarging"}
     name = next((asked[word] for word in arguments if word in asked), None)
     if name is None:
         return home / "stopped"

@@ -53,8 +53,11 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gancli.engine.training", SimpleNamespace(train=fake.train))
     monkeypatch.setitem(sys.modules, "gancli.plan.validate", SimpleNamespace(report=lambda cfg, given: f"{given}"))
     monkeypatch.setitem(sys.modules, "gancli.explore.sample", SimpleNamespace(sample=paths))
-    for name in ("interpolate", "traverse", "arithmetic", "mix"):
+    for name in ("interpolate", "arithmetic", "mix"):
         monkeypatch.setitem(sys.modules, f"gancli.explore.{name}", SimpleNamespace(**{name: paths}))
+    traversed = lambda cfg: SimpleNamespace(files=paths(cfg), notes=["a note"])  # noqa: E731
+    for name in ("traverse", "age"):
+        monkeypatch.setitem(sys.modules, f"gancli.explore.{name}", SimpleNamespace(**{name: traversed}))
     translated = lambda cfg: SimpleNamespace(count=1, domain="b", files=[Path("grid.png")], notes=[])  # noqa: E731
     monkeypatch.setitem(sys.modules, "gancli.explore.translate", SimpleNamespace(translate=translated))
     filled = lambda cfg: SimpleNamespace(count=1, origin="pictures", files=[Path("grid.png")], notes=[])  # noqa: E731
@@ -88,7 +91,7 @@ def gan(*arguments: str):
 
 
 def test_every_command_has_examples_at_the_end_of_its_help():
-    assert len(COMMANDS) == 19
+    assert len(COMMANDS) == 20
     for name, module in COMMANDS.items():
         lines = gan(name, "--help").stdout.rstrip().splitlines()
         assert tuple(line.strip() for line in lines[-len(module.EXAMPLES):]) == module.EXAMPLES
@@ -97,7 +100,7 @@ def test_every_command_has_examples_at_the_end_of_its_help():
 
 def test_tasks_are_found_by_name_as_launchers_pickle_them():
     tasks = {name: module.task for name, module in COMMANDS.items() if hasattr(module, "task")}
-    assert tasks.keys() == {"train", "sample", "interpolate", "traverse", "arithmetic", "mix",
+    assert tasks.keys() == {"train", "sample", "interpolate", "traverse", "age", "arithmetic", "mix",
                             "latents", "reconstruct", "translate", "upscale", "inpaint", "blend", "classify", "evaluate", "lab",
                             "validate"}
     for name, task in tasks.items():
@@ -105,7 +108,7 @@ def test_tasks_are_found_by_name_as_launchers_pickle_them():
         assert pickle.loads(pickle.dumps(task)) is task
 
 
-@pytest.mark.parametrize("name", later(["sample", "interpolate", "traverse", "arithmetic", "mix", "latents",
+@pytest.mark.parametrize("name", later(["sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "age",
                                   "reconstruct", "translate", "upscale", "inpaint", "blend", "classify", "evaluate"], first=4))
 def test_thin_commands_print_what_they_compose(name):
     assert COMMANDS[name].task.__doc__.splitlines()[0] in gan(name, "--help").stdout

@@ -14,12 +14,14 @@ from gancli.config.paths import quote_paths
 from gancli.data.dataset import load_data
 from gancli.data.spec import DataSpec
 from gancli.errors import UsageError, UserError
+from gancli.explore.age import FIXED, age
 from gancli.explore.dataset import DatasetPlace
 from gancli.explore.examples import find_examples
 from gancli.explore.latents import LatentsOptions, latents, principal_axes
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.reconstruct import ReconstructOptions, errors_of, reconstruct
 from gancli.explore.stages import Stages
+from gancli.explore.traverse import TraverseOptions
 from gancli.game.abilities import models_able
 from gancli.metrics.measures.fidelity import gradient_energy
 from gancli.monitor.cloud import Cloud, draw_clouds
@@ -120,11 +122,13 @@ def test_every_model_that_reconstructs_is_shown(name, tmp_path, monkeypatch):
     assert found.count == len(rows) == 40 and set(rows[0]) == {"example", "class", "error"}
     data = load_data(loaded.config["dataset"] | {"split": "test"}, None, "cpu", 0)
     x = data.examples(torch.tensor([int(row["example"]) for row in rows]))
-    errors = errors_of(x, loaded.reconstruct(x))
+    labels = data.labels(torch.tensor([int(row["example"]) for row in rows])) if loaded.model.needs.labels else None
+    made = loaded.reconstruct(x, labels=labels)
+    errors = errors_of(x, made)
     torch.testing.assert_close(torch.tensor([float(row["error"]) for row in rows]).double(), errors, rtol=1e-4, atol=1e-7)
     worst, best = int(errors.argmax()), int(errors.argmin())
     assert (found.worst[0], found.best[0]) == (rows[worst]["example"], rows[best]["example"])
-    energies = [gradient_energy(each).mean().item() for each in (x, loaded.reconstruct(x))]
+    energies = [gradient_energy(each).mean().item() for each in (x, made)]
     assert found.sharpness == pytest.approx(energies, rel=1e-4)
     assert found.mean == pytest.approx(errors.mean().item()) and found.median == pytest.approx(np.median(errors.numpy()))
 
@@ -299,3 +303,17 @@ def test_data_without_a_held_out_part_are_said_to_be_those_of_training(here, pic
     with Stages() as stages:
         inputs = find_examples(loaded, None, None, DatasetPlace(None, None), None, stages)
     assert any("examples that the model was trained on" in note for note in inputs.notes) and inputs.count == 5
+
+
+def test_age_shows_held_out_examples_at_every_label(here):
+    config = OmegaConf.load(CONF / "age.yaml")
+    keys = set(config) - {"defaults", "hydra"}
+    assert keys | set(FIXED) == set(TraverseOptions.__dataclass_fields__)
+    config = OmegaConf.masked_copy(config, sorted(keys))
+    done = age(OmegaConf.merge(config, {"ckpt": "supervised", "device": "cpu", "n": 3, "zoom": 1}))
+    assert done.files[0].parent.name == "age" and done.files[0].name.endswith("-label.png")
+    with Image.open(done.files[0]) as picture:
+        assert picture.size == (11 * 10 + 2, 3 * 10 + 2)  # the digit, and its style at ten labels
+    assert done.notes[-1] == f"Columns: the image, then {', '.join('0123456789')}."
+    with pytest.raises(UserError, match="factor=label needs a model that takes labels"):
+        age(OmegaConf.merge(config, {"ckpt": "vae", "device": "cpu"}))

@@ -11,14 +11,15 @@ from small_runs import save_run
 
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
-from gancli.explore.factors import Factor, Moves, read_values
+from gancli.explore.factors import Factor, Moves, read_labels, read_values
+from gancli.explore.labels import in_order
 from gancli.explore.loaded import load
 from gancli.explore.traverse import TraverseOptions, traverse
 from gancli.monitor.grids import image_grid
 from gancli.options import typed
 
 CONF = Path(__file__).parents[2] / "conf"
-RUNS = {"dcgan": {}, "infogan": {}, "cgan": {"backbone": "conv"}, "vae": {}, "gan": {}, "cyclegan": {}}
+RUNS = {"dcgan": {}, "infogan": {}, "cgan": {"backbone": "conv"}, "vae": {}, "gan": {}, "cyclegan": {}, "caae": {}}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def values(**changes):
 
 
 def run(**changes) -> Path:
-    (path,) = traverse(values(**changes))
+    (path,) = traverse(values(**changes)).files
     return path
 
 
@@ -137,7 +138,85 @@ def test_styles_are_moved_where_a_model_has_them(here):
         assert (w[2] - w[1]).norm().item() == pytest.approx(2 / 3**0.5, rel=0.1)
 
 
+ORDERS = [(("10", "2", "-45", "7.5"), [2, 1, 3, 0]), (("71+", "6-10", "11-15", "0-5"), [3, 1, 2, 0]),
+          (("class-3", "class-2"), [1, 0]), (("20 years", "old", "3 years"), [0, 1, 2]), (("b", "a"), [0, 1])]
+
+
+@pytest.mark.parametrize(("classes", "order"), ORDERS)
+def test_classes_go_by_the_numbers_in_their_names_where_all_have_some(classes, order):
+    assert in_order(classes) == order
+
+
+def test_steps_between_labels_blend_neighbors():
+    assert read_labels([2, 0], None, 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert read_labels([2, 0, 1], 5, 3).tolist() == [[0, 0, 1], [0.5, 0, 0.5], [1, 0, 0], [0.5, 0.5, 0], [0, 1, 0]]
+    assert read_labels([1], 2, 2).tolist() == [[0, 1], [0, 1]]
+
+
+def test_the_label_moves_alone(here):
+    loaded = load("cgan")
+    grid = pixels(run(ckpt="cgan", factor="label", seeds=[1, 2], zoom=1, out="all.png"))
+    moved = [loaded.generate(loaded.latents(1, seed).expand(3, -1), [0, 1, 2]) for seed in (1, 2)]
+    assert np.array_equal(grid, rows_of(moved, range(3), 2))
+    grid = pixels(run(ckpt="cgan", factor="label", seeds=[1], label=["two", "zero"], steps=3, zoom=1, out="some.png"))
+    between = loaded.generate(loaded.latents(1, 1).expand(3, -1), torch.tensor([[0, 0, 1], [0.5, 0, 0.5], [1, 0, 0]]))
+    assert np.array_equal(grid, image_grid(between, 3)[:, :, 0])
+    files = sorted(path.name for path in run(ckpt="cgan", factor="label", seeds=[1, 2], out="folder").iterdir())
+    assert files == [f"{seed:06d}-{name}.png" for seed in (0, 1) for name in ("one", "two", "zero")]
+    with Image.open(run(ckpt="cgan", factor="label", seeds=[1, 2], loop=True, out="film.gif")) as film:
+        assert film.n_frames == 60
+
+
+@pytest.fixture
+def pictures(here):
+    """A folder of images of several sizes and modes, and of a file that is none."""
+    folder = here / "pictures"
+    folder.mkdir()
+    for number, (mode, size) in enumerate((("L", (16, 16)), ("RGBA", (40, 24)), ("1", (9, 30)), ("RGB", (16, 16)))):
+        Image.effect_noise(size, 60).convert(mode).save(folder / f"{number}.png")
+    (folder / "broken.png").write_bytes(b"no image")
+    return folder
+
+
+def test_images_of_ones_own_move_as_the_encoder_sees_them(pictures):
+    loaded = load("caae")
+    done = traverse(values(ckpt="caae", factor="label", input=str(pictures), zoom=1, out="own.png"))
+    grid = pixels(done.files[0])
+    assert grid.shape[:2] == (4 * 18 + 2, 4 * 18 + 2)  # three labels behind each of four images
+    assert any("broken.png" in note for note in done.notes) and done.notes[-1] == "Columns: the image, then zero, one, two."
+    with Image.open(pictures / "0.png") as image:
+        first = np.asarray(image)
+    assert np.array_equal(grid[2:18, 2:18], first)
+    z = loaded.encode(torch.tensor(first / 127.5 - 1, dtype=torch.float32)[None, None]).expand(3, -1)
+    made = image_grid(loaded.generate(z, [0, 1, 2]), 3, zoom=1)[:, :, 0]
+    assert np.abs(grid[:20, 18:].astype(int) - made.astype(int)).max() <= 1
+
+
+def test_any_factor_of_an_encoded_image_moves(pictures):
+    assert pixels(run(ckpt="vae", factor="z:1", input=str(pictures), n=2, steps=3, zoom=1, out="z.png")).shape[:2] == (38, 74)
+    grid = pixels(run(ckpt="caae", factor="pc:0", input=str(pictures / "0.png"), label="one", steps=3, zoom=1, out="pc.png"))
+    loaded = load("caae")
+    with Image.open(pictures / "0.png") as image:
+        x = torch.tensor(np.asarray(image) / 127.5 - 1, dtype=torch.float32)[None, None]
+    middle = image_grid(loaded.reconstruct(x, labels=torch.tensor([1])), 1, zoom=1)[:, :, 0]
+    assert np.abs(grid[:, 36:56].astype(int) - middle.astype(int)).max() <= 1
+
+
+def test_what_images_do_not_say_is_asked_for(pictures):
+    for changes, words in (({"ckpt": "caae", "factor": "z:0"}, "give label=, or sub-folders of these names"),
+                           ({"ckpt": "caae", "factor": "z:0", "label": [0, 1]}, "names 2 classes for 4 images"),
+                           ({"ckpt": "dcgan", "factor": "z:0"}, "dcgan cannot encode images")):
+        with pytest.raises(UserError, match=words):
+            run(input=str(pictures), **changes)
+    assert not list(Path("outputs").glob("traverse/*"))
+
+
 WRONG = [
+    ({"ckpt": "dcgan", "factor": "label"}, "factor=label needs a model that takes labels and this one is dcgan"),
+    ({"ckpt": "cgan", "factor": "label", "range": 2}, "takes classes and no numbers"),
+    ({"ckpt": "cgan", "factor": "label", "label": ["old"]}, "no class called old"),
+    ({"ckpt": "caae", "input": 3}, "is no path"),
+    ({"ckpt": "caae", "input": "nowhere"}, "nowhere"),
     ({"ckpt": "dcgan", "factor": "c1"}, "has no codes, and every model that samples has latents"),
     ({"ckpt": "infogan", "factor": "c9"}, "its codes are c1, c2, c3"),
     ({"ckpt": "infogan", "factor": "c1", "steps": 4}, "10 categories, all of which are shown"),
