@@ -23,6 +23,7 @@ ABILITIES = {ability.name: ability for ability in (
     Ability("encode", ("encode",), "encode images"),
     Ability("reconstruct", ("reconstruct",), "reconstruct images"),
     Ability("translate", ("translate",), "translate images"),
+    Ability("guided", ("translate", "draw_latents", "latent_style", "image_style"), "translate in several styles"),
     Ability("likelihood", ("log_likelihood",), "tell how likely sequences are"),
     Ability("classify", ("classify",), "classify images"),
     Ability("stages", ("stages",), "show how an image comes about"),
