@@ -10,19 +10,23 @@ EXAMPLES = (
     "gan translate ckpt=RUN",
     "gan translate ckpt=RUN input=pictures/ out=translated/",
     "gan translate ckpt=RUN n=32 out=pairs.png",
+    "gan translate ckpt=RUN to=all out=classes.png",
 )
 
 
 @job
 def task(cfg: Any) -> None:
-    """Translate images into another domain.
+    """Translate images into another domain: another set of images, another class, or with another attribute.
 
-    One PNG an image, under its own name (out= is a folder), or a grid with each image above its translation (out=*.png).
+    PNGs of each image, under its own name (out= is a folder), or a grid with each image above its translations (out=*.png).
     Images are brought to the size and the channels that the model was trained on, and files that cannot be read are named
-    and skipped.
+    and skipped. Without input= held-out images of the run are taken, but for those that are what to= names already; files
+    of input= are all translated, whatever they show.
+
+    Models with styles take them from the images of style=, of the domain that to= names, or from latents of seed=.
 
     ckpt= takes a checkpoint, a run directory, a run's id or a unique part of it, each with @kimg behind it. The model must
-    translate: cyclegan, pix2pix.
+    translate: cyclegan, pix2pix, stargan, stargan_v2 (the last with styles).
     `gan translate --cfg job` prints every key.
     """
     from gancli.explore.translate import translate

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
@@ -33,8 +33,8 @@ def lr_factor(options: ScheduleOptions, progress: Progress) -> float:
     return factor * (1 - fallen if options.name == "linear" else 0.5 * (1 + math.cos(math.pi * fallen)))
 
 
-def build_optimizer(options: OptimizerOptions, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """Return the optimizer that a player's options name, fused where torch has a fused kernel for it."""
+def build_optimizer(options: OptimizerOptions, parameters: Sequence[nn.Parameter | dict]) -> torch.optim.Optimizer:
+    """Return the optimizer of parameters, or groups of them, that options name; fused where torch has a kernel for it."""
     lr, decay = options.lr, options.weight_decay
     match options.name:
         case "adam":
@@ -76,12 +76,19 @@ class Player:
         self.precision = precision
         self.parameters = list(dict.fromkeys(p for module in model.players[name] for p in module.parameters()))
         self.device = self.parameters[0].device
-        self.optimizer = build_optimizer(self.options, self.parameters)
+        self.optimizer = build_optimizer(self.options, self._groups())
         self._bare_step = inspect.unwrap(type(self.optimizer).step)  # the wrappers import torch's compiler: 2 s at the start
         self.base_lr = self.options.lr  # of the phase that is played
         self.correction = 1.0  # of rate and betas, for steps on a part of the loss alone
         self.held: list[Tensor | None] = []  # the gradient that the next step takes, one a parameter
         self.tripped = torch.zeros((), device=self.device)  # 1 once a number was not finite (accelerators)
+
+    def _groups(self) -> list[dict]:
+        """Return the parameters in groups of one rate each, in shares of the player's (Model.rates)."""
+        share = {id(p): rate for name, rate in self.model.rates.items() for p in self.model.get_submodule(name).parameters()}
+        rates = [share.get(id(p), 1.0) for p in self.parameters]
+        return [{"params": [p for p, mine in zip(self.parameters, rates, strict=True) if mine == rate], "rate": rate}
+                for rate in dict.fromkeys(rates)]
 
     @property
     def optimizer_name(self) -> str:
@@ -178,7 +185,7 @@ class Player:
         for parameter, gradient in zip(self.parameters, self.held, strict=True):
             parameter.grad = gradient
         for group in self.optimizer.param_groups:
-            group["lr"] = self.lr(progress) * self.correction
+            group["lr"] = self.lr(progress) * self.correction * group["rate"]
         with torch.no_grad():
             self._bare_step(self.optimizer)
         self.model.after_step(self.name)

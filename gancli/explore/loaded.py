@@ -244,12 +244,27 @@ class Loaded:
         """Return the logits [N, classes] of images."""
         return self._ability("classify", x, batch_size)
 
-    def translate(self, x: Tensor, domain: str, batch_size: int = 64) -> Tensor:
-        """Return images of the other domain as `domain` would show them."""
+    def translate(self, x: Tensor, domain: str, batch_size: int = 64, style: Tensor | None = None) -> Tensor:
+        """Return images of another domain as `domain` would show them, all in a style [S] where the model takes one."""
         self.require("translate")
         if domain not in self.model.targets:
             raise UserError(f"There is no domain called {domain} to translate into; {near(domain, self.model.targets)}")
-        return torch.cat(list(self._batches(lambda part: self.model.translate(part, domain), batch_size, x)))
+        if style is None:
+            return torch.cat(list(self._batches(lambda part: self.model.translate(part, domain), batch_size, x)))
+        self.require("guided")
+        one = style.to(self.device)
+        return torch.cat(list(self._batches(lambda part: self.model.translate(part, domain, one.expand(len(part), -1)),
+                                            batch_size, x)))
+
+    def latent_styles(self, n: int, domain: str, seed: int = 0) -> Tensor:
+        """Return the styles [N, S] of a domain that the first n latents of a seed stand for."""
+        self.require("guided")
+        return torch.cat(list(self._batches(lambda z: self.model.latent_style(z, domain), n, self._latents.take(0, n, seed))))
+
+    def image_styles(self, x: Tensor, domain: str, batch_size: int = 64) -> Tensor:
+        """Return the styles [N, S] of images of a domain."""
+        self.require("guided")
+        return torch.cat(list(self._batches(lambda part: self.model.image_style(part, domain), batch_size, x)))
 
     def upscale(self, x: Tensor, batch_size: int = 64) -> Tensor:
         """Return images [N, C, H, W] of any size enlarged as the model does it."""

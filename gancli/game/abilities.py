@@ -26,13 +26,15 @@ ABILITIES = {ability.name: ability for ability in (
     Ability("upscale", ("upscale", "reduce", "factor", "reach"), "enlarge images"),
     Ability("inpaint", ("inpaint", "draw_holes", "fillable"), "fill holes in images"),
     Ability("blend", ("blend",), "blend a part of one image into another"),
+    Ability("guided", ("translate", "draw_latents", "latent_style", "image_style"), "translate in several styles"),
     Ability("likelihood", ("log_likelihood",), "tell how likely sequences are"),
     Ability("classify", ("classify",), "classify images"),
     Ability("stages", ("stages",), "show how an image comes about"),
     Ability("sizes", ("cell", "draw_map", "paint"), "make images of another size than it was trained on"),
 )}
 
-MEASURABLE = ("sample", "translate", "upscale", "inpaint")  # of latents, or of other images
+CHANGES = ("translate", "upscale", "inpaint")  # how a model makes examples of real images
+MEASURABLE = ("sample", *CHANGES)
 
 
 def able(model: Any, ability: str, options: Any = None) -> bool:

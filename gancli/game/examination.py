@@ -23,6 +23,7 @@ from gancli.diagnosis.signals import (
     two_sample_accuracy,
 )
 from gancli.game.abilities import able
+from gancli.game.translating import among_domains, next_targets, translated
 from gancli.seeds import mix
 
 STREAM = 1 << 36  # of the latents; kept apart from the engine's and the commands'
@@ -54,7 +55,7 @@ class Examination:
         spec = data.spec
         self.model, self.seed, self.spec = model, seed, spec
         self.able = able(model, "sample") and spec.kind != "tokens"
-        self.translates = not self.able and able(model, "translate") and len(spec.domains) == 2
+        self.translates = not self.able and able(model, "translate")
         self.device = next(model.parameters()).device
         size = math.prod(spec.shape)
         self.at_once = max(4, min(AT_ONCE, LARGEST_BATCH // size))
@@ -63,6 +64,10 @@ class Examination:
         self.before: dict[str, Tensor] = {}  # what the last look saw, [N, F], in half precision: checkpoints hold it
         if self.able:
             self._fix_latents(data)
+        elif self.translates and among_domains(model):
+            self.shown = data.first(min(TRANSLATED, self.at_once, spec.count))
+            self.targets = next_targets(model, self.shown, torch.arange(len(self.shown)))
+            self.real = {"translations": _real(flat(self.shown.real), None, len(self.shown))}
         elif self.translates:
             self.sources = data.first(min(TRANSLATED, self.at_once, spec.count)).domains
             self.real = {name: _real(flat(source), None, len(source))
@@ -103,6 +108,8 @@ class Examination:
             parts = [model.generate(z.to(self.device), *([] if label is None else [label.to(self.device)]))
                      for z, label in zip(self.z.split(self.at_once), labels)]
             return {"samples": torch.cat([flat(part) for part in parts])}
+        if self.translates and among_domains(model):
+            return {"translations": flat(translated(model, self.shown.real, self.targets))}
         if self.translates:
             of = dict(zip(self.spec.domains, reversed(self.sources), strict=True))  # what each domain is translated from
             return {name: flat(model.translate(of[name], name)) for name in model.targets}

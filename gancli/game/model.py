@@ -7,7 +7,10 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
     generate_domains(z) -> (x, y)            the same latents as each of the data's domains would show them; generate gives x
     encode(x) -> z
     reconstruct(x) -> x'
-    translate(x, domain) -> y                x of the other domain, y of `domain` (a name of the data's domains)
+    translate(x, domain) -> y                x of another domain, y of `domain` (one of `targets`)
+    latent_style(z, domain) -> s             [n, S], a style of images of `domain` for each latent; a model that has it takes
+                                             a third argument in translate: styles [n, S], or None for one of its own choice
+    image_style(x, domain) -> s              [n, S], the styles of images of `domain`
     inpaint(x, mask) -> y                    x with other content where the mask [n, 1, H, W] is 1, and its own elsewhere
     draw_holes(n, generator) -> mask         masks of the law that the model was trained on, on the CPU
     fillable                                 the box (top, left, height, width) in which holes may lie
@@ -115,6 +118,7 @@ class Model(nn.Module, ABC):
     lacks: frozenset[str] = frozenset()  # abilities that its class defines and its options do without
 
     players: dict[str, list[nn.Module]]
+    rates: Mapping[str, float] = {}  # parts of the model, by name, that learn at this part of their player's rate
     clusters: bool = False  # it classifies by categories of its own, in an order of no meaning, and not by the data's classes
 
     # Abilities, named here for type checkers; no model has one that it does not define
@@ -124,7 +128,9 @@ class Model(nn.Module, ABC):
     with_codes: Callable[[Tensor, Mapping[str, Tensor]], Tensor]
     encode: Callable[[Tensor], Tensor]
     reconstruct: Callable[[Tensor], Tensor]
-    translate: Callable[[Tensor, str], Tensor]
+    translate: Callable[..., Tensor]
+    latent_style: Callable[[Tensor, str], Tensor]
+    image_style: Callable[[Tensor, str], Tensor]
     inpaint: Callable[[Tensor, Tensor], Tensor]
     draw_holes: Callable[[int, torch.Generator], Tensor]
     fillable: tuple[int, int, int, int]
@@ -203,8 +209,16 @@ class Model(nn.Module, ABC):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The domains into which the model translates, where it does; the last one is meant where none is named."""
-        return self.spec.domains
+        """The domains into which the model translates, where it does; the last one is meant where none is named.
+
+        They are the data's own, or the classes of data that have one.
+        """
+        return self.spec.domains if len(self.spec.domains) > 1 else self.spec.classes
+
+    def shows(self, domain: str, batch: Batch) -> Tensor:
+        """Return which examples are in a domain of `targets` already, bool [N], by their labels or attributes alone."""
+        assert batch.labels is not None  # a model of other domains says itself what they are
+        return batch.labels == self.targets.index(domain)
 
     def begin(self, reference: Batch) -> None:
         """Look at a batch of real data before the first round; a continued run's state is then put over what that set.

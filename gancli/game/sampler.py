@@ -10,8 +10,9 @@ from torch import Tensor
 
 from gancli.data.dataset import Data
 from gancli.errors import UserError
-from gancli.game.abilities import able
+from gancli.game.abilities import CHANGES, able
 from gancli.game.model import Model
+from gancli.game.translating import among_domains, labeled_rows, next_targets, translated
 from gancli.seeds import mix
 
 BLOCK = 64  # latents drawn from one stream: latent i is number i % BLOCK of the stream (seed, i // BLOCK)
@@ -50,8 +51,10 @@ class Sampler:
     Example i is made of latent i of the seed.  A model that takes labels gets them in turn, number i the class
     i % classes, so that every prefix holds all classes alike.  A model of two domains shows one, the first unless `domain`
     names the other.  A model that translates gets number i of the other
-    domain's real images and shows it as `domain`; then `limit` is how many there are.  A model that upscales gets real
-    image number i at low resolution, one that fills holes real image i with hole i of the seed, and both have the same limit.
+    domain's real images and shows it as `domain`; then `limit` is how many there are.  One that translates among classes or
+    attributes of one set gets number i of that set and shows it as another domain, each in turn; a style, where it takes
+    one, is that of latent i.  A model that upscales gets real image number i at low resolution, one that fills holes real
+    image i with hole i of the seed, and both have the same limit.
     """
 
     def __init__(self, model: Model, seed: int = 0, batch_size: int = 64, data: Data | None = None,
@@ -60,11 +63,12 @@ class Sampler:
 
         Args:
             batch_size: examples made at once.
-            data: where a model that translates or upscales finds its inputs.
-            domain: into which it translates, None the last one; or of which it shows images, None the first one.
+            data: where a model that changes images finds them.
+            domain: into which it translates, None the last one (of one set: each in turn); or of which it shows images, None
+                the first one.
 
         Raises:
-            UserError: the model can neither sample nor translate nor fill holes, or there are no data for that.
+            UserError: the model can neither sample nor change whole images, or there are no data for that.
         """
         self.model, self.seed, self.batch_size, self.data = model, seed, batch_size, data
         self.generates = able(model, "sample")
@@ -72,38 +76,44 @@ class Sampler:
         self.domain: int | None = None  # into which images are translated, or of which they are generated
         self.limit: int | None = None  # examples there are; None: endless
         self.latents = Latents(model)
-        self.upscales = not self.generates and able(model, "upscale")
-        self.fills = not self.generates and able(model, "inpaint")
-        if self.upscales:
-            self._prepare_upscaling()
-        elif self.fills:
-            self._prepare_filling()
-        elif not self.generates:
-            self._prepare_translation(domain)
+        self.change: str | None = None  # by which ability it makes examples of real images; None: it generates them
+        self.targets: Tensor | None = None  # of a model that translates within one set, for each example of it
+        if not self.generates:
+            self._prepare_change(domain)
         elif able(model, "domains"):
             self.domain = self._domain(domain, 0)
 
-    def _prepare_filling(self) -> None:
+    def _prepare_change(self, domain: str | None) -> None:
+        """Find out what the model changes images by, and how many there are."""
+        name = type(self.model).__name__
+        self.change = next((ability for ability in CHANGES if able(self.model, ability)), None)
+        if self.change is None:
+            raise UserError(f"{name} neither samples nor changes whole images: its results cannot be judged.")
         if self.data is None:
-            raise UserError(f"{type(self.model).__name__} fills holes in images, and needs the data set for that.")
+            raise UserError(f"{name} changes images, and needs the data set for that.")
         self.limit = self.data.counts[0]
+        if self.change == "translate":
+            self._prepare_translation(domain)
 
     def _prepare_translation(self, domain: str | None) -> None:
-        if not able(self.model, "translate"):
-            raise UserError(f"{type(self.model).__name__} neither samples nor translates nor fills holes: its results cannot "
-                            "be judged.")
-        if self.data is None:
-            raise UserError(f"{type(self.model).__name__} translates images, and needs the data set for that.")
+        assert self.data is not None
+        if among_domains(self.model):
+            self._prepare_targets(domain)
+            return
         targets = self.model.targets
         if domain is not None and domain not in targets:
             raise UserError(f"There is no domain called {domain} to translate into; there is {', '.join(targets)}.")
         self.domain = self._domain(domain or targets[-1], 0)
         self.limit = self.data.counts[1 - self.domain]
 
-    def _prepare_upscaling(self) -> None:
-        if self.data is None:
-            raise UserError(f"{type(self.model).__name__} enlarges images, and needs the data set for that.")
-        self.limit = self.data.counts[0]
+    def _prepare_targets(self, domain: str | None) -> None:
+        """Choose a target for each image of the one set; none is chosen by the caller, who would compare it with all of it."""
+        assert self.data is not None
+        if domain is not None:
+            raise UserError(f"domain={domain} is for models of two sets of images, and {type(self.model).__name__} translates "
+                            "within one: leave it out.")
+        rows = torch.arange(self.data.counts[0])
+        self.targets = next_targets(self.model, labeled_rows(self.data, rows), rows)
 
     def _domain(self, name: str | None, default: int) -> int:
         domains = self.model.spec.domains
@@ -118,6 +128,8 @@ class Sampler:
 
     def labels(self, start: int, stop: int) -> Tensor | None:
         """Return the classes [N] int64 of examples start to stop, on the CPU; None where the model takes none."""
+        if self.targets is not None:
+            return self.targets[start:stop] if self.classes else None
         return torch.arange(start, stop) % self.classes if self.classes else None
 
     def latents_at(self, start: int, stop: int) -> Tensor:
@@ -140,16 +152,20 @@ class Sampler:
         """Return examples start to stop; up to float rounding they do not depend on how they are asked for."""
         if self.generates:
             return self.generate(self.latents_at(start, stop), self.labels(start, stop))
-        assert self.data is not None and self.limit is not None  # one of the preparations sees to it
+        assert self.data is not None and self.limit is not None  # _prepare_change sees to it
         if stop > self.limit:
             raise ValueError(f"there are {self.limit} images to work on, not {stop}")
-        if self.upscales:
-            return self.model.upscale(self.model.reduce(self.data.examples(torch.arange(start, stop)))).float()
-        if self.fills:
-            x = self.data.examples(torch.arange(start, stop))
+        rows = torch.arange(start, stop)
+        if self.change == "upscale":
+            return self.model.upscale(self.model.reduce(self.data.examples(rows))).float()
+        if self.change == "inpaint":
+            x = self.data.examples(rows)
             return self.model.inpaint(x, self.holes_at(start, stop).to(x.device)).float()
+        if self.targets is not None:
+            z = self.latents_at(start, stop) if able(self.model, "guided") else None
+            return translated(self.model, self.data.examples(rows), self.targets[start:stop], z)
         assert self.domain is not None
-        real = self.data.examples(torch.arange(start, stop), 1 - self.domain)
+        real = self.data.examples(rows, 1 - self.domain)
         return self.model.translate(real, self.model.spec.domains[self.domain]).float()
 
     def batches(self, start: int, stop: int) -> Iterator[Tensor]:

@@ -1,5 +1,6 @@
 """How pictures that belong together are laid out in a sample grid."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +23,22 @@ def interleave_rows(columns: int, *pictures: Tensor) -> Tensor:
     whole = len(pictures[0]) // columns * columns
     rows = torch.stack([batch[:whole].float().unflatten(0, (-1, columns)) for batch in pictures], 1)
     return rows.flatten(0, 2)
+
+
+TARGETS = 10  # rows of a grid of translations, at most
+
+
+def shown_with_targets(fixed: Fixed, targets: Sequence[str], translate: Callable[[Tensor, str], Tensor],
+                       further: Sequence[Tensor] = ()) -> Tensor:
+    """Return real images, below each row of them one for each target domain, and then one of each of the further batches.
+
+    Of many targets some are shown, evenly chosen.
+    """
+    count = min(len(targets), TARGETS)
+    some = [targets[i * len(targets) // count] for i in range(count)]
+    shown = max(fixed.columns, len(fixed.batch) // (1 + count + len(further)))
+    x = fixed.batch.real[:shown]
+    return interleave_rows(fixed.columns, x, *(translate(x, domain) for domain in some), *(more[:shown] for more in further))
 
 
 def reconstructions(model: Any, fixed: Fixed) -> Tensor:

@@ -42,6 +42,15 @@ def he_init(module: nn.Module) -> None:
                 nn.init.zeros_(part.bias)
 
 
+def he_normal_init(module: nn.Module) -> None:
+    """Weights N(0, 2 / inputs), biases 0 (He 2015, eq. 10); norms keep what they have."""
+    for part in module.modules():
+        if isinstance(part, WEIGHTED):
+            nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+            if getattr(part, "bias", None) is not None:
+                nn.init.zeros_(part.bias)
+
+
 def xavier_init(module: nn.Module, gain: float, bias: float = 0.0) -> None:
     """Weights uniform with variance 2 gain^2 / (inputs + outputs) (Glorot & Bengio 2010, eq. 16), biases all alike."""
     for part in module.modules():
