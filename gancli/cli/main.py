@@ -19,6 +19,7 @@ from gancli.cli import (
     latents,
     list,
     mix,
+    project,
     reconstruct,
     sample,
     train,
@@ -38,7 +39,7 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct, translate,
+            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct, project, translate,
                            classify, evaluate, compare, diagnose, lab, validate, list)}
 
 
