@@ -13,6 +13,7 @@ from gancli.cli import (
     classify,
     compare,
     diagnose,
+    edit,
     evaluate,
     interpolate,
     lab,
@@ -39,7 +40,7 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct, project, translate,
+            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct, project, edit, translate,
                            classify, evaluate, compare, diagnose, lab, validate, list)}
 
 

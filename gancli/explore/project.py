@@ -47,8 +47,6 @@ class SearchOptions(PictureOptions):
     space: str | None  # one of SPACES; None: w where the model has styles, else z
     init: str | None  # one of STARTS; None: encoder where the model has one, else optimizer
     starts: int  # random latents of which the nearest is begun at
-    steps: int | None  # of the projection; None: STEPS
-    lr: float | None
     move_noise: bool  # styles: the noise maps are searched, too
     label: Any  # a class for all images; None: that of labeled examples, else any
     features: str | None
@@ -65,8 +63,6 @@ class SearchOptions(PictureOptions):
             if getattr(self, key) is not None:
                 check_choice(key, getattr(self, key), known)
         check_range("starts", self.starts, 1)
-        check_range("steps", self.steps, 0)
-        check_range("lr", self.lr, 0, open_low=True)
         check_range("features_weight", self.features_weight, 0)
         check_range("seed", self.seed, 0)
         check_range("fps", self.fps, 0.5, 50)
@@ -82,12 +78,16 @@ class ProjectOptions(SearchOptions):
 
     input: str | None
     n: int | None
+    steps: int | None  # None: STEPS
+    lr: float | None  # None: RATE
     film: bool
     columns: int | None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range("n", self.n, 1)
+        check_range("steps", self.steps, 0)
+        check_range("lr", self.lr, 0, open_low=True)
         check_range("columns", self.columns, 1)
 
 
@@ -128,7 +128,7 @@ def project(values: Mapping[str, Any]) -> Report:
     film = options.film or chosen is not None and chosen.kind in ANIMATED
     loaded = load(options.ckpt, options.device, options.weights)
     with Stages() as stages:
-        plan = make_plan(loaded, options, stages)
+        plan = make_plan(loaded, options, options.steps, options.lr, stages)
         examples = find_examples(loaded, options.input, options.n, options.dataset, options.data_dir, stages)
         grid = _grid(loaded, options, min(examples.count, SHOWN), film)
         target = chosen or default_target("project", f"{checkpoint_stem(loaded)}-{plan.space.name}", "")
@@ -141,7 +141,7 @@ def project(values: Mapping[str, Any]) -> Report:
                   (done.names[worst], float(errors[worst])), [*examples.notes, *examples.left_out()], files)
 
 
-def make_plan(loaded: Loaded, options: SearchOptions, stages: Stages) -> Plan:
+def make_plan(loaded: Loaded, options: SearchOptions, steps: int | None, rate: float | None, stages: Stages) -> Plan:
     """Return how images are projected as the options say.
 
     Raises:
@@ -152,8 +152,8 @@ def make_plan(loaded: Loaded, options: SearchOptions, stages: Stages) -> Plan:
     loaded.labels_for(1, options.label)  # or it is refused
     likeness = open_likeness(loaded, options.features, options.features_weight, options.features_weights,
                              data_folder(options.data_dir), options.dataset, stages)
-    steps = STEPS[space.name] if options.steps is None else options.steps
-    return Plan(space, likeness, start, options.starts, Descent(steps, options.lr or RATE),
+    steps = STEPS[space.name] if steps is None else steps
+    return Plan(space, likeness, start, options.starts, Descent(steps, rate or RATE),
                 options.move_noise and bool(space.maps(1)), options.seed, options.batch_size)
 
 

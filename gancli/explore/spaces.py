@@ -28,6 +28,7 @@ class Space(ABC):
     name: str
     scale: float  # how far a point's number lies from the middle, about
     jitter: float = 0.0  # deviation of noise on points that are explored at first; 0: none
+    fixed: Noise | None = None  # maps [1, 1, h, w] that all images are made with; None: the model's
 
     def __init__(self, loaded: Loaded) -> None:
         self.loaded, self.model = loaded, loaded.model
@@ -115,7 +116,7 @@ class Styles(Space):
         return self._spread(self.loaded.styles(z, labels, batch_size).clone())
 
     def make(self, points: Tensor, labels: Tensor | None, maps: Noise | None = None) -> Tensor:
-        return self.model.synthesize(points, maps)
+        return self.model.synthesize(points, maps or self.fixed)
 
     def middle(self) -> Tensor:
         return self._spread(self.mean[None])
