@@ -15,6 +15,7 @@ from gancli.cli import (
     classify,
     compare,
     diagnose,
+    edit,
     evaluate,
     inpaint,
     interpolate,
@@ -22,6 +23,7 @@ from gancli.cli import (
     latents,
     list,
     mix,
+    project,
     reconstruct,
     sample,
     train,
@@ -42,8 +44,8 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, traverse, age, arithmetic, mix, latents, reconstruct, translate, upscale,
-                           inpaint, blend,
+            for module in (train, sample, interpolate, traverse, age, arithmetic, mix, latents, reconstruct, project, edit,
+                           translate, upscale, inpaint, blend,
                            classify, evaluate, compare, diagnose, lab, validate, list)}
 
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from gancli import __version__
 from gancli.compare.curves import FEWEST_POINTS, MOST_POINTS, thin
-from gancli.compare.offline import image, json_text, policy
 from gancli.compare.reading import METRICS, Run
 from gancli.compare.samples import MOST_RUNS, Grid, caption, png
 from gancli.compare.table import NAMED, Column, Table
+from gancli.monitor.offline import image, json_text, policy, style
 from gancli.runs.status import STATUSES, now
 
 MOST_IN_PAGE = 200_000  # points of all curves
@@ -44,7 +44,7 @@ def make_page(table: Table, names: Sequence[str], charts: Mapping[str, bytes], g
         title=escape(f"{count} runs compared" if count > 1 else f"Run {table.runs[0].id}"),
         subtitle=f"Written {escape(now())} by gan compare, gancli {escape(__version__)}.",
         nav="".join(f'<a href="#{anchor}">{text}</a>' for anchor, text in parts),
-        style=_file("page.css"), script=script, shared=_shared(table), table=_table(table, names),
+        style=style(), script=script, shared=_shared(table), table=_table(table, names),
         charts=_charts(table.runs, names, charts), samples=_samples(grids, count),
         runs="\n".join(_run(number, run, name) for number, (run, name) in enumerate(zip(table.runs, names, strict=True))),
         data=json_text({"runs": list(names), "smoothing": smoothing,

@@ -127,15 +127,22 @@ def open_extractor(features: str, weights: str | None, data: Data, data_dir: Pat
     Raises:
         UserError: weights that cannot be had or are others, labels that are missing, a file that does not load.
     """
+    if features != "classifier":
+        return open_published(features, weights, data_dir, data.device)
+    opened = _classifier(data, cache, progress)
+    opened.network.to(data.device).eval()
+    return opened
+
+
+def open_published(features: str, weights: str | None, data_dir: Path, device: torch.device) -> Extractor:
+    """Return an extractor that needs no data, all but `classifier`; arguments and errors are those of `open_extractor`."""
     if is_script(features):
-        opened = _script(features, data.device)
-    elif features == "classifier":
-        opened = _classifier(data, cache, progress)
+        opened = _script(features, device)
     else:
         path, sha256 = require_weights(features, weights, data_dir)
         opened = {"inception": _inception, "mobilenet_v2": _mobilenet, "efficientnet_lite0": _efficientnet}[features](
             path, sha256)
-    opened.network.to(data.device).eval()
+    opened.network.to(device).eval()
     return opened
 
 

@@ -14,6 +14,8 @@ from torch.nn.functional import one_hot
 from gancli.ranks import shards
 
 EDGE = 1e-9  # quantiles at 0 and 1 would be infinite
+INSIDE = 0.99  # of a bounded latent's range: where a search begins at most, since on the edge nothing moves it (Zhu 2016)
+FARTHEST = 3.0902  # deviations: all but a thousandth of normal numbers lie below
 
 
 class Prior(ABC):
@@ -41,6 +43,23 @@ class Prior(ABC):
         """The least and the largest value of a latent (but of one that a code names) that is worth a look."""
         return -3.0, 3.0
 
+    @property
+    def scale(self) -> float:
+        """How far a latent's number lies from the law's middle, about: a deviation, or half of a bounded range."""
+        return 1.0
+
+    def free(self, z: Tensor) -> Tensor:
+        """Return latents [N, *Z] as coordinates of the same shape, which a search may move without bounds."""
+        return z
+
+    def held(self, free: Tensor, start: Tensor) -> Tensor:
+        """Return the latents of such coordinates [N, *Z], all within what the law draws; gradients flow.
+
+        Args:
+            start: latents [N, *Z] that the search began at: what is discrete in a latent, a category, stays theirs.
+        """
+        return free
+
 
 class Uniform(Prior):
     """Independent and uniform in [low, high]."""
@@ -62,6 +81,17 @@ class Uniform(Prior):
     @property
     def span(self) -> tuple[float, float]:
         return self.low, self.high
+
+    @property
+    def scale(self) -> float:
+        return (self.high - self.low) / 2
+
+    def free(self, z: Tensor) -> Tensor:
+        """The inverse of tanh, for latents from -1 to 1 (Zhu 2016, section 3.1)."""
+        return torch.atanh(((z - self.low) / self.scale - 1).clamp(-INSIDE, INSIDE))
+
+    def held(self, free: Tensor, start: Tensor) -> Tensor:
+        return self.low + self.scale * (1 + torch.tanh(free))
 
     def _to_normal(self, z: Tensor) -> Tensor:
         share = ((z - self.low) / (self.high - self.low)).clamp(EDGE, 1 - EDGE)
@@ -97,6 +127,23 @@ class Normal(Prior):
     def between(self, start: Tensor, end: Tensor, times: Tensor) -> Tensor:
         return slerp(start, end, times)
 
+    @property
+    def scale(self) -> float:
+        return self.std
+
+    @property
+    def radius(self) -> float:
+        """The distance from the middle that all latents but a thousandth stay within.
+
+        The square of it is a quantile of chi squared, by Wilson and Hilferty's approximation (1931).
+        """
+        size = math.prod(self.shape)
+        return self.std * math.sqrt(size * (1 - 2 / (9 * size) + FARTHEST * math.sqrt(2 / (9 * size))) ** 3)
+
+    def held(self, free: Tensor, start: Tensor) -> Tensor:
+        """Latents beyond the radius are drawn back to it."""
+        return within(free, self.radius)
+
 
 class Codes(Prior):
     """Noise, then categorical codes as one-hot vectors, then continuous codes, side by side (Chen 2016, section 4).
@@ -131,6 +178,19 @@ class Codes(Prior):
     @property
     def span(self) -> tuple[float, float]:
         return self.plain.span
+
+    def free(self, z: Tensor) -> Tensor:
+        return self._around(z, self.plain.free(self._plain_of(z)), self.categories_of(z))
+
+    def held(self, free: Tensor, start: Tensor) -> Tensor:
+        plain = self.plain.held(self._plain_of(free), self._plain_of(start))
+        return self._around(free, plain, [decided(each) for each in self.categories_of(start)])
+
+    def _plain_of(self, z: Tensor) -> Tensor:
+        return torch.cat((z[:, :self.noise], self.continuous_of(z)), 1)
+
+    def _around(self, z: Tensor, plain: Tensor, categories: Sequence[Tensor]) -> Tensor:
+        return torch.cat((plain[:, :self.noise], *(each.to(z) for each in categories), plain[:, self.noise:]), 1)
 
     def categories_of(self, z: Tensor) -> tuple[Tensor, ...]:
         """Return the categorical codes of latents [N, Z], each [N, categories]."""
@@ -172,6 +232,15 @@ class Sectioned(Prior):
         """Return a latent of each of this rank's sections [N], from the global generator of their device."""
         return self.placed(shards.randn(len(sections), 2, device=sections.device), sections)
 
+    def held(self, free: Tensor, start: Tensor) -> Tensor:
+        """In the disk that the law lies in: between its sections there is nothing to be held to."""
+        return within(free, self.reach)
+
+    @property
+    @abstractmethod
+    def reach(self) -> float:
+        """The radius of that disk."""
+
     @abstractmethod
     def placed(self, noise: Tensor, sections: Tensor) -> Tensor:
         """Return the latents [N, 2] that standard normal noise [N, 2] stands for in the sections [N]."""
@@ -185,6 +254,10 @@ class Ring(Sectioned):
     """
 
     length, width, radius = 0.5, 0.05, 1.4
+
+    @property
+    def reach(self) -> float:
+        return self.radius + FARTHEST * self.length
 
     def placed(self, noise: Tensor, sections: Tensor) -> Tensor:
         angles = sections * (2 * math.pi / self.sections)
@@ -213,6 +286,10 @@ class SwissRoll(Sectioned):
     """
 
     radius, turns = 3.0, 2
+
+    @property
+    def reach(self) -> float:
+        return self.radius
 
     def placed(self, noise: Tensor, sections: Tensor) -> Tensor:
         return self._at((sections + uniform_of(noise[:, 0])) / self.sections)
@@ -254,8 +331,30 @@ class Styled(Prior):
         """Return latents [N, Z] with the category [N] that `values` has as c1."""
         return self._joined(values["c1"].to(z.device), z[:, self.categories:]) if "c1" in values else z
 
+    @property
+    def scale(self) -> float:
+        return self.style.scale
+
+    def free(self, z: Tensor) -> Tensor:
+        return torch.cat((z[:, :self.categories], self.style.free(z[:, self.categories:])), 1)
+
+    def held(self, free: Tensor, start: Tensor) -> Tensor:
+        style = self.style.held(free[:, self.categories:], start[:, self.categories:])
+        return torch.cat((decided(start[:, :self.categories]).to(style), style), 1)
+
     def _joined(self, categories: Tensor, style: Tensor) -> Tensor:
         return torch.cat(((categories[:, None] == torch.arange(self.categories, device=style.device)).to(style), style), 1)
+
+
+def within(z: Tensor, radius: float) -> Tensor:
+    """Return latents [N, *Z] of which those longer than `radius` are shortened to it."""
+    length = z.flatten(1).norm(dim=1).clamp_min(1e-12)
+    return z * (radius / length).clamp_max(1).view(-1, *[1] * (z.dim() - 1))
+
+
+def decided(shares: Tensor) -> Tensor:
+    """Return the likeliest category of shares or logits [N, K] as one-hot vectors."""
+    return one_hot(shares.argmax(1), shares.shape[1])
 
 
 def uniform_of(noise: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from string import Template
 from typing import Any
 
 from gancli import __version__
-from gancli.compare.offline import image, json_text, policy
 from gancli.lab.frame.result import Result, Table
+from gancli.monitor.offline import image, json_text, policy, style
 from gancli.runs.status import now
 
 
@@ -53,7 +53,7 @@ def _page(title: str, claim: str, parts: Sequence[tuple[str, str]], body: str, s
         policy=policy(script), title=escape(title), claim=escape(claim),
         subtitle=f"Written {escape(now())} by gan lab, gancli {escape(__version__)}.",
         nav="".join(f'<a href="#{escape(anchor)}">{escape(text)}</a>' for anchor, text in parts),
-        style=files("gancli.compare").joinpath("page.css").read_text(encoding="utf-8") + _file("page.css"),
+        style=style() + _file("page.css"),
         body=body, data=json_text(scenes), script=script)
 
 

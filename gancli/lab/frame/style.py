@@ -54,6 +54,6 @@ class Style:
 
 
 LIGHT = Style("light", "#ffffff", "#16191d", "#59626d", "#d5dae0", COLORS, "cividis")
-DARK = Style("dark", "#14171b", "#eceff2", "#a4aeb8", "#39414a",  # as the pages' dark colors (compare/page.css)
+DARK = Style("dark", "#14171b", "#eceff2", "#a4aeb8", "#39414a",  # as the pages' dark colors (monitor/page.css)
              ("#4ea8e0", "#ff8a3d", "#2fce9f", "#eb9dc8", "#f2b430", "#86cff5", "#b49bf0", "#b4b4b4"), "cividis")
 STYLES = (LIGHT, DARK)

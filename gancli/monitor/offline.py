@@ -1,9 +1,10 @@
-"""Parts of pages that open without a server or a network and let no script run but their own."""
+"""Parts of pages that open without a server or a network and let no script run but their own; free of torch."""
 
 import base64
 import hashlib
 import json
 from html import escape
+from importlib.resources import files
 from typing import Any
 
 
@@ -23,3 +24,8 @@ def json_text(value: Any) -> str:
 def image(picture: bytes, alt: str, more: str = "") -> str:
     """Return a PNG as an element that carries it."""
     return f'<img src="data:image/png;base64,{base64.b64encode(picture).decode()}" alt="{escape(alt)}"{more}>'
+
+
+def style() -> str:
+    """Return what all pages look like, as CSS."""
+    return files("gancli.monitor").joinpath("page.css").read_text(encoding="utf-8")

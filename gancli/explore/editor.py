@@ -1,0 +1,34 @@
+"""The page on which a person paints strokes for `gan edit`: one HTML file that opens without a server or a network."""
+
+import shlex
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from gancli import __version__
+from gancli.monitor.grids import Picture, quick_png
+from gancli.monitor.offline import image, json_text, policy, style
+from gancli.runs.status import now
+
+
+def make_editor(picture: Picture, title: str, words: Sequence[str]) -> str:
+    """Return the page.
+
+    Args:
+        picture: [H, W, 1 or 3], at the model's own size: strokes are in its pixels.
+        title: what made it.
+        words: of the command line that edits it, but for the strokes.
+    """
+    height, width, channels = picture.shape
+    script = _file("editor.js")
+    command = shlex.join(["gan", "edit", *words])
+    return Template(_file("editor.html")).substitute(
+        policy=policy(script), title=escape(title), style=style() + _file("editor.css"), script=script,
+        subtitle=f"Written {escape(now())} by gan edit, gancli {escape(__version__)}.",
+        picture=image(quick_png(picture), f"The picture to be edited, {width} x {height} pixels", ' id="picture" draggable="false"'),
+        data=json_text({"width": width, "height": height, "gray": channels == 1, "command": command}))
+
+
+def _file(name: str) -> str:
+    return files("gancli.explore").joinpath(name).read_text(encoding="utf-8")
