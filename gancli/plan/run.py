@@ -119,7 +119,8 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     build.check_data(model, spec)
     build.check_files(model, data_dir)
     check_batch(spec, trainer.batch_size)
-    holdout = held_out(config["dataset"], source, data_dir, ("val", "test")) if _looks_at_holdout(config["evaluation"]) else None
+    holdout = (held_out(config["dataset"], source, data_dir, ("val", "test")) if _looks_at_holdout(config["evaluation"])
+               else None)
     evaluation, more = _evaluation(config["evaluation"], model, source, spec, data_dir, holdout is not None)
     plan = Plan(config, overrides, model, loss, augment, config["dataset"], optimizer, trainer, evaluation, run.seed,
                 run.device, data_dir, spec, Path(), holdout=holdout, ranks=ranks, notices=notices + more)

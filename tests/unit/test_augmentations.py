@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from composing import batch_for, compose_loss, compose_model, read, spec_for, take_turn
+from composing import batch_for, compose_loss, compose_model, phases_of, read, spec_for, take_turn
 from omegaconf import OmegaConf
 from planning import SMALL_NETWORKS, TINY, plan, resume, run
 from systems import CONF, MODELS, RULES, later, system
@@ -15,7 +15,6 @@ from systems import CONF, MODELS, RULES, later, system
 from gancli.config.compose import compose
 from gancli.engine.training import train
 from gancli.errors import UsageError, UserError
-from gancli.game.model import Progress
 from gancli.losses.adversarial import rule_of
 from gancli.losses.augmentation import Augmentation, augment_options, augmentation_of
 from gancli.losses.augmentations.ada import AdaptiveAugment
@@ -403,13 +402,16 @@ def test_every_model_plays_behind_every_augmentation(name, augment):
     model = compose_model(name, loss, spec).train()
     model.objective.augment = built(augment, spec.shape, **({"p": 1.0} if augment == "ada" else {}))
     model.objective.augment.register_forward_hook(lambda *_: calls.append(1))
-    batch, progress = batch_for(spec), Progress(total=100)
+    batch, behind = batch_for(spec), set()
     model.begin(batch)
-    for player in model.players:
-        calls.clear()
-        found, _ = take_turn(model, player, batch, progress)
-        assert calls and found.isfinite() and any(p.grad is not None and p.grad.abs().sum() > 0
-                                        for network in model.players[player] for p in network.parameters())
+    for players, progress in phases_of(model):
+        for player in players:
+            calls.clear()
+            found, _ = take_turn(model, player, batch, progress)
+            assert found.isfinite() and any(p.grad is not None and p.grad.abs().sum() > 0
+                                            for network in model.players[player] for p in network.parameters())
+            behind |= {player} if calls else set()
+    assert behind == set(model.players)  # each in some phase
 
 
 def test_off_is_nothing_and_on_is_state():

@@ -44,7 +44,8 @@ def test_training_never_sees_the_test_folder(tmp_path):
     assert data.spec.count == 10 and data.spec.classes == ("cat", "dog")
     assert data.notes == ("The folders are parts of the data: train (10 images in 2 classes) is taken, "
                           "val (6), test (4) kept apart.",)
-    assert [load("folder", tmp_path, path=path, size=16, split=split).spec.count for split in ("val", "test", "all")] == [6, 4, 20]
+    others = [load("folder", tmp_path, path=path, size=16, split=split) for split in ("val", "test", "all")]
+    assert [data.spec.count for data in others] == [6, 4, 20]
     values = dataset_values("folder", path=path, size=16)
     source = open_source(values, tmp_path)
     assert held_out(values, source, tmp_path)["split"] == "test"
