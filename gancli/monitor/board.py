@@ -3,11 +3,13 @@
 import io
 import json
 import math
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
 
@@ -33,11 +35,26 @@ def tag_of(name: str, discriminators: Sequence[str]) -> str:
     return name
 
 
+def leave_errors_to_the_next_write() -> None:
+    """Keep the thread that writes an event file from printing its traceback: the next write raises the same error."""
+    told = threading.excepthook
+    if getattr(told, "leaves_writers", False):
+        return
+
+    def tell(failed: threading.ExceptHookArgs) -> None:
+        if type(failed.thread).__module__ != event_file_writer.__name__:
+            told(failed)
+
+    tell.leaves_writers = True  # type: ignore[attr-defined]
+    threading.excepthook = tell
+
+
 class Board:
     """Writes figures and pictures of a run; in the event file, what was written after `images` is void."""
 
     def __init__(self, folder: Path, stats: Path, images: int) -> None:
         """Open the event file in `folder` and the lines in `stats` after so many images."""
+        leave_errors_to_the_next_write()
         self.stats = stats
         self.events = SummaryWriter(str(folder), purge_step=images + 1 if images else None)
         self.last: dict[str, float] = {}

@@ -2,6 +2,9 @@
 
 import json
 import math
+import shutil
+import threading
+import time
 
 import pytest
 import torch
@@ -88,3 +91,19 @@ def test_the_bar_on_a_terminal_is_renamed(monkeypatch):
     screen.rename("training (growth 8x8)")
     screen.close()
     assert screen.live is not None and screen.bar.tasks[0].description == "training (growth 8x8)"
+
+
+def test_an_error_of_the_writing_thread_is_left_to_the_next_write(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    board = Board(tmp_path / "run", tmp_path / "stats.jsonl", 0)
+    shutil.rmtree(tmp_path / "run")
+    until = time.monotonic() + 20
+    with pytest.raises(FileNotFoundError):
+        while time.monotonic() < until:
+            board.figures(1, {"loss": 0.0})
+    assert not told
+    other = threading.Thread(target=lambda: 1 / 0)
+    other.start()
+    other.join()
+    assert [failed.exc_type for failed in told] == [ZeroDivisionError]
