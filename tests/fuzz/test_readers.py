@@ -24,6 +24,8 @@ from gancli.data.dataset import open_source
 from gancli.data.decode import BrokenImage, probe
 from gancli.data.sources.idx import read_idx
 from gancli.errors import UserError
+from gancli.explore.inputs import read_mask
+from gancli.explore.strokes import read_strokes
 from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder, read, write
 from gancli.runs.config import read_config
@@ -129,7 +131,28 @@ def image(folder):
     return folder / "a.png", look
 
 
-READERS = [config, status, stats, provenance, owner, sweep, checkpoint, npz, npy, idx, packed_idx, image]
+STROKES = {"width": 16, "height": 16, "strokes": [{"tool": "color", "points": [[1, 2], [9, 9]], "radius": 2, "color": "#ff0000"},
+                                                  {"tool": "warp", "points": [[3, 3], [8, 3]], "radius": 1},
+                                                  {"tool": "sketch", "points": [[0.5, 8]], "color": [0, 20, 255]}]}
+
+
+def strokes(folder):
+    (folder / "strokes.json").write_text(json.dumps(STROKES))
+    return folder / "strokes.json", lambda path: read_strokes(str(path), torch.zeros(3, 8, 8), "crop")
+
+
+def painted_strokes(folder):
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(8, 8, 4)).save(folder / "strokes.png")
+    return folder / "strokes.png", lambda path: read_strokes(str(path), torch.zeros(1, 8, 8), "pad")
+
+
+def mask(folder):
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 4).save(folder / "mask.png")
+    return folder / "mask.png", lambda path: read_mask("mask", str(path))
+
+
+READERS = [config, status, stats, provenance, owner, sweep, checkpoint, npz, npy, idx, packed_idx, image, strokes,
+           painted_strokes, mask]
 
 
 def outcomes(reader, folder: Path, cases: int) -> dict[str, int]:
