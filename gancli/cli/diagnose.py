@@ -33,5 +33,7 @@ def command(
         print(f"{finding.name[0].upper()}{finding.name[1:]}, since {finding.images / 1000:g} kimg")
         print(f"  {finding.evidence}\n  {finding.advice}")
     if not report.findings:
-        print(f"No failure found (looked for: {', '.join(report.looked_for)}).")
+        looked_for = f"looked for: {', '.join(report.looked_for)}"
+        print(f"Too short to tell: it has only {report.too_short} that a verdict takes ({looked_for})." if report.too_short
+              else f"No failure found ({looked_for}).")
     print(f"Looked at {'; '.join(report.seen)}.")

@@ -323,6 +323,14 @@ def looked_for(setting: Setting) -> list[str]:
     return [_name(detector) for detector in DETECTORS if setting.discriminators or detector not in OF_DISCRIMINATORS]
 
 
+def too_short(ticks: int, looks: int, setting: Setting) -> str:
+    """Return in words what a run of so many ticks and looks at samples (0: of a model that has none) lacks for a verdict, or ""."""
+    lacks = [f"{looks} of the {LOOKS} looks at samples"] if 0 < looks < LOOKS else []
+    if setting.discriminators and ticks < WEAK_TICKS:
+        lacks.append(f"{ticks} of the {WEAK_TICKS} ticks of figures")
+    return " and ".join(lacks)
+
+
 def diagnose(history: History, setting: Setting) -> list[Finding]:
     """Return every failure that lasts at the end of the history, the gravest first."""
     found = (detector(history, setting) for detector in DETECTORS)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli.data.dataset import data_folder, load_data
-from gancli.diagnosis.detectors import LATE_LOOKS, SIGNAL, diagnose, looked_for, not_finite
+from gancli.diagnosis.detectors import LATE_LOOKS, SIGNAL, diagnose, looked_for, not_finite, too_short
 from gancli.diagnosis.finding import Finding
 from gancli.diagnosis.history import Figures, History
 from gancli.diagnosis.setting import Setting
@@ -32,6 +32,7 @@ class Report:
     findings: list[Finding]
     looked_for: list[str]  # failures by name
     seen: list[str]  # what was looked at, and what could not be
+    too_short: str  # what the run has of what a verdict takes, where that is too little, in words; else ""
 
 
 def diagnose_run(text: str, data_dir: str | Path | None = None, device: str = "auto", root: Path | str = OUTPUTS) -> Report:
@@ -65,7 +66,9 @@ def diagnose_run(text: str, data_dir: str | Path | None = None, device: str = "a
     if setting.discriminators and setting.reading is None:
         seen.append(f"not how strong the discriminator is: the outputs of loss={setting.rule} are on no known scale")
     history = History(ticks)
-    return Report(run, _with_the_end(diagnose(history, setting), run, history, setting), looked_for(setting), seen)
+    looks = sum(SIGNAL + "diversity" in figures for _, figures in ticks)
+    return Report(run, _with_the_end(diagnose(history, setting), run, history, setting), looked_for(setting), seen,
+                  too_short(len(ticks), looks, setting))
 
 
 def _system(config: dict[str, Any]) -> type[Model]:

@@ -109,7 +109,11 @@ def test_gan_diagnose_reads_figures_while_or_after_a_run_trains(tmp_path, monkey
     run(tmp_path / "a", *DCGAN, "trainer.kimg=0.016")
     monkeypatch.setattr("gancli.explore.diagnose.diagnose", named())
     result = gan("diagnose", str(tmp_path / "a"))
-    assert result.exit_code == 0 and result.stdout.startswith("No failure found (looked for: divergence, ")
+    assert result.exit_code == 0 and result.stdout.startswith(
+        "Too short to tell: it has only 2 of the 5 looks at samples and 4 of the 24 ticks of figures that a verdict takes "
+        "(looked for: divergence, ")
+    monkeypatch.setattr("gancli.explore.diagnose.too_short", lambda *_: "")
+    assert gan("diagnose", str(tmp_path / "a")).stdout.startswith("No failure found (looked for: divergence, ")
     assert "Looked at 4 ticks of figures; samples at 2 of them." in result.stdout
     monkeypatch.setattr("gancli.explore.diagnose.diagnose", named("mode collapse"))
     result = gan("diagnose", str(tmp_path / "a"))

@@ -345,7 +345,8 @@ def test_commands_on_a_plain_autoencoder(tmp_path, monkeypatch):
 def test_the_diagnosis_says_nothing_of_discriminators(tmp_path, name, samples):
     run(tmp_path / "run", *TINY, f"model={name}", *SMALL_NETWORKS[name], "trainer.kimg=0.016", "trainer.sample_kimg=0.008")
     told = gan("diagnose", str(tmp_path / "run")).stdout
-    assert told.startswith("No failure found (looked for: divergence, mode collapse") and samples in told
+    assert told.startswith("Too short to tell" if name == "vae" else "No failure found (looked for: divergence, mode collapse")
+    assert "looked for: divergence, mode collapse" in told and samples in told
     assert "discriminator" not in told and "loss=" not in told
 
 
