@@ -67,6 +67,8 @@ class Measure:
     needs_condition: bool = False  # a generator that is told a label
     needs_classify: bool = False  # a model that classifies
     needs_pairs: bool = False  # two domains whose examples correspond, and a model that translates
+    needs_targets: bool = False  # a model that translates among the data's classes
+    needs_styles: bool = False  # a model whose translations take a style
     needs_images: bool = False  # pixels, [N, C, H, W]
     needs_points: bool = False  # a toy density whose centers are known
     needs_tokens: bool = False  # sequences of tokens; all others are of images or points

@@ -33,6 +33,8 @@ class Given:
     classifies: bool = False  # the model classifies
     second: bool = False  # the model generates two domains, and it is known how the second is made (dataset.second)
     oracle: bool = False  # what drew the data is known
+    targets: bool = False  # the model translates among the data's classes
+    styles: bool = False  # its translations take a style
     likelihood: bool = False  # the model tells how likely sequences are
 
     def lack(self, measure: Measure, features: str) -> str:
@@ -58,6 +60,10 @@ class Given:
              "looks at a model's own classification, and this one has none: leave it out."),
             (measure.needs_pairs and not spec.paired,
              "compares translations with their true partners, and these data are no pairs: leave it out."),
+            (measure.needs_targets and not self.targets,
+             "looks at translations among the data's classes, and this model makes none: leave it out."),
+            (measure.needs_styles and not self.styles,
+             "compares translations in several styles, and this model's have one: leave it out."),
             (measure.needs_latents and not self.latents, "moves latents and this model has none to move: leave it out."),
             (measure.needs_second and not self.second,
              "compares two domains' images of one latent, and needs a model that makes both (cogan) and data with "

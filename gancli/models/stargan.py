@@ -67,7 +67,7 @@ class StarGANOptions:
 
 @models.register("stargan", options=StarGANOptions)
 class StarGAN(Model):
-    """The critic minimizes -L_adv + L_cls of real images, the generator L_adv + L_cls of its own + L_rec (Choi 2018, eqs. 5, 6)."""
+    """The critic minimizes -L_adv + L_cls of real images, the generator L_adv + L_cls of its own + L_rec (eqs. 5, 6)."""
 
     needs = Needs(labels=True)
     small = {"width": 4, "blocks": 1}

@@ -194,7 +194,8 @@ def _evaluation(values: dict[str, Any], model: Any, source: Source, spec: DataSp
         given = Given(spec, latents=generates, mixture=hasattr(source, "centers"), holdout=holdout,
                       conditional=generates and build.needs_of(model).labels, classifies=able(build, "classify", model),
                       second=makes_second(build, source.options), oracle=hasattr(source, "oracle"),
-                      likelihood=able(build, "likelihood", model))
+                      likelihood=able(build, "likelihood", model), styles=able(build, "guided", model),
+                      targets=able(build, "translate", model) and build.needs_of(model).labels)
         check(options, given, data_dir)
     return options, []
 

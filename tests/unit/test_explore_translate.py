@@ -98,6 +98,6 @@ def test_what_is_refused_leaves_nothing(name, changes, told, pictures):
 def test_what_shows_more_of_a_model():
     from gancli.registry import models
 
-    assert models_able("translate") == ["cyclegan", "pix2pix"]
+    assert models_able("translate") == ["cyclegan", "pix2pix", "stargan", "stargan_v2"]
     known = {name: next_command(models.get(name).build) for name in ("dcgan", "pix2pix", "autoencoder")}
     assert known == {"dcgan": "sample", "pix2pix": "translate", "autoencoder": "reconstruct"}
