@@ -71,7 +71,6 @@ class StarGAN(Model):
 
     needs = Needs(labels=True)
     small = {"width": 4, "blocks": 1}
-    variants = ({}, {"attributes": True})
 
     def __init__(self, options: StarGANOptions, spec: DataSpec, objective: Objective) -> None:
         super().__init__(spec, objective)

@@ -28,6 +28,8 @@ SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
 OTHERS = {  # runs of commands that need another model than the one that was stopped
     "encoder": ("model=vae", "model.units=8", "dataset.size=8"),
     "paired": ("model=pix2pix", "model.width=4", "dataset.path=~/pairs", "dataset.size=16", "dataset.holdout=0.5"),
+    "guided": ("model=stargan_v2", "model.channel_base=32", "model.channel_max=8", "model.mapping_width=8",
+               "dataset=fashion_mnist", "dataset.size=8", "data_dir=data"),
     "styled": ("model=stylegan2", "model.channel_base=32", "model.channel_max=8", "dataset.size=16"),
 }
 
@@ -63,9 +65,9 @@ def home(tmp_path_factory):
 
 def run_for(arguments, home):
     """Return a run that the command can be tried on, trained when it is first asked for."""
-    asked = {"reconstruct": "encoder", "latents": "encoder", "translate": "paired", "metrics=[translation]": "paired",
+    asked = {"ckpt=GUIDED": "guided", "reconstruct": "encoder", "latents": "encoder", "translate": "paired", "metrics=[translation]": "paired",
              "ckpt=STYLED": "styled"}
-    name = next((asked[word] for word in arguments if word in asked), None)
+    name = next((asked[word] for word in asked if word in arguments), None)
     if name is None:
         return home / "stopped"
     if not (home / name).exists():
@@ -86,7 +88,7 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_command_runs(arguments, home, tmp_path):
-    for run in ("train/RUN", "train/STYLED", "sweep/SWEEP/0", "sweep/SWEEP/1"):
+    for run in ("train/RUN", "train/STYLED", "train/GUIDED", "sweep/SWEEP/0", "sweep/SWEEP/1"):
         shutil.copytree(run_for(arguments, home), tmp_path / "outputs" / run)
     shutil.copytree(home / "pictures", tmp_path / "pictures")
     kimg = max(path.name for path in (tmp_path / "outputs/train/RUN/checkpoints").glob("kimg-*"))[5:15]
