@@ -65,8 +65,8 @@ def home(tmp_path_factory):
 
 def run_for(arguments, home):
     """Return a run that the command can be tried on, trained when it is first asked for."""
-    asked = {"ckpt=GUIDED": "guided", "reconstruct": "encoder", "latents": "encoder", "translate": "paired", "metrics=[translation]": "paired",
-             "ckpt=STYLED": "styled"}
+    asked = {"ckpt=GUIDED": "guided", "ckpt=STYLED": "styled", "reconstruct": "encoder", "latents": "encoder",
+             "translate": "paired", "metrics=[translation]": "paired"}
     name = next((asked[word] for word in asked if word in arguments), None)
     if name is None:
         return home / "stopped"
