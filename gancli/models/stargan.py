@@ -32,7 +32,7 @@ from gancli.options import Recipe
 from gancli.ranks import shards
 from gancli.registry import models
 
-NOT = "not_"  # before an attribute's name: the domain of the images without it
+NOT = "not "  # before an attribute's name: the domain of the images without it
 Scalars = dict[str, Tensor]
 
 
