@@ -27,9 +27,9 @@ def flat(examples: Tensor) -> Tensor:
 
 
 def mean_distance(x: Tensor) -> Tensor:
-    """Return the mean distance between two different ones of x [N, F]."""
-    n = len(x)
-    return torch.cdist(x, x).sum() / (n * (n - 1))
+    """Return the mean distance [...] between two different ones of x [..., N, F]."""
+    n = x.shape[-2]
+    return torch.cdist(x, x).sum((-2, -1)) / (n * (n - 1))
 
 
 def mean_distance_within(x: Tensor, labels: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from gancli.explore.writing import writing
 from gancli.features.weights import check_features
 from gancli.game.abilities import able, makes_second, measurable, refusal
 from gancli.game.sampler import Sampler
+from gancli.game.translating import among_domains
 from gancli.metrics.catalog import METRICS
 from gancli.metrics.evaluator import Evaluator
 from gancli.metrics.needs import Given, check
@@ -128,7 +129,8 @@ def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tupl
                   conditional=generates and loaded.model.needs.labels, classifies=able(loaded.model, "classify"),
                   second=makes_second(loaded.model, source.options), oracle=hasattr(source, "oracle"),
                   likelihood=able(loaded.model, "likelihood"), upscales=able(loaded.model, "upscale"),
-                  fills=able(loaded.model, "inpaint"))
+                  fills=able(loaded.model, "inpaint"), styles=able(loaded.model, "guided"),
+                  targets=able(loaded.model, "translate") and loaded.model.needs.labels)
     check(options, given, data_dir)
     _check_domain(loaded, options.domain)
     return dataset, other
@@ -152,8 +154,9 @@ def _checkpoints(ckpt: str) -> list[str]:
 def _check_domain(loaded: Loaded, domain: str | None) -> None:
     if domain is None:
         return
-    if not able(loaded.model, "translate") and not able(loaded.model, "domains"):
-        raise UserError(f"domain={domain} is for models of two domains, and model={loaded.name} has one: leave it out.")
+    if not able(loaded.model, "translate") and not able(loaded.model, "domains") or among_domains(loaded.model):
+        raise UserError(f"domain={domain} is for models of two domains, and model={loaded.name} has one set of images: leave "
+                        "it out.")
     try:
         check_choice("domain", domain, loaded.spec.domains)
     except ValueError as error:

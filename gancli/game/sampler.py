@@ -162,11 +162,17 @@ class Sampler:
             x = self.data.examples(rows)
             return self.model.inpaint(x, self.holes_at(start, stop).to(x.device)).float()
         if self.targets is not None:
-            z = self.latents_at(start, stop) if able(self.model, "guided") else None
-            return translated(self.model, self.data.examples(rows), self.targets[start:stop], z)
+            return self.at(rows)
         assert self.domain is not None
         real = self.data.examples(rows, 1 - self.domain)
         return self.model.translate(real, self.model.spec.domains[self.domain]).float()
+
+    @torch.no_grad()
+    def at(self, rows: Tensor) -> Tensor:
+        """Return the examples of some numbers [N], of a model that translates within one set."""
+        assert self.data is not None and self.targets is not None
+        z = torch.cat([self.latents_at(row, row + 1) for row in rows.tolist()]) if able(self.model, "guided") else None
+        return translated(self.model, self.data.examples(rows), self.targets[rows], z)
 
     def batches(self, start: int, stop: int) -> Iterator[Tensor]:
         """Yield examples start to stop in batches."""

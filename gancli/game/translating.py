@@ -15,6 +15,8 @@ from gancli.data.spec import Batch
 from gancli.game.abilities import able
 from gancli.game.model import Model
 
+ROWS = 4096  # examples whose domains are looked at together: a number for each domain
+
 
 def among_domains(model: Any) -> bool:
     """Whether a model translates among domains of one set of images, not between two sets."""
@@ -43,11 +45,21 @@ def next_targets(model: Model, batch: Batch, numbers: Tensor) -> Tensor:
         batch: with labels or attributes, which tell where examples are.
         numbers: [N], of the examples: every prefix of them meets all domains about alike.
     """
+    return torch.cat([_next_targets(model, _taken(batch, rows), numbers[rows])
+                      for rows in torch.arange(len(numbers)).split(ROWS)])
+
+
+def _next_targets(model: Model, batch: Batch, numbers: Tensor) -> Tensor:
     inside = torch.stack([model.shows(domain, batch).cpu() for domain in model.targets], 1)  # [N, T]
-    free = (~inside).float()
-    count = free.sum(1).clamp_min(1)
-    wanted = numbers % count  # of those that are free, this one
-    return ((free.cumsum(1) == wanted[:, None] + 1) & ~inside).float().argmax(1)
+    free = ~inside
+    wanted = numbers % free.sum(1).clamp_min(1)  # of those that are free, this one
+    return ((free.cumsum(1) == wanted[:, None] + 1) & free).float().argmax(1)
+
+
+def _taken(batch: Batch, rows: Tensor) -> Batch:
+    """Return some rows [n] of a batch, of what tells where its examples are."""
+    some = [None if whole is None else whole[rows.to(whole.device)] for whole in (batch.labels, batch.attributes)]
+    return Batch((rows,), *some)
 
 
 def translated(model: Model, x: Tensor, targets: Tensor, z: Tensor | None = None) -> Tensor:

@@ -69,6 +69,8 @@ class Measure:
     needs_pairs: bool = False  # two domains whose examples correspond, and a model that translates
     needs_upscale: bool = False  # a model that enlarges images
     needs_holes: bool = False  # a model that fills holes
+    needs_targets: bool = False  # a model that translates among the data's classes
+    needs_styles: bool = False  # a model whose translations take a style
     needs_images: bool = False  # pixels, [N, C, H, W]
     needs_points: bool = False  # a toy density whose centers are known
     needs_tokens: bool = False  # sequences of tokens; all others are of images or points

@@ -35,6 +35,8 @@ class Given:
     oracle: bool = False  # what drew the data is known
     upscales: bool = False  # the model enlarges images
     fills: bool = False  # the model fills holes
+    targets: bool = False  # the model translates among the data's classes
+    styles: bool = False  # its translations take a style
     likelihood: bool = False  # the model tells how likely sequences are
 
     def lack(self, measure: Measure, features: str) -> str:
@@ -64,6 +66,10 @@ class Given:
              "compares enlarged images with their originals, and this model enlarges none: leave it out."),
             (measure.needs_holes and not self.fills,
              "compares what a model puts into holes with what was there, and this one fills none: leave it out."),
+            (measure.needs_targets and not self.targets,
+             "looks at translations among the data's classes, and this model makes none: leave it out."),
+            (measure.needs_styles and not self.styles,
+             "compares translations in several styles, and this model's have one: leave it out."),
             (measure.needs_latents and not self.latents, "moves latents and this model has none to move: leave it out."),
             (measure.needs_second and not self.second,
              "compares two domains' images of one latent, and needs a model that makes both (cogan) and data with "

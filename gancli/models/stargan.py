@@ -32,7 +32,7 @@ from gancli.options import Recipe
 from gancli.ranks import shards
 from gancli.registry import models
 
-NOT = "not_"  # before an attribute's name: the domain of the images without it
+NOT = "not "  # before an attribute's name: the domain of the images without it
 Scalars = dict[str, Tensor]
 
 
@@ -67,11 +67,10 @@ class StarGANOptions:
 
 @models.register("stargan", options=StarGANOptions)
 class StarGAN(Model):
-    """The critic minimizes -L_adv + L_cls of real images, the generator L_adv + L_cls of its own + L_rec (Choi 2018, eqs. 5, 6)."""
+    """The critic minimizes -L_adv + L_cls of real images, the generator L_adv + L_cls of its own + L_rec (eqs. 5, 6)."""
 
     needs = Needs(labels=True)
     small = {"width": 4, "blocks": 1}
-    variants = ({}, {"attributes": True})
 
     def __init__(self, options: StarGANOptions, spec: DataSpec, objective: Objective) -> None:
         super().__init__(spec, objective)

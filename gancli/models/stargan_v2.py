@@ -104,14 +104,15 @@ class StarGANv2(Model):
     def __init__(self, options: StarGANv2Options, spec: DataSpec, objective: Objective) -> None:
         super().__init__(spec, objective)
         self.options = options
-        channels, *size = spec.shape
+        channels, *sides = spec.shape
+        size = sides[0], sides[1]
         width, domains = first_width(options, size), len(spec.classes)
         depth = halvings(*size, BOTTLENECK) if options.depth is None else options.depth
         self.prior = Normal(options.latent_size)
         self.generator = StyleTranslator(channels, width, options.channel_max, depth, options.style_size)
         self.mapping = StyleMapping(options.latent_size, options.mapping_width, options.style_size, domains)
-        self.encoder = StyleEncoder(channels, tuple(size), width, options.channel_max, options.style_size, domains)
-        self.discriminator = DomainDiscriminator(channels, tuple(size), width, options.channel_max, domains)
+        self.encoder = StyleEncoder(channels, size, width, options.channel_max, options.style_size, domains)
+        self.discriminator = DomainDiscriminator(channels, size, width, options.channel_max, domains)
         for network in (self.generator, self.mapping, self.encoder, self.discriminator):
             he_normal_init(network)
         self.rates = {"mapping": options.mapping_rate}
@@ -124,7 +125,7 @@ class StarGANv2(Model):
         super().check_data(options, spec)
         if len(spec.classes) < 2:
             raise UserError(f"model={options.name} translates among classes and this data set has one: give data with more.")
-        check_range("model.depth", options.depth, 0, halvings(*spec.shape[1:], 2))
+        check_range("model.depth", options.depth, 0, halvings(spec.shape[1], spec.shape[2], 2))
 
     # Training
 
@@ -243,7 +244,7 @@ class StarGANv2(Model):
         return references, self.generator(x, of_domains(self.encoder(references), labels.roll(-1, 0))).clamp(-1, 1)
 
 
-def first_width(options: StarGANv2Options, size: list[int]) -> int:
+def first_width(options: StarGANv2Options, size: tuple[int, int]) -> int:
     """Return the channels of maps as large as images."""
     return min(max(1, options.channel_base // min(size)), options.channel_max)
 

@@ -49,7 +49,7 @@ class EncoderBlock(nn.Module):
 
 
 class AdaIN(nn.Module):
-    """Instance norm whose gain 1 + gamma and shift beta one linear layer makes of a style (Huang 2017; Choi 2020, figure 7)."""
+    """Instance norm whose gain 1 + gamma and shift beta one linear layer makes of a style (Huang 2017; Choi 2020)."""
 
     def __init__(self, style_size: int, channels: int) -> None:
         super().__init__()

@@ -198,7 +198,8 @@ def _evaluation(values: dict[str, Any], model: Any, source: Source, spec: DataSp
                       conditional=generates and build.needs_of(model).labels, classifies=able(build, "classify", model),
                       second=makes_second(build, source.options), oracle=hasattr(source, "oracle"),
                       likelihood=able(build, "likelihood", model), upscales=able(build, "upscale", model),
-                      fills=able(build, "inpaint", model))
+                      fills=able(build, "inpaint", model), styles=able(build, "guided", model),
+                      targets=able(build, "translate", model) and build.needs_of(model).labels)
         check(options, given, data_dir)
     return options, []
 

@@ -31,6 +31,8 @@ OTHERS = {  # runs of commands that need another model than the one that was sto
     "enlarging": ("model=srgan", "model.width=4", "model.blocks=1", "model.pretrain_kimg=null", "dataset=folder",
                   "dataset.path=~/pictures", "dataset.size=16", "dataset.holdout=0.5"),
     "ordered": ("model=caae", "model.width=4", "model.generator_width=16", "dataset.size=8", "dataset.holdout=0.2"),
+    "guided": ("model=stargan_v2", "model.channel_base=32", "model.channel_max=8", "model.mapping_width=8",
+               "dataset=fashion_mnist", "dataset.size=8", "data_dir=data"),
     "styled": ("model=stylegan2", "model.channel_base=32", "model.channel_max=8", "dataset.size=16"),
 }
 
@@ -66,9 +68,10 @@ def home(tmp_path_factory):
 
 def run_for(arguments, home):
     """Return a run that the command can be tried on, trained when it is first asked for."""
-    asked = {"reconstruct": "encoder", "latents": "encoder", "translate": "paired", "metrics=[translation]": "paired",
-             "age": "ordered", "ckpt=STYLED": "styled", "upscale": "enlarging", "metrics=[upscaling]": "enlarging"}
-    name = next((asked[word] for word in arguments if word in asked), None)
+    asked = {"ckpt=GUIDED": "guided", "ckpt=STYLED": "styled", "reconstruct": "encoder", "latents": "encoder",
+             "translate": "paired", "metrics=[translation]": "paired", "age": "ordered", "upscale": "enlarging",
+             "metrics=[upscaling]": "enlarging"}
+    name = next((asked[word] for word in asked if word in arguments), None)
     if name is None:
         return home / "stopped"
     if not (home / name).exists():
@@ -89,7 +92,7 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_command_runs(arguments, home, tmp_path):
-    for run in ("train/RUN", "train/STYLED", "sweep/SWEEP/0", "sweep/SWEEP/1"):
+    for run in ("train/RUN", "train/STYLED", "train/GUIDED", "sweep/SWEEP/0", "sweep/SWEEP/1"):
         shutil.copytree(run_for(arguments, home), tmp_path / "outputs" / run)
     shutil.copytree(home / "pictures", tmp_path / "pictures")
     kimg = max(path.name for path in (tmp_path / "outputs/train/RUN/checkpoints").glob("kimg-*"))[5:15]

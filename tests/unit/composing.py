@@ -36,8 +36,7 @@ def spec_for(name: str, shape: tuple[int, ...] = (1, 16, 16)) -> DataSpec:
     if system(name).needs.kinds == ("tokens",):
         return DataSpec((6,), 100, kind="tokens", vocabulary=("", *"abcd"))
     domains = ("real",) if system(name).needs.domains == 1 else ("photo", "drawing")
-    return DataSpec(shape, 100, ("zero", "one", "two"), domains, paired=system(name).needs.paired,
-                    attributes=("round", "dark"))
+    return DataSpec(shape, 100, ("zero", "one", "two"), domains, paired=system(name).needs.paired)
 
 
 def spec_near(name: str, shape: tuple[int, int, int], **changes) -> DataSpec:
@@ -67,8 +66,7 @@ def batch_for(spec: DataSpec, n: int = 4) -> Batch:
     if spec.kind == "tokens":
         return Batch((torch.randint(len(spec.vocabulary), (n, *spec.shape)),))
     examples = tuple(torch.rand(n, *spec.shape) * 2 - 1 for _ in spec.domains)
-    attributes = (torch.arange(n)[:, None] // 2 ** torch.arange(len(spec.attributes)) % 2).float() if spec.attributes else None
-    return Batch(examples, torch.arange(n) % len(spec.classes), attributes)
+    return Batch(examples, torch.arange(n) % len(spec.classes))
 
 
 def phases_of(model: Model, batch_size: int = 4, total: int = 1000) -> list[tuple[tuple[str, ...], Progress]]:
