@@ -26,7 +26,8 @@ def here(tmp_path, monkeypatch):
         changes = {"factor": 2} if model == "srgan" else {}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("small_runs.config_of", lambda *given, **more: config_of(*given, **more) | {"dataset": data})  # noqa: B023
-            save_run(tmp_path / "outputs/train" / f"run-{name}", model, spec=DataSpec((channels, 8, 8), 9, tuple("0123456789")), **changes)
+            spec = DataSpec((channels, 8, 8), 9, tuple("0123456789"))
+            save_run(tmp_path / "outputs/train" / f"run-{name}", model, spec=spec, **changes)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
