@@ -118,7 +118,7 @@ def pasted(source: Tensor, target: Tensor, mask: Tensor, size: tuple[int, int]) 
 
 
 def scales(small: tuple[int, int], full: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Yield sizes from the small one on, doubled while the full one is larger, and the full one; no side is larger than there."""
+    """Yield sizes from the small one on, doubled while the full one is larger, and the full one, which no side exceeds."""
     steps = max(0, math.ceil(math.log2(max(side / least for side, least in zip(full, small, strict=True)))))
     for step in range(steps):
         yield min(small[0] * 2**step, full[0]), min(small[1] * 2**step, full[1])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import ImageColor
+from PIL import Image, ImageColor
 from torch import Tensor
 
 from gancli.data.dataset import normalized
@@ -106,21 +106,19 @@ def read_whole(key: str, given: str | None, channels: int, background: tuple[int
 
 
 def read_mask(key: str, given: str | None) -> Tensor:
-    """Return a mask [1, H, W] of 0 and 1: 1 where that file's image is lighter than a middle gray, and not transparent."""
-    return (read_whole(key, given, 1, (0, 0, 0)) > MIDDLE).float()
+    """Return a file's mask [1, H, W] of 0 and 1.
+
+    It is 1 where the image is lighter than a middle gray, and not transparent; in a file that has no lighter gray than 1 of
+    255, where it is 1.
+    """
+    gray = read_whole(key, given, 1, (0, 0, 0))
+    return (gray > (0 if gray.max() <= 1 else MIDDLE)).float()
 
 
 def find_mask(given: str, loaded: Loaded) -> Tensor:
-    """Return a file's mask [1, 1, H, W] of 0 and 1, brought to the model's size as its images are.
-
-    Raises:
-        UserError: there is no such file, or no image in it.
-    """
-    frame = replace(_frame(loaded), channels=1, rgb=(0, 0, 0))
-    try:
-        pixels = decode_image(find_path("mask", given, Path.cwd(), "file"), frame)
-    except BrokenImage as error:
-        raise UserError(f"mask={given} cannot be used ({error}): give an image, white where the hole is.") from None
+    """Return a file's mask [1, 1, H, W] of 0 and 1, brought to the model's size as its images are."""
+    mask = Image.fromarray((255 * read_mask("mask", given)[0]).to(torch.uint8).numpy())
+    pixels = framed(mask, replace(_frame(loaded), channels=1, rgb=(0, 0, 0)))
     return torch.from_numpy(pixels > MIDDLE).permute(2, 0, 1)[None].float()
 
 

@@ -122,7 +122,8 @@ class ContextEncoder(Model):
         height, width = spec.shape[1:]
         most = (min(height, width) // 2 - 1) // 2
         if options.mask == "center" and rim_of(options, middle(height, width)) > most:
-            raise UsageError(f"model.overlap={options.overlap} leaves no hole in images of {height}x{width}: give at most {most}.")
+            raise UsageError(f"model.overlap={options.overlap} leaves no hole in images of {height}x{width}: give at most "
+                             f"{most}.")
 
     def begin(self, reference: Batch) -> None:
         self.mean.copy_(reference.real.mean((0, 2, 3))[:, None, None])

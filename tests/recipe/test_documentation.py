@@ -23,7 +23,7 @@ COMMANDS = [each for each in dict.fromkeys(map(tuple, [*README, *sum(DOCS, []), 
             if each[0] != "lab" or len(each) > 2]  # test_experiments.py runs `lab all`, thus each with its defaults
 LENGTHS = ("trainer.kimg=", "trainer.epochs=")
 WRITING = ("sample", "interpolate", "traverse", "age", "arithmetic", "mix", "latents", "reconstruct", "translate", "upscale",
-           "classify", "evaluate")
+           "inpaint", "blend", "classify", "evaluate")
 SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
 OTHERS = {  # runs of commands that need another model than the one that was stopped
     "encoder": ("model=vae", "model.units=8", "dataset.size=8"),
@@ -33,6 +33,10 @@ OTHERS = {  # runs of commands that need another model than the one that was sto
     "ordered": ("model=caae", "model.width=4", "model.generator_width=16", "dataset.size=8", "dataset.holdout=0.2"),
     "guided": ("model=stargan_v2", "model.channel_base=32", "model.channel_max=8", "model.mapping_width=8",
                "dataset=fashion_mnist", "dataset.size=8", "data_dir=data"),
+    "holes": ("model=context_encoder", "model.width=4", "dataset=folder", "dataset.path=~/pictures", "dataset.size=16",
+              "dataset.holdout=0.5"),
+    "blends": ("model=gpgan", "model.width=4", "model.bottleneck=8", "dataset=folder", "dataset.path=~/pictures",
+               "dataset.size=16"),
     "styled": ("model=stylegan2", "model.channel_base=32", "model.channel_max=8", "dataset.size=16"),
 }
 
@@ -70,7 +74,7 @@ def run_for(arguments, home):
     """Return a run that the command can be tried on, trained when it is first asked for."""
     asked = {"ckpt=GUIDED": "guided", "ckpt=STYLED": "styled", "reconstruct": "encoder", "latents": "encoder",
              "translate": "paired", "metrics=[translation]": "paired", "age": "ordered", "upscale": "enlarging",
-             "metrics=[upscaling]": "enlarging"}
+             "metrics=[upscaling]": "enlarging", "inpaint": "holes", "metrics=[inpainting]": "holes", "blend": "blends"}
     name = next((asked[word] for word in asked if word in arguments), None)
     if name is None:
         return home / "stopped"
@@ -95,6 +99,8 @@ def test_command_runs(arguments, home, tmp_path):
     for run in ("train/RUN", "train/STYLED", "train/GUIDED", "sweep/SWEEP/0", "sweep/SWEEP/1"):
         shutil.copytree(run_for(arguments, home), tmp_path / "outputs" / run)
     shutil.copytree(home / "pictures", tmp_path / "pictures")
+    for number, name in enumerate(("cat.png", "lawn.png", "mask.png")):
+        shutil.copy(home / f"pictures/{number}.png", tmp_path / name)
     kimg = max(path.name for path in (tmp_path / "outputs/train/RUN/checkpoints").glob("kimg-*"))[5:15]
     given = [word.replace("@100", f"@{int(kimg[:6]) + int(kimg[7:]) / 1000:g}") for word in arguments]
     if given[0] == "train" and "--cfg" not in given and "--help" not in given:

@@ -42,6 +42,7 @@ def made(tmp_path_factory):
         image = Image.new("L", size)
         image.paste(255, box)
         image.save(tmp_path / name)
+        image.point(lambda gray: gray // 255).save(tmp_path / f"01-{name}")  # of grays 0 and 1, as some programs write masks
     Image.linear_gradient("L").resize((50, 37)).convert("RGB").save(tmp_path / "source.png")
     Image.linear_gradient("L").rotate(90).resize((50, 37)).convert("RGB").save(tmp_path / "target.jpg")
     return tmp_path
@@ -124,6 +125,8 @@ def test_a_blend_has_the_pictures_size_and_less_of_a_seam(here):
     assert [path.name for path in report.files] == ["blend.png", "copy-paste.png", "small-copy-paste.png", "small-blend.png"]
     assert Image.open("steps/blend.png").size == (50, 37) and Image.open("steps/small-blend.png").size == (8, 8)
     assert report.size == (37, 50) and report.seam_blended < report.seam_pasted / 4 and report.seam_target < 0.01
+    again = run(blend, "blend", **{**PAIR, "mask": "01-part.png"}, out="again")
+    assert again.seam_blended == report.seam_blended and np.array_equal(pixels("again/blend.png"), pixels("steps/blend.png"))
     report = run(blend, "blend", **PAIR, out="one.png", beta=0.5)
     assert report.files[0].name == "one.png" and (pixels("one.png") != pixels("steps/blend.png")).any()
     with pytest.raises(UserError, match="exists"):
