@@ -175,11 +175,11 @@ class CAAE(Model):
                 "labels": self._over_labels(fixed)}
 
     def _over_labels(self, fixed: Fixed) -> Tensor:
-        """Return a row of real images, and below it their codes at each of the first labels, a row a label."""
+        """Return a row of real images, and below it what their codes become at labels, a row each, evenly spread over all."""
         real = fixed.batch.real[:fixed.columns]
         z = self.encode(real)
-        shown = range(min(self.classes, max(1, len(fixed.batch) // fixed.columns - 1)))
-        told = [self.generate(z, torch.full((len(z),), label, device=z.device)) for label in shown]
+        rows = min(self.classes, max(1, len(fixed.batch) // fixed.columns - 1))
+        told = [self.generate(z, torch.full((len(z),), row * self.classes // rows, device=z.device)) for row in range(rows)]
         return interleave_rows(fixed.columns, real, *told)
 
 
