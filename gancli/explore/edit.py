@@ -187,9 +187,9 @@ def _edit(loaded: Loaded, options: EditOptions, plan: Plan, picture: _Picture, s
           film: bool) -> _Edited:
     """Search from the point and from points near it, each of which becomes a candidate."""
     space, device = plan.space, loaded.device
-    energy = Energy(strokes, picture.image.to(device), picture.point[0].to(device), space.scale,
-                    Weights(options.sketch_weight, options.smoothness, options.keep))
     starts = _starts(plan, picture, options)
+    energy = Energy(strokes, picture.image.to(device), starts.to(device), space.scale,
+                    Weights(options.sketch_weight, options.smoothness, options.keep))
     labels = None if picture.labels is None else picture.labels.expand(len(starts))
     frames: list[Picture] = []
 
