@@ -6,13 +6,13 @@ Legend: N images, Z latent size (any shape), S style size, L layers that take a 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gancli.data.sizes import UNREADABLE, check_arrays
 from gancli.errors import UserError
 from gancli.explore.loaded import Loaded
 from gancli.explore.writing import save_npz
@@ -50,12 +50,13 @@ def read_points(given: str, loaded: Loaded) -> Points:
         UserError: there is no such file, it holds no points, or they are of another model's shape.
     """
     path = Path(given).expanduser()
-    if not path.is_file():
-        raise UserError(f"There is no file {path}: latents= takes an archive that gan project, gan edit or gan sample wrote.")
+    if not path.is_file() or path.suffix.lower() != ".npz":
+        raise UserError(f"There is no archive {path}: latents= takes a *.npz that gan project, gan edit or gan sample wrote.")
+    check_arrays(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             kept = {name: archive[name] for name in archive.files if name in ("z", "w", "labels") or name.startswith("noise")}
-    except (OSError, ValueError, BadZipFile, EOFError, KeyError, TypeError):
+    except UNREADABLE:
         raise UserError(f"{path} is no archive of latents: give one that gan project, gan edit or gan sample wrote.") from None
     if "z" not in kept and "w" not in kept:
         raise UserError(f"{path} holds no latents z and no styles w: give an archive of gan project, gan edit or gan sample.")

@@ -265,7 +265,8 @@ def test_a_page_escapes_what_it_is_told():
     ("autoencoder", {}, "autoencoder cannot sample"), ("dcgan", {"strokes": None}, "strokes has no value"),
     ("dcgan", {"strokes": "none.json"}, "no file"), ("dcgan", {"strokes": "photo.png"}, "no transparency"),
     ("dcgan", {"input": "photo.png", "strokes": "photo.png"}, "no transparency"),
-    ("dcgan", {"input": "photo.png", "latents": "x.npz"}, "both say"), ("dcgan", {"latents": "x.npz"}, "no file"),
+    ("dcgan", {"input": "photo.png", "latents": "x.npz"}, "both say"),
+    ("dcgan", {"latents": "x.npz"}, "no archive"),
     ("dcgan", {"space": "w"}, "needs styles"), ("dcgan", {"page": "edit.txt"}, "end it in"), ("dcgan", {"n": 65}, "n must"),
     ("dcgan", {"keep": -1}, "keep must"), ("dcgan", {"input": "strokes.json"}, "cannot be read"),
     ("dcgan", {"out": "edit.txt"}, "end it in")])

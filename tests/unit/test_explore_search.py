@@ -42,7 +42,7 @@ class Linear(nn.Module):
         return self.prior.draw(n, generator)
 
 
-def search(prior, targets, steps=600):
+def search(prior, targets, steps=400):
     """Return what is found of targets [N, 16], and the least squares' solutions [N, 3]."""
     model = Linear(prior)
     space = Latents(SimpleNamespace(model=model, device="cpu"))
@@ -74,17 +74,17 @@ def test_a_linear_generator_is_projected_to_its_least_squares(prior):
 
 def test_latents_stay_within_the_law():
     far = torch.tensor([[3.0, -0.5, 0.2], [30.0, -40.0, 0.0]], dtype=torch.float64)
-    bounded, _ = search(Uniform(3, low=-1.0, high=1.0), targets(far), steps=2000)
+    bounded, _ = search(Uniform(3, low=-1.0, high=1.0), targets(far), steps=800)
     assert bounded.points.abs().max() <= 1
     assert torch.allclose(bounded.points, far.clamp(-1, 1), atol=2e-2)  # of orthonormal rows each number is its own
-    normal, _ = search(Normal(3), targets(far), steps=2000)
+    normal, _ = search(Normal(3), targets(far), steps=800)
     assert normal.points[0] == pytest.approx(far[0], abs=1e-5)
     assert normal.points[1] == pytest.approx(Normal(3).radius * far[1] / 50, abs=1e-2)
 
 
 @pytest.mark.parametrize("size, quantile", [(10, 29.588), (100, 149.449), (2, 13.816)])  # of chi squared at 0.999
 def test_the_radius_of_normal_latents(size, quantile):
-    assert Normal(size, std=2.0).radius == pytest.approx(2 * quantile**0.5, rel=2e-3)
+    assert Normal(size, std=2.0).radius == pytest.approx(2 * quantile**0.5, rel=0.03 / size)  # the approximation's own error
     draws = Normal(size).draw(20_000, torch.Generator().manual_seed(0)).norm(dim=1)
     assert 0 < (draws > Normal(size).radius).float().mean() < 3e-3
 
@@ -247,7 +247,7 @@ def test_archives_that_are_none(here):
     np.savez(here / "shape.npz", z=np.zeros((2, 3), np.float32))
     np.savez(here / "nan.npz", z=np.full((2, 3), np.nan))
     np.savez(here / "w.npz", w=np.zeros((2, 3), np.float32))
-    for name, told in (("no.npz", "no file"), ("bad.npz", "no archive"), ("other.npz", "no latents"), ("shape.npz", "takes"),
+    for name, told in (("no.npz", "no archive"), ("bad.npz", "cannot be read"), ("other.npz", "no latents"), ("shape.npz", "takes"),
                        ("nan.npz", "finite"), ("w.npz", "has none")):
         with pytest.raises(UserError, match=told):
             read_points(str(here / name), loaded)
