@@ -40,8 +40,8 @@ EXAMPLES = (
 
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
-            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct, project, edit, translate,
-                           classify, evaluate, compare, diagnose, lab, validate, list)}
+            for module in (train, sample, interpolate, traverse, arithmetic, mix, latents, reconstruct, project, edit,
+                           translate, classify, evaluate, compare, diagnose, lab, validate, list)}
 
 
 # What befalls files from outside, not by a mistake of ours: permissions, full disks, names too long, folders gone.

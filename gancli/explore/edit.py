@@ -145,7 +145,10 @@ def _photo(loaded: Loaded, options: EditOptions) -> tuple[Tensor | None, list[st
 
 
 def _picture(loaded: Loaded, options: EditOptions, plan: Plan, photo: Tensor | None, stages: Stages) -> _Picture:
-    """Return what is edited: a photo's projection, a point of an archive, or a seed's first image; space.fixed is its noise."""
+    """Return what is edited: a photo's projection, a point of an archive, or a seed's first image.
+
+    The space makes all images with the noise that belongs to it from here on.
+    """
     space = plan.space
     if photo is not None:
         steps = plan.descent.steps + 1
@@ -172,8 +175,8 @@ def _of_archive(loaded: Loaded, options: EditOptions, plan: Plan) -> _Picture:
                         f"{len(found.points) - 1}.")
     if found.space != plan.space.name:
         if options.space is not None and not (found.space == "z" and options.space != "z"):
-            raise UserError(f"{options.latents} holds points of {found.space}, and space={options.space} was asked for: leave it "
-                            "out.")
+            raise UserError(f"{options.latents} holds points of {found.space}, and space={options.space} was asked for: leave "
+                            "it out.")
         plan.space = open_space(loaded, found.space if options.space is None else options.space, options.batch_size)
     row = slice(options.number, options.number + 1)
     labels = None if found.labels is None else found.labels[row]
@@ -221,7 +224,8 @@ def _grid(loaded: Loaded, options: EditOptions, picture: _Picture) -> Captioned:
     count = options.n + 2
     grid = Captioned.of(loaded.spec.shape, 1 if picture.photo is None else 2, count, min(count, 9), options.zoom)
     if grid.columns * (loaded.spec.shape[2] + 2) * grid.zoom > MAX_SIDE:
-        raise UserError(f"A sheet of {count} images at zoom {grid.zoom} is wider than {MAX_SIDE} pixels: give n or zoom smaller.")
+        raise UserError(f"A sheet of {count} images at zoom {grid.zoom} is wider than {MAX_SIDE} pixels: give n or zoom "
+                        "smaller.")
     return grid
 
 

@@ -60,8 +60,8 @@ def fake(tmp_path, monkeypatch):
     reconstructed = SimpleNamespace(mean=0.5, median=0.5, best=("1", 0.1), worst=("2", 0.9), count=2, origin="pictures",
                                     notes=["a note"], files=[Path("errors.csv")], sharpness=(0.02, 0.01))
     monkeypatch.setitem(sys.modules, "gancli.explore.reconstruct", SimpleNamespace(reconstruct=lambda cfg: reconstructed))
-    projected = SimpleNamespace(origin="pictures", count=1, start=0.5, mean=0.1, median=0.1, worst=("1", 0.1), notes=["a note"],
-                                files=[Path("latents.npz")])
+    projected = SimpleNamespace(origin="pictures", count=1, start=0.5, mean=0.1, median=0.1, worst=("1", 0.1),
+                                notes=["a note"], files=[Path("latents.npz")])
     monkeypatch.setitem(sys.modules, "gancli.explore.project", SimpleNamespace(project=lambda cfg: projected))
     edited = SimpleNamespace(candidates=2, strokes=(0.5, 0.1), elsewhere=0.01, notes=["a note"], files=[Path("edit.png")])
     monkeypatch.setitem(sys.modules, "gancli.explore.edit", SimpleNamespace(edit=lambda cfg: edited))

@@ -102,7 +102,8 @@ def test_coordinates_give_back_what_a_law_draws(prior):
         assert torch.equal(far[:, place:place + 3], z[:, place:place + 3]), "categories stay"
         soft = z.clone()
         soft[:, place:place + 3] = torch.tensor([0.2, 0.5, 0.3])
-        assert torch.equal(prior.held(prior.free(soft), soft)[:, place:place + 3], torch.tensor([[0.0, 1.0, 0.0]]).expand(64, 3))
+        firm = prior.held(prior.free(soft), soft)
+        assert torch.equal(firm[:, place:place + 3], torch.tensor([[0.0, 1.0, 0.0]]).expand(64, 3))
 
 
 def test_the_rate_rises_and_falls():
@@ -143,8 +144,9 @@ SMALL = {"dcgan": {}, "bigan": {"backbone": "conv"}, "stylegan2": {}, "cgan": {"
 def home(tmp_path_factory):
     """A launch directory with small runs and pictures of two modes."""
     home = tmp_path_factory.mktemp("search")
+    spec = DataSpec((1, 16, 16), 9, ("zero", "one", "two"))
     for name, changes in SMALL.items():
-        save_run(home / "outputs/train" / f"run-{name}", name, spec=DataSpec((1, 16, 16), 9, ("zero", "one", "two")), **changes)
+        save_run(home / "outputs/train" / f"run-{name}", name, spec=spec, **changes)
     save_run(home / "outputs/train/run-ring", "gan", spec=DataSpec((2,), 9))
     (home / "mine").mkdir()
     random = np.random.default_rng(0)
@@ -247,7 +249,22 @@ def test_archives_that_are_none(here):
     np.savez(here / "shape.npz", z=np.zeros((2, 3), np.float32))
     np.savez(here / "nan.npz", z=np.full((2, 3), np.nan))
     np.savez(here / "w.npz", w=np.zeros((2, 3), np.float32))
-    for name, told in (("no.npz", "no archive"), ("bad.npz", "cannot be read"), ("other.npz", "no latents"), ("shape.npz", "takes"),
-                       ("nan.npz", "finite"), ("w.npz", "has none")):
+    for name, told in (("no.npz", "no archive"), ("bad.npz", "cannot be read"), ("other.npz", "no latents"),
+                       ("shape.npz", "takes"), ("nan.npz", "finite"), ("w.npz", "has none")):
         with pytest.raises(UserError, match=told):
             read_points(str(here / name), loaded)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "cgan", "stylegan2"])
+def test_found_points_are_walked_between(here, name):
+    from gancli.explore.interpolate import interpolate
+
+    run(name, n=3, steps=1, out="found.npz", **({"space": "w+"} if name == "stylegan2" else {}))
+    config = OmegaConf.load(CONF / "interpolate.yaml")
+    for key in ("defaults", "hydra"):
+        del config[key]
+    given = {"device": "cpu", "ckpt": f"run-{name}", "latents": "found.npz", "steps": 3, "zoom": 1, "out": "walk.png"}
+    path, = interpolate(OmegaConf.merge(config, given))
+    assert Image.open(path).size == (3 * 18 + 2, 2 * 18 + 2)  # two stretches
+    with pytest.raises(UsageError, match="both say"):
+        interpolate(OmegaConf.merge(config, given, {"seeds": [0, 1]}))
