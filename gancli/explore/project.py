@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gancli.data.dataset import data_folder
+from gancli.devices import keep_freed_memory
 from gancli.errors import UserError, check_choice, check_range
 from gancli.explore.animations import ANIMATED, MAX_SIDE, save_animation
 from gancli.explore.captions import Captioned
@@ -147,6 +148,7 @@ def make_plan(loaded: Loaded, options: SearchOptions, steps: int | None, rate: f
     Raises:
         UserError: the model has no such space or encoder, or there is no such extractor.
     """
+    keep_freed_memory()
     space = open_space(loaded, options.space, options.batch_size)
     start = choose_start(loaded, space, options.init)
     loaded.labels_for(1, options.label)  # or it is refused

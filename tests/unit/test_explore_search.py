@@ -42,7 +42,7 @@ class Linear(nn.Module):
         return self.prior.draw(n, generator)
 
 
-def search(prior, targets, steps=400):
+def search(prior, targets, steps=600):
     """Return what is found of targets [N, 16], and the least squares' solutions [N, 3]."""
     model = Linear(prior)
     space = Latents(SimpleNamespace(model=model, device="cpu"))
