@@ -153,7 +153,7 @@ def _picture(loaded: Loaded, options: EditOptions, plan: Plan, photo: Tensor | N
     if photo is not None:
         steps = plan.descent.steps + 1
         found = project_batch(loaded, plan, Starts(loaded, plan, options.label, stages.told), photo[None],
-                              watch=lambda step, images: stages.told("projecting", step + 1, steps))
+                              watch=lambda step, images: stages.told("projecting", step + 1, steps, "steps"))
         picture = _Picture(found.points, found.labels, found.maps, found.images[0], photo)
     elif options.latents is not None:
         picture = _of_archive(loaded, options, plan)
@@ -199,7 +199,7 @@ def _edit(loaded: Loaded, options: EditOptions, plan: Plan, picture: _Picture, s
     def watch(step: int, images: Tensor) -> None:
         if film and step in frames_of(options.steps):
             frames.append(to_pictures(images.float().clamp(-1, 1)))
-        stages.told("editing", step + 1, options.steps + 1)
+        stages.told("editing", step + 1, options.steps + 1, "steps")
 
     with torch.enable_grad():
         found = descend(space, starts.to(device), None if labels is None else labels.to(device), energy,

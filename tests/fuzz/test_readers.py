@@ -9,6 +9,7 @@ import struct
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from gancli.data.dataset import open_source
 from gancli.data.decode import BrokenImage, probe
 from gancli.data.sources.idx import read_idx
 from gancli.errors import UserError
+from gancli.explore.found_latents import read_points
+from gancli.explore.strokes import read_strokes
 from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder, read, write
 from gancli.runs.config import read_config
@@ -129,7 +132,21 @@ def image(folder):
     return folder / "a.png", look
 
 
-READERS = [config, status, stats, provenance, owner, sweep, checkpoint, npz, npy, idx, packed_idx, image]
+def strokes(folder):
+    painted = [{"tool": tool, "color": "#ff0000", "radius": 1, "points": [[1, 2], [3, 4.5]]}
+               for tool in ("color", "sketch", "warp")]
+    (folder / "strokes.json").write_text(json.dumps({"width": 8, "height": 8, "strokes": painted}))
+    return folder / "strokes.json", lambda path: read_strokes(str(path), torch.zeros(3, 8, 8), "crop")
+
+
+def latents(folder):
+    np.savez(folder / "latents.npz", z=np.zeros((4, 3), np.float32), errors=np.zeros(4))
+    model = SimpleNamespace(needs=SimpleNamespace(labels=False))
+    loaded = SimpleNamespace(model=model, name="toy", latents=lambda n: torch.zeros(n, 3))
+    return folder / "latents.npz", lambda path: read_points(str(path), loaded)
+
+
+READERS = [config, status, stats, provenance, owner, sweep, checkpoint, npz, npy, idx, packed_idx, image, strokes, latents]
 
 
 def outcomes(reader, folder: Path, cases: int) -> dict[str, int]:
