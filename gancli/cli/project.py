@@ -18,8 +18,8 @@ def task(cfg: Any) -> None:
     """Find the latents whose images are nearest to given ones.
 
     A search begins at the encoder's latent, or at the nearest of many random ones, and goes down the difference of the pixels
-    (and, with features=, of an extractor's features). Written are a grid with inputs above what was found and the error of each
-    (the mean squared difference of values from 0 to 1, as of gan reconstruct), latents.npz and errors.csv.
+    (and, with features=, of an extractor's features). Written are a grid with inputs above what was found and the error of
+    each (the mean squared difference of values from 0 to 1, as of gan reconstruct), latents.npz and errors.csv.
 
     ckpt= takes a checkpoint, a run directory, a run's id or a unique part of it, each with @kimg behind it. The model must
     sample images.

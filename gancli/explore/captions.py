@@ -39,8 +39,8 @@ class Captioned:
             zoom = max(preview_zoom(height, width), -(-NARROWEST // (shape[2] + PADDING)))
         bands = -(-count // columns)
         if bands * (height * zoom + LINE) * width * zoom > MAX_PIXELS:
-            raise UserError(f"A picture of {count:,} columns at zoom {zoom} is too large for most programs: give a smaller n or "
-                            "zoom.")
+            raise UserError(f"A picture of {count:,} columns at zoom {zoom} is too large for most programs: give a smaller n "
+                            "or zoom.")
         return cls(stacked, columns, zoom)
 
     def draw(self, rows: Sequence[Picture], texts: Sequence[str]) -> Picture:

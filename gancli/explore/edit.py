@@ -145,12 +145,15 @@ def _photo(loaded: Loaded, options: EditOptions) -> tuple[Tensor | None, list[st
 
 
 def _picture(loaded: Loaded, options: EditOptions, plan: Plan, photo: Tensor | None, stages: Stages) -> _Picture:
-    """Return what is edited: a photo's projection, a point of an archive, or a seed's first image; space.fixed is its noise."""
+    """Return what is edited: a photo's projection, a point of an archive, or a seed's first image.
+
+    The space makes all images with the noise that belongs to it from here on.
+    """
     space = plan.space
     if photo is not None:
         steps = plan.descent.steps + 1
         found = project_batch(loaded, plan, Starts(loaded, plan, options.label, stages.told), photo[None],
-                              watch=lambda step, images: stages.told("projecting", step + 1, steps))
+                              watch=lambda step, images: stages.told("projecting", step + 1, steps, "steps"))
         picture = _Picture(found.points, found.labels, found.maps, found.images[0], photo)
     elif options.latents is not None:
         picture = _of_archive(loaded, options, plan)
@@ -172,8 +175,8 @@ def _of_archive(loaded: Loaded, options: EditOptions, plan: Plan) -> _Picture:
                         f"{len(found.points) - 1}.")
     if found.space != plan.space.name:
         if options.space is not None and not (found.space == "z" and options.space != "z"):
-            raise UserError(f"{options.latents} holds points of {found.space}, and space={options.space} was asked for: leave it "
-                            "out.")
+            raise UserError(f"{options.latents} holds points of {found.space}, and space={options.space} was asked for: leave "
+                            "it out.")
         plan.space = open_space(loaded, found.space if options.space is None else options.space, options.batch_size)
     row = slice(options.number, options.number + 1)
     labels = None if found.labels is None else found.labels[row]
@@ -187,16 +190,16 @@ def _edit(loaded: Loaded, options: EditOptions, plan: Plan, picture: _Picture, s
           film: bool) -> _Edited:
     """Search from the point and from points near it, each of which becomes a candidate."""
     space, device = plan.space, loaded.device
-    energy = Energy(strokes, picture.image.to(device), picture.point[0].to(device), space.scale,
-                    Weights(options.sketch_weight, options.smoothness, options.keep))
     starts = _starts(plan, picture, options)
+    energy = Energy(strokes, picture.image.to(device), starts.to(device), space.scale,
+                    Weights(options.sketch_weight, options.smoothness, options.keep))
     labels = None if picture.labels is None else picture.labels.expand(len(starts))
     frames: list[Picture] = []
 
     def watch(step: int, images: Tensor) -> None:
         if film and step in frames_of(options.steps):
             frames.append(to_pictures(images.float().clamp(-1, 1)))
-        stages.told("editing", step + 1, options.steps + 1)
+        stages.told("editing", step + 1, options.steps + 1, "steps")
 
     with torch.enable_grad():
         found = descend(space, starts.to(device), None if labels is None else labels.to(device), energy,
@@ -221,7 +224,8 @@ def _grid(loaded: Loaded, options: EditOptions, picture: _Picture) -> Captioned:
     count = options.n + 2
     grid = Captioned.of(loaded.spec.shape, 1 if picture.photo is None else 2, count, min(count, 9), options.zoom)
     if grid.columns * (loaded.spec.shape[2] + 2) * grid.zoom > MAX_SIDE:
-        raise UserError(f"A sheet of {count} images at zoom {grid.zoom} is wider than {MAX_SIDE} pixels: give n or zoom smaller.")
+        raise UserError(f"A sheet of {count} images at zoom {grid.zoom} is wider than {MAX_SIDE} pixels: give n or zoom "
+                        "smaller.")
     return grid
 
 

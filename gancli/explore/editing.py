@@ -29,18 +29,21 @@ class Energy:
     """What an edited image should be: as the strokes say, near to what it was.
 
     E(z) = color + sketch * edges + smoothness * mean ((z - z0) / scale)^2 + keep * outside, each of the first two and the last
-    a mean squared difference over its own area: of pixels, of histograms of oriented gradients, of pixels that no stroke
-    touches.  The last one is ours: Zhu 2016 keeps the picture by the latent alone.
+    a mean over its own area: of squared differences of pixels, of squared distances of histograms of oriented gradients, of
+    squared differences of pixels that no stroke touches.  The last one is ours: Zhu 2016 keeps the picture by the latent
+    alone.  There z0 is that of the picture; here it is the point that a candidate began at, near that one, so that candidates
+    still differ when the search has come to rest.
     """
 
-    def __init__(self, strokes: Strokes, before: Tensor, point: Tensor, scale: float, weights: Weights) -> None:
+    def __init__(self, strokes: Strokes, before: Tensor, starts: Tensor, scale: float, weights: Weights) -> None:
         """Remember what is asked for.
 
         Args:
-            before: the image [C, H, W] that is edited, and its point [*P].
-            scale: of the point's numbers (Space.scale).
+            before: the image [C, H, W] that is edited.
+            starts: z0 of each candidate, [N, *P].
+            scale: of its numbers (Space.scale).
         """
-        self.before, self.point, self.scale, self.weights = before[None], point[None], scale, weights
+        self.before, self.starts, self.scale, self.weights = before[None], starts, scale, weights
         device = before.device
         self.color, self.color_mask = strokes.color[None].to(device), strokes.color_mask[None].to(device)
         self.cells = cells_touched(strokes.sketch_mask[None].to(device))
@@ -52,9 +55,9 @@ class Energy:
         weights = self.weights
         energy = over(images, self.color, self.color_mask)
         if weights.sketch and self.cells.any():
-            energy = energy + weights.sketch * over(histograms(images), self.edges, self.cells)
+            energy = energy + weights.sketch * self.edges.shape[1] * over(histograms(images), self.edges, self.cells)
         if weights.smoothness:
-            energy = energy + weights.smoothness * ((points - self.point) / self.scale).square().flatten(1).mean(1)
+            energy = energy + weights.smoothness * ((points - self.starts) / self.scale).square().flatten(1).mean(1)
         return energy + weights.keep * over(images, self.before, self.outside_mask)
 
 

@@ -20,11 +20,16 @@ const size = element("size"), longest = Math.max(data.width, data.height);
 Object.assign(size, {min: 0.5, max: Math.max(2, Math.round(longest / 5)), step: longest > 64 ? 1 : 0.5,
   value: Math.max(1, Math.round(longest / 20))});
 
+const sizes = {color: +size.value, sketch: Math.max(0.5, Math.round(longest / 64)), warp: +size.value * 2, erase: +size.value};
+
 function choose(name) {
+  if (sizes[tool]) sizes[tool] = +size.value;
   tool = name;
+  if (sizes[tool]) size.value = sizes[tool];
   for (const button of document.querySelectorAll("[data-tool]"))
     button.setAttribute("aria-pressed", String(button.dataset.tool === name));
   element("hint").textContent = HINTS[name];
+  refresh();
 }
 function place(event) {
   const box = canvas.getBoundingClientRect();
@@ -115,7 +120,7 @@ function finish(event) {
   if (useful) strokes.push(current);
   pointer = current = null;
   refresh();
-  tell(useful ? `${strokes.length} strokes.` : "");
+  tell(useful ? `Strokes: ${strokes.length}.` : "");
 }
 for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, finish);
 
@@ -139,7 +144,7 @@ element("save-png").addEventListener("click", () => {
 function undo() {
   strokes.pop();
   refresh();
-  tell(`${strokes.length} strokes.`);
+  tell(`Strokes: ${strokes.length}.`);
 }
 element("undo").addEventListener("click", undo);
 element("clear").addEventListener("click", () => { strokes = []; refresh(); tell("No strokes."); });
@@ -157,4 +162,3 @@ try {
   if (Array.isArray(given)) strokes = given.filter(each => each && HINTS[each.tool] && Array.isArray(each.points) && each.points.length);
 } catch { tell("The strokes in the address are no JSON."); }
 choose("color");
-refresh();

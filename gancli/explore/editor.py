@@ -26,7 +26,8 @@ def make_editor(picture: Picture, title: str, words: Sequence[str]) -> str:
     return Template(_file("editor.html")).substitute(
         policy=policy(script), title=escape(title), style=style() + _file("editor.css"), script=script,
         subtitle=f"Written {escape(now())} by gan edit, gancli {escape(__version__)}.",
-        picture=image(quick_png(picture), f"The picture to be edited, {width} x {height} pixels", ' id="picture" draggable="false"'),
+        picture=image(quick_png(picture), f"The picture to be edited, {width} x {height} pixels",
+                      ' id="picture" draggable="false"'),
         data=json_text({"width": width, "height": height, "gray": channels == 1, "command": command}))
 
 

@@ -6,13 +6,13 @@ Legend: N images, Z latent size (any shape), S style size, L layers that take a 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gancli.data.sizes import UNREADABLE, check_arrays
 from gancli.errors import UserError
 from gancli.explore.loaded import Loaded
 from gancli.explore.writing import save_npz
@@ -50,21 +50,24 @@ def read_points(given: str, loaded: Loaded) -> Points:
         UserError: there is no such file, it holds no points, or they are of another model's shape.
     """
     path = Path(given).expanduser()
-    if not path.is_file():
-        raise UserError(f"There is no file {path}: latents= takes an archive that gan project, gan edit or gan sample wrote.")
+    if not path.is_file() or path.suffix.lower() != ".npz":
+        raise UserError(f"There is no archive {path}: latents= takes a *.npz that gan project, gan edit or gan sample wrote.")
+    check_arrays(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             kept = {name: archive[name] for name in archive.files if name in ("z", "w", "labels") or name.startswith("noise")}
-    except (OSError, ValueError, BadZipFile, EOFError, KeyError, TypeError):
+    except UNREADABLE:
         raise UserError(f"{path} is no archive of latents: give one that gan project, gan edit or gan sample wrote.") from None
     if "z" not in kept and "w" not in kept:
         raise UserError(f"{path} holds no latents z and no styles w: give an archive of gan project, gan edit or gan sample.")
     space = "z" if "z" in kept else "w" if kept["w"].ndim == 2 else "w+"
     points = _floats(kept["z" if space == "z" else "w"], path)
-    labels = torch.from_numpy(kept["labels"].astype(np.int64)) if "labels" in kept and kept["labels"].dtype.kind in "iu" else None
+    labels = None
+    if "labels" in kept and kept["labels"].dtype.kind in "iu" and kept["labels"].ndim == 1:
+        labels = torch.from_numpy(kept["labels"].astype(np.int64))
     maps = [_floats(kept[name], path) for name in (f"noise{number}" for number in range(len(kept))) if name in kept]
     _check(loaded, Points(space, points, labels, maps), path)
-    return Points(space, points, labels if loaded.model.needs.labels else None, maps)
+    return Points(space, points, labels if loaded.model.needs.labels and space == "z" else None, maps)
 
 
 def _floats(array: NDArray, path: Path) -> Tensor:
@@ -84,9 +87,10 @@ def _check(loaded: Loaded, found: Points, path: Path) -> None:
     sizes = [tuple(each.shape[1:]) for each in loaded.model.noise_maps()] if found.maps and found.space != "z" else []
     fits = tuple(found.points.shape[1:]) == wanted and len(found.points) > 0
     if not fits or found.maps and [tuple(each.shape[1:]) for each in found.maps] != sizes:
-        raise UserError(f"{path} holds {len(found.points)} points of shape {tuple(found.points.shape[1:])} and model={loaded.name} "
-                        f"takes {wanted}: give an archive of this model.")
-    bad = found.labels is not None and (len(found.labels) != len(found.points)
-                                        or not (0 <= found.labels).logical_and(found.labels < max(1, len(loaded.spec.classes))).all())
-    if bad and loaded.model.needs.labels:
+        raise UserError(f"{path} holds {len(found.points)} points of shape {tuple(found.points.shape[1:])} and "
+                        f"model={loaded.name} takes {wanted}: give an archive of this model.")
+    if not loaded.model.needs.labels or found.space != "z":
+        return
+    labels, classes = found.labels, len(loaded.spec.classes)
+    if labels is None or len(labels) != len(found.points) or not bool(((labels >= 0) & (labels < classes)).all()):
         raise UserError(f"The labels in {path} are none of this model's classes.")

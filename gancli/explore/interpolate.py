@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gancli.errors import UserError, check_choice, check_range
 from gancli.explore.animations import ANIMATED, Walk, check_frames, frames, save_animation
+from gancli.explore.found_latents import Points, read_points
 from gancli.explore.labels import blend, class_indices
 from gancli.explore.layout import Grid, pictures_of
 from gancli.explore.loaded import Loaded, load
@@ -36,6 +37,7 @@ class InterpolateOptions(StyleOptions):
     """Which path `gan interpolate` walks; the defaults stand in conf/interpolate.yaml."""
 
     seeds: list[int] | None  # points of one path; None for n paths of two points each
+    latents: str | None  # an archive, whose latents or styles are the points of one path
     n: int
     seed: int
     steps: int | None  # images from one point to the next, both included
@@ -55,6 +57,8 @@ class InterpolateOptions(StyleOptions):
         check_choice("space", self.space, SPACES)
         if self.path is not None:
             check_choice("path", self.path, PATHS)
+        if self.latents is not None and self.seeds is not None:
+            raise ValueError("seeds= and latents= both say which points a path has: give one of them")
         labels = len(self.label) if isinstance(self.label, list) else 1
         if self.seeds is not None and (not self.seeds or max(len(self.seeds), labels) < 2):
             raise ValueError("seeds needs two points or more, or one and several labels: give seeds=[0,1]")
@@ -71,17 +75,22 @@ def interpolate(values: Mapping[str, Any]) -> list[Path]:
     loaded = with_changed_styles(load(options.ckpt, options.device, options.weights), options)
     if options.space == "w":
         require_styles(loaded, "space=w")
-    first_seed = options.seed if options.seeds is None else options.seeds[0]
-    target = chosen or default_target("interpolate", f"{checkpoint_stem(loaded)}-seed{first_seed}", ".png")
+    found = None if options.latents is None else _found(loaded, options, options.latents)
+    first = "latents" if found is not None else f"seed{options.seed if options.seeds is None else options.seeds[0]}"
+    if found is not None:
+        options.seeds = list(range(len(found.points)))  # so many points of one path
+    target = chosen or default_target("interpolate", f"{checkpoint_stem(loaded)}-{first}", ".png")
     refuse_kind(loaded, target, ANIMATED if loaded.spec.kind == "points" else ())
     steps = options.steps or (ANIMATION_STEPS if target.kind in ANIMATED else STEPS)
     if target.kind in ANIMATED:
         check_frames(loaded, options.n if options.seeds is None else 1, options.zoom)
     grid = _grid(loaded, options, steps) if target.kind == ".png" else None
     check_room(loaded, _examples(options, steps), "steps", target.path, target.kind == FOLDER)
-    paths, path = _paths(loaded, options), options.path or "spherical"
+    paths, path = _paths(loaded, options, found), options.path or "spherical"
     if options.space == "w":
-        paths, path = [(loaded.styles(*each), None) for each in paths], options.path or "linear"
+        if found is None or found.space == "z":
+            paths = [(loaded.styles(*each), None) for each in paths]
+        path = options.path or "linear"
         loaded = with_styles_for_latents(loaded, options)
     walks = [loaded.walk(points, weights, steps, path, options.loop) for points, weights in paths]
 
@@ -121,11 +130,26 @@ def _grid(loaded: Loaded, options: InterpolateOptions, steps: int) -> Grid:
     return grid
 
 
-def _paths(loaded: Loaded, options: InterpolateOptions) -> list[tuple[Tensor, Tensor | None]]:
+def _found(loaded: Loaded, options: InterpolateOptions, archive: str) -> Points:
+    """Return the points of an archive; those that are styles are walked between in their space."""
+    found = read_points(archive, loaded)
+    if len(found.points) < 2:
+        raise UserError(f"{archive} holds one point and a path needs two: give an archive of several.")
+    if found.space != "z":
+        options.space = "w"
+    return found
+
+
+def _paths(loaded: Loaded, options: InterpolateOptions, found: Points | None) -> list[tuple[Tensor, Tensor | None]]:
     """Return the points [K, Z] and label weights [K, classes] of each path."""
+    if found is not None and found.space != "z":
+        return [(found.points, None)]
     chosen = class_indices(options.label, loaded.model, loaded.name)
     classes = len(loaded.spec.classes)
-    if options.seeds is None:
+    if found is not None:
+        points = [found.points]
+        chosen = found.labels.tolist() if chosen is None and found.labels is not None else chosen
+    elif options.seeds is None:
         points = list(loaded.latents(2 * options.n, options.seed).split(2))
     else:
         points = [torch.cat([loaded.latents(1, seed) for seed in options.seeds])]

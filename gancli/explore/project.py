@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gancli.data.dataset import data_folder
+from gancli.devices import keep_freed_memory
 from gancli.errors import UserError, check_choice, check_range
 from gancli.explore.animations import ANIMATED, MAX_SIDE, save_animation
 from gancli.explore.captions import Captioned
@@ -26,6 +27,7 @@ from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import PictureOptions
 from gancli.explore.projecting import RATE, STARTS, STEPS, Plan, Projected, Starts, choose_start, project_batch
 from gancli.explore.reconstruct import errors_of
+from gancli.explore.room import check_room
 from gancli.explore.search import Descent
 from gancli.explore.spaces import SPACES, open_space
 from gancli.explore.stages import Stages
@@ -130,7 +132,9 @@ def project(values: Mapping[str, Any]) -> Report:
     with Stages() as stages:
         plan = make_plan(loaded, options, options.steps, options.lr, stages)
         examples = find_examples(loaded, options.input, options.n, options.dataset, options.data_dir, stages)
-        grid = _grid(loaded, options, min(examples.count, SHOWN), film)
+        shown = min(examples.count, SHOWN)
+        grid = _grid(loaded, options, shown, film)
+        check_room(loaded, shown * (2 + FRAMES * film), "n", Path(options.out or "."), on_disk=False)
         target = chosen or default_target("project", f"{checkpoint_stem(loaded)}-{plan.space.name}", "")
         done = _project_all(loaded, options, plan, examples, film, stages)
     with writing(target.path):
@@ -147,6 +151,7 @@ def make_plan(loaded: Loaded, options: SearchOptions, steps: int | None, rate: f
     Raises:
         UserError: the model has no such space or encoder, or there is no such extractor.
     """
+    keep_freed_memory()
     space = open_space(loaded, options.space, options.batch_size)
     start = choose_start(loaded, space, options.init)
     loaded.labels_for(1, options.label)  # or it is refused
@@ -172,9 +177,9 @@ def _project_all(loaded: Loaded, options: ProjectOptions, plan: Plan, examples: 
     done, numbers = _Done(), labels_of_run(loaded, examples) if loaded.model.needs.labels else None
     known = options.label is None and numbers is not None
     starts = Starts(loaded, plan, options.label, stages.told)
-    steps = plan.descent.steps
+    steps, turns = plan.descent.steps, -(-examples.count // options.batch_size)
     for part in examples.parts(options.batch_size):
-        seen = sum(map(len, done.errors))
+        seen, turn = sum(map(len, done.errors)), min(len(done.errors), turns - 1)
         labels = torch.tensor(numbers)[part.labels] if known and part.labels is not None else None
         shown, frames = max(0, min(len(part.x), SHOWN - seen)), []
         first: list[Tensor] = []
@@ -184,7 +189,7 @@ def _project_all(loaded: Loaded, options: ProjectOptions, plan: Plan, examples: 
                 first.append(errors_of(part.x, images.float().clamp(-1, 1).cpu()))  # noqa: B023  called within this turn
             if film and shown and step in frames_of(steps):  # noqa: B023
                 frames.append(to_pictures(images[:shown].float().clamp(-1, 1)))  # noqa: B023
-            stages.told("projecting", (seen * (steps + 1) + len(part.x) * (step + 1)) // (steps + 1), examples.count)  # noqa: B023
+            stages.told("projecting", turn * (steps + 1) + step + 1, turns * (steps + 1), "steps")  # noqa: B023
 
         found = project_batch(loaded, plan, starts, part.x, labels, seen, watch)
         errors = errors_of(part.x, found.images)

@@ -3,6 +3,7 @@
 Legend: N images, C channels, H height, W width, P a point's shape.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gancli.devices import start_quickly
 from gancli.explore.spaces import Space
 from gancli.seeds import mix
 
@@ -57,7 +59,9 @@ def descend(space: Space, start: Tensor, labels: Tensor | None, loss: Loss, desc
     free = space.free(start).detach().clone().requires_grad_()
     maps = [each.detach().clone().requires_grad_() for each in maps]
     draws = [torch.Generator().manual_seed(mix(JITTER_STREAM, seed, first + i)) for i in range(len(start))] if jitter else []
+    start_quickly()
     optimizer = torch.optim.Adam([free, *maps], descent.rate, descent.betas)
+    bare_step = inspect.unwrap(type(optimizer).step)  # the wrappers import torch's compiler, which takes seconds
     best: list[Tensor] = []  # losses, points, maps
     for step in range(descent.steps + 1):
         time = step / max(descent.steps, 1)
@@ -75,7 +79,8 @@ def descend(space: Space, start: Tensor, labels: Tensor | None, loss: Loss, desc
         total = losses.sum() + MAPS_WEIGHT * sum(map(unlike_noise, maps))
         for variable, gradient in zip((free, *maps), torch.autograd.grad(total, [free, *maps]), strict=True):
             variable.grad = gradient.nan_to_num(0, 0, 0)
-        optimizer.step()
+        with torch.no_grad():
+            bare_step(optimizer)
         for each in maps:
             each.data.copy_(normalized_map(each.data))
     losses, points, *kept = (each.cpu() for each in best)

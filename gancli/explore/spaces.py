@@ -59,12 +59,12 @@ class Space(ABC):
 
     def images(self, points: Tensor, labels: Tensor | None, batch_size: int, maps: Sequence[Tensor] = ()) -> Tensor:
         """Return the images of points as `make` does, in batches, on the CPU, cut off at -1 and 1."""
-        parts = []
+        parts, device = [], self.loaded.device
         for start in range(0, len(points), batch_size):
             part = slice(start, start + batch_size)
             with torch.no_grad():
-                x = self.make(points[part].to(self.loaded.device), None if labels is None else labels[part].to(self.loaded.device),
-                              [each[part].to(self.loaded.device) for each in maps] or None)
+                x = self.make(points[part].to(device), None if labels is None else labels[part].to(device),
+                              [each[part].to(device) for each in maps] or None)
             parts.append(x.float().clamp(-1, 1).cpu())
         return torch.cat(parts)
 

@@ -19,11 +19,11 @@ class Stages:
         """Show how far decoding is."""
         self.told("decoding", done, total)
 
-    def told(self, label: str, done: int, total: int) -> None:
+    def told(self, label: str, done: int, total: int, unit: str = "images") -> None:
         """Show how far the piece of work called `label` is."""
         if self.screen is None or self.screen.label != label:
             self._close()
-            self.screen = Screen(label, total, unit="images", scale=1)
+            self.screen = Screen(label, total, unit=unit, scale=1)
         if self.screen.live is not None or done < total:  # where there is no live line, ends are not worth one
             self.screen.update(done)
 

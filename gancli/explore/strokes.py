@@ -178,7 +178,7 @@ def paint(strokes: Sequence[Stroke], picture: Tensor) -> Strokes:
 
 
 def coverage(points: NDArray[np.float64], radius: float, height: int, width: int) -> NDArray[np.float64]:
-    """Return how much of each pixel [H, W] a round brush covers along points [P, 2], about: full within, 0 beyond, a line between.
+    """Return how much of each pixel [H, W] a round brush covers along points [P, 2], about.
 
     A pixel whose middle is d from the path is covered by radius + 1/2 - d, from 0 to 1.
     """

@@ -9,6 +9,7 @@ import struct
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from gancli.data.dataset import open_source
 from gancli.data.decode import BrokenImage, probe
 from gancli.data.sources.idx import read_idx
 from gancli.errors import UserError
+from gancli.explore.found_latents import read_points
 from gancli.explore.inputs import read_mask
 from gancli.explore.strokes import read_strokes
 from gancli.runs.atomic import write_json
@@ -151,8 +153,15 @@ def mask(folder):
     return folder / "mask.png", lambda path: read_mask("mask", str(path))
 
 
+def latents(folder):
+    np.savez(folder / "latents.npz", z=np.zeros((4, 3), np.float32), errors=np.zeros(4))
+    model = SimpleNamespace(needs=SimpleNamespace(labels=False))
+    loaded = SimpleNamespace(model=model, name="toy", latents=lambda n: torch.zeros(n, 3))
+    return folder / "latents.npz", lambda path: read_points(str(path), loaded)
+
+
 READERS = [config, status, stats, provenance, owner, sweep, checkpoint, npz, npy, idx, packed_idx, image, strokes,
-           painted_strokes, mask]
+           painted_strokes, mask, latents]
 
 
 def outcomes(reader, folder: Path, cases: int) -> dict[str, int]:

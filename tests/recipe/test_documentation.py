@@ -22,8 +22,8 @@ EXAMPLES = [shlex.split(line)[1:] for name in HELP for line in importlib.import_
 COMMANDS = [each for each in dict.fromkeys(map(tuple, [*README, *sum(DOCS, []), *EXAMPLES]))
             if each[0] != "lab" or len(each) > 2]  # test_experiments.py runs `lab all`, thus each with its defaults
 LENGTHS = ("trainer.kimg=", "trainer.epochs=")
-WRITING = ("sample", "interpolate", "traverse", "age", "arithmetic", "mix", "latents", "reconstruct", "translate", "upscale",
-           "inpaint", "blend", "classify", "evaluate")
+WRITING = ("sample", "interpolate", "traverse", "age", "arithmetic", "mix", "latents", "reconstruct", "project", "edit",
+           "translate", "upscale", "inpaint", "blend", "classify", "evaluate")
 SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
 OTHERS = {  # runs of commands that need another model than the one that was stopped
     "encoder": ("model=vae", "model.units=8", "dataset.size=8"),
@@ -101,6 +101,8 @@ def test_command_runs(arguments, home, tmp_path):
     shutil.copytree(home / "pictures", tmp_path / "pictures")
     for number, name in enumerate(("cat.png", "lawn.png", "mask.png")):
         shutil.copy(home / f"pictures/{number}.png", tmp_path / name)
+    (tmp_path / "strokes.json").write_text('{"strokes": [{"color": "#ffffff", "points": [[2, 2], [5, 5]]}]}')
+    Image.fromarray(np.pad(np.full((4, 4, 4), 255, np.uint8), ((2, 2), (2, 2), (0, 0)))).save(tmp_path / "strokes.png")
     kimg = max(path.name for path in (tmp_path / "outputs/train/RUN/checkpoints").glob("kimg-*"))[5:15]
     given = [word.replace("@100", f"@{int(kimg[:6]) + int(kimg[7:]) / 1000:g}") for word in arguments]
     if given[0] == "train" and "--cfg" not in given and "--help" not in given:

@@ -67,6 +67,11 @@ def fake(tmp_path, monkeypatch):
     reconstructed = SimpleNamespace(mean=0.5, median=0.5, best=("1", 0.1), worst=("2", 0.9), count=2, origin="pictures",
                                     notes=["a note"], files=[Path("errors.csv")], sharpness=(0.02, 0.01))
     monkeypatch.setitem(sys.modules, "gancli.explore.reconstruct", SimpleNamespace(reconstruct=lambda cfg: reconstructed))
+    projected = SimpleNamespace(origin="pictures", count=1, start=0.5, mean=0.1, median=0.1, worst=("1", 0.1),
+                                notes=["a note"], files=[Path("latents.npz")])
+    monkeypatch.setitem(sys.modules, "gancli.explore.project", SimpleNamespace(project=lambda cfg: projected))
+    edited = SimpleNamespace(candidates=2, strokes=(0.5, 0.1), elsewhere=0.01, notes=["a note"], files=[Path("edit.png")])
+    monkeypatch.setitem(sys.modules, "gancli.explore.edit", SimpleNamespace(edit=lambda cfg: edited))
     shown = SimpleNamespace(title="latents", rows=[("mean", "0", "0")], notes=[], files=[Path("latents.png")])
     monkeypatch.setitem(sys.modules, "gancli.explore.latents", SimpleNamespace(latents=lambda cfg: shown))
     diagnosed = SimpleNamespace(findings=[], looked_for=["divergence"], seen=["nothing"])
@@ -108,8 +113,9 @@ def test_tasks_are_found_by_name_as_launchers_pickle_them():
         assert pickle.loads(pickle.dumps(task)) is task
 
 
-@pytest.mark.parametrize("name", later(["sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "age",
-                                  "reconstruct", "translate", "upscale", "inpaint", "blend", "classify", "evaluate"], first=4))
+@pytest.mark.parametrize("name", later(["sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "age", "reconstruct",
+                                  "project", "edit", "translate", "upscale", "inpaint", "blend", "classify", "evaluate"],
+                                 first=4))
 def test_thin_commands_print_what_they_compose(name):
     assert COMMANDS[name].task.__doc__.splitlines()[0] in gan(name, "--help").stdout
     assert gan(name, "ckpt=x", "-c", "job", "--resolve", "-p", "ckpt").stdout.strip() == "x"
