@@ -40,12 +40,14 @@ class GRANOptions:
     discriminator_norm: str  # batch (the paper), layer, instance or none
     decay: float  # times half the squared weights of the discriminator's dense layers
     recipe: Recipe
+    generator_norm: str = "none"  # between the decoder's layers, or batch; checkpoints older than this option have none
 
     def __post_init__(self) -> None:
         for key in ("steps", "latent_size", "width", "discriminator_width", "discriminator_units"):
             check_range(f"model.{key}", getattr(self, key), 1)
         check_range("model.decay", self.decay, 0)
         check_choice("model.discriminator_norm", self.discriminator_norm, NORMS)
+        check_choice("model.generator_norm", self.generator_norm, ("batch", "none"))
 
 
 @models.register("gran", options=GRANOptions)
@@ -55,7 +57,8 @@ class GRAN(PairModel):
     small: ClassVar = {"steps": 2, "latent_size": 6, "width": 2, "discriminator_width": 2, "discriminator_units": 6}
 
     def __init__(self, options: GRANOptions, spec: DataSpec, objective: Objective) -> None:
-        generator = CanvasGenerator(options.latent_size, spec.shape, options.width, options.steps)
+        generator = CanvasGenerator(options.latent_size, spec.shape, options.width, options.steps,
+                                    options.generator_norm)
         discriminator = CanvasDiscriminator(spec.shape, options.discriminator_width, options.discriminator_units,
                                             options.discriminator_norm)
         super().__init__(spec, objective, generator, discriminator, Normal(options.latent_size))
