@@ -14,11 +14,11 @@ discriminator, with common batch statistics, over real and fake images, and anot
 reconstructions: in statistics of their own, one that is too dark would look like its image.  All players step together, from
 gradients at one point, as there; a decoder's loss counts every fake once, so that two kinds weigh twice.
 
-The code also balances the two sides, and so does this (model.equilibrium=0.68 with model.margin=0.35; null: nobody rests, as in
-the paper's algorithm 1): costs are -log D(x) and -log(1 - D) of fakes, averaged; the discriminator rests while either is below
-equilibrium - margin, the decoder while either is above equilibrium + margin, and nobody if both would.  Neither the weights nor
-the optimizer's state of who rests move.  Without the balance the published rates let the discriminator win within a few
-thousand images, and the samples are noise.  Rules whose costs are no logarithms of a probability (hinge, wgan, ...) have none.
+The code also balances the two sides, and so does this (model.equilibrium=0.68 with model.margin=0.35; null: nobody rests, as
+in the paper): costs are -log D(x) and -log(1 - D) of fakes, averaged; the discriminator rests while either is below
+equilibrium - margin, the decoder while either is above equilibrium + margin, and nobody if both would.  Neither weights nor
+optimizer state of who rests move.  Without it the discriminator wins at these rates within a few thousand images, and samples
+go gray.  Rules whose costs are no logarithms of a probability (hinge, wgan, ...) have no balance.
 
 Differs from that code: the rate falls linearly to 0 (there along a power, from 0.025 to 1e-5 over the batch of 64), there is
 no weight decay (1e-5 there), reconstructions and the prior's images are decoded in one pass, and logarithms need no

@@ -78,7 +78,7 @@ class CanvasDecoder(nn.Module):
         self.layers = nn.ModuleList(
             Doubling(before, after, not has_norm, (large[0] - 2 * small[0], large[1] - 2 * small[1]), KERNEL)
             for (before, after), (small, large), has_norm in zip(pairwise(widths), pairwise(sizes), normed, strict=True))
-        self.norms = nn.ModuleList(StepNorm(after, steps) for after, has_norm in zip(widths[1:], normed, strict=True) if has_norm)
+        self.norms = nn.ModuleList(StepNorm(layer.out_channels, steps) for layer in self.layers if layer.bias is None)
 
     def forward(self, x: Tensor, step: int) -> Tensor:  # [N, 2 Z] -> [N, C, H, W]
         x = self.norm(self.dense(x), step).unflatten(1, self.start)
