@@ -81,6 +81,7 @@ class Player:
         self.base_lr = self.options.lr  # of the phase that is played
         self.correction = 1.0  # of rate and betas, for steps on a part of the loss alone
         self.held: list[Tensor | None] = []  # the gradient that the next step takes, one a parameter
+        self.rests: Tensor | None = None  # 1 where the next step is to change nothing; None: the model lets nobody rest
         self.tripped = torch.zeros((), device=self.device)  # 1 once a number was not finite (accelerators)
 
     def _groups(self) -> list[dict]:
@@ -174,6 +175,7 @@ class Player:
         if self.trainer.clip_grad_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.trainer.clip_grad_norm, norm, foreach=True)
         self.held = [parameter.grad for parameter in self.parameters]
+        self.rests = scalars.get("rests")
         return scalars
 
     def step(self, progress: Progress, counted: bool = True) -> None:
@@ -186,11 +188,33 @@ class Player:
             parameter.grad = gradient
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(progress) * self.correction * group["rate"]
-        with torch.no_grad():
+        with torch.no_grad(), self._resting():
             self._bare_step(self.optimizer)
         self.model.after_step(self.name)
         if counted:
             progress.turns[self.name] = progress.turns.get(self.name, 0) + 1
+
+    @contextmanager
+    def _resting(self) -> Iterator[None]:
+        """Put weights and the optimizer's state back after the block, on the device, where the player rests.
+
+        A gradient of zero alone would not do: moments would fade, and the first step after a rest would be too long.
+        """
+        if self.rests is None:
+            yield
+            return
+        before = {key: value.detach().clone() for key, value in self._moving()}
+        yield
+        for key, value in self._moving():
+            value.copy_(torch.where(self.rests >= 1, before.get(key, torch.zeros_like(value)), value))
+
+    def _moving(self) -> Iterator[tuple[tuple[int, str], Tensor]]:
+        """Yield what a step changes: weights, and the state that lies beside them."""
+        for number, parameter in enumerate(self.parameters):
+            yield (number, ""), parameter
+            for name, value in self.optimizer.state.get(parameter, {}).items():
+                if isinstance(value, Tensor) and value.device == self.device:
+                    yield (number, name), value
 
     @contextmanager
     def weights_back(self) -> Iterator[None]:

@@ -2,9 +2,15 @@
 
 Layers, initialization and the penalty on the discriminator's dense layers are those of the authors' code
 (github.com/jiwoongim/GRAN), which reuses one latent at every step; its widths for MNIST are the default.  Differs from it:
-rates are constant (there divided by 1 + epoch / 50); batch norm has running statistics when it samples (see StepNorm); both
-players' turns are on one batch of images (trainer.reuse_generated=false gives each its own latents, as there), and samples
-are drawn from an average of the generator's weights (trainer.ema_kimg=null).
+
+- Batch norm follows all but the last of the decoder's layers, as in DCGAN (Radford 2016, section 3); there none does
+  (model.generator_norm=none).  What a layer's weights have in common adds up over all its inputs, which ReLU makes positive:
+  without a norm that drowned what tells images apart, and all became alike and black.
+- Rates are constant (there divided by 1 + epoch / 50), and Adam has a first moment (there its decay of 0.9 is itself
+  multiplied by 1e-8 a step, which leaves none from the second step on).
+- Batch norm has running statistics when it samples (see StepNorm).
+- Both players' turns are on one batch of images (trainer.reuse_generated=false gives each its own latents, as there), and
+  samples are drawn from an average of the generator's weights (trainer.ema_kimg=null).
 
 Legend: N batch, C channels, H height, W width, Z latent size, T steps.
 """
@@ -40,12 +46,14 @@ class GRANOptions:
     discriminator_norm: str  # batch (the paper), layer, instance or none
     decay: float  # times half the squared weights of the discriminator's dense layers
     recipe: Recipe
+    generator_norm: str = "none"  # between the decoder's layers, or batch; checkpoints older than this option have none
 
     def __post_init__(self) -> None:
         for key in ("steps", "latent_size", "width", "discriminator_width", "discriminator_units"):
             check_range(f"model.{key}", getattr(self, key), 1)
         check_range("model.decay", self.decay, 0)
         check_choice("model.discriminator_norm", self.discriminator_norm, NORMS)
+        check_choice("model.generator_norm", self.generator_norm, ("batch", "none"))
 
 
 @models.register("gran", options=GRANOptions)
@@ -55,7 +63,8 @@ class GRAN(PairModel):
     small: ClassVar = {"steps": 2, "latent_size": 6, "width": 2, "discriminator_width": 2, "discriminator_units": 6}
 
     def __init__(self, options: GRANOptions, spec: DataSpec, objective: Objective) -> None:
-        generator = CanvasGenerator(options.latent_size, spec.shape, options.width, options.steps)
+        generator = CanvasGenerator(options.latent_size, spec.shape, options.width, options.steps,
+                                    options.generator_norm)
         discriminator = CanvasDiscriminator(spec.shape, options.discriminator_width, options.discriminator_units,
                                             options.discriminator_norm)
         super().__init__(spec, objective, generator, discriminator, Normal(options.latent_size))

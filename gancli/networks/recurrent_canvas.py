@@ -60,9 +60,13 @@ class StepNorm(nn.Module):
 
 
 class CanvasDecoder(nn.Module):
-    """Noise and memory to what a step adds to the canvas; nothing bounds its output, and no norm follows the first layer."""
+    """Noise and memory to what a step adds to the canvas; nothing bounds its output.
 
-    def __init__(self, inputs: int, shape: tuple[int, int, int], width: int, steps: int) -> None:
+    Args:
+        norm: of the maps between the first and the last: batch, or none as in the authors' code.
+    """
+
+    def __init__(self, inputs: int, shape: tuple[int, int, int], width: int, steps: int, norm: str = "none") -> None:
         super().__init__()
         channels, *size = shape
         sizes = halvings(*size)[::-1]
@@ -70,14 +74,18 @@ class CanvasDecoder(nn.Module):
         self.start = (widths[0], *sizes[0])
         self.dense = nn.Linear(inputs, prod(self.start), bias=False)
         self.norm = StepNorm(prod(self.start), steps)
+        normed = [norm == "batch"] * (len(sizes) - 2) + [False]
         self.layers = nn.ModuleList(
-            Doubling(before, after, odd=(large[0] - 2 * small[0], large[1] - 2 * small[1]), kernel=KERNEL)
-            for (before, after), (small, large) in zip(pairwise(widths), pairwise(sizes), strict=True))
+            Doubling(before, after, not has_norm, (large[0] - 2 * small[0], large[1] - 2 * small[1]), KERNEL)
+            for (before, after), (small, large), has_norm in zip(pairwise(widths), pairwise(sizes), normed, strict=True))
+        self.norms = nn.ModuleList(StepNorm(layer.out_channels, steps) for layer in self.layers if layer.bias is None)
 
     def forward(self, x: Tensor, step: int) -> Tensor:  # [N, 2 Z] -> [N, C, H, W]
         x = self.norm(self.dense(x), step).unflatten(1, self.start)
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers):
             x = layer(relu(x))
+            if number < len(self.norms):
+                x = self.norms[number](x, step)
         return x
 
 
@@ -111,11 +119,11 @@ class CanvasGenerator(nn.Module):
     h_z = tanh(BN(W z)); dC_t = decoder(h_z, h_c); h_c = tanh(BN(W' encoder(dC_t))), zero at first.
     """
 
-    def __init__(self, latent_size: int, shape: tuple[int, int, int], width: int, steps: int) -> None:
+    def __init__(self, latent_size: int, shape: tuple[int, int, int], width: int, steps: int, norm: str = "none") -> None:
         super().__init__()
         self.latent_size, self.steps = latent_size, steps
         self.dense, self.norm = nn.Linear(latent_size, latent_size, bias=False), norm_layer("batch", latent_size)
-        self.decoder = CanvasDecoder(2 * latent_size, shape, width, steps)
+        self.decoder = CanvasDecoder(2 * latent_size, shape, width, steps, norm)
         self.encoder = CanvasEncoder(shape, width, latent_size, steps - 1) if steps > 1 else None
         canvas_init(self)
 

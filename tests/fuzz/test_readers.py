@@ -133,9 +133,10 @@ def image(folder):
     return folder / "a.png", look
 
 
-STROKES = {"width": 16, "height": 16, "strokes": [{"tool": "color", "points": [[1, 2], [9, 9]], "radius": 2, "color": "#ff0000"},
-                                                  {"tool": "warp", "points": [[3, 3], [8, 3]], "radius": 1},
-                                                  {"tool": "sketch", "points": [[0.5, 8]], "color": [0, 20, 255]}]}
+STROKES = {"width": 16, "height": 16, "strokes": [
+    {"tool": "color", "points": [[1, 2], [9, 9]], "radius": 2, "color": "#ff0000"},
+    {"tool": "warp", "points": [[3, 3], [8, 3]], "radius": 1},
+    {"tool": "sketch", "points": [[0.5, 8]], "color": [0, 20, 255]}]}
 
 
 def strokes(folder):

@@ -11,8 +11,8 @@ LOOKING = ("ppl", "style_diversity", "target_agreement")  # at features, by them
 def test_names_and_deciding_figures():
     assert sorted(METRICS) == [
         "agreement", "bleu", "class_error", "classes", "fid", "inpainting", "is", "kid", "modes", "ms_jaccard", "ms_ssim",
-        "nearest", "nll", "oracle_nll", "parzen", "pixel_agreement", "ppl", "prdc", "style_diversity", "swd", "target_agreement",
-        "translation", "upscaling"]
+        "nearest", "nll", "oracle_nll", "parzen", "pixel_agreement", "ppl", "prdc", "style_diversity", "swd",
+        "target_agreement", "translation", "upscaling"]
     assert len(FIGURES) == sum(len(measure.figures) for measure in MEASURES)  # no figure stands in two measures
     assert {name: measure.lower_is_better for name, measure in METRICS.items()} == {
         "agreement": False, "bleu": False, "class_error": True, "classes": True, "fid": True, "inpainting": True, "is": False,

@@ -81,6 +81,29 @@ def test_networks_are_those_of_the_authors_code():
     assert model.generator.decoder.dense.weight.abs().max().item() == pytest.approx(bound, rel=0.01)
 
 
+@pytest.mark.parametrize(("norm", "unlike"), [("batch", True), ("none", False)])
+def test_what_all_weights_share_does_not_make_all_images_alike(norm, unlike):
+    """Adam's first steps move a layer's weights alike: without a norm behind it what images have in common grows alone."""
+    decoder = gran(width=8, generator_norm=norm).generator.decoder
+    layers = list(decoder.layers)
+    for layer in layers[:-1]:
+        torch.nn.init.normal_(layer.weight, 0.05, 0.01)
+    memory, seen = torch.zeros(64, 6), []
+    layers[-1].register_forward_hook(lambda layer, inputs, output: seen.append(inputs[0]))
+    decoder(torch.cat((torch.randn(64, 6).tanh(), memory), 1), 0)
+    (maps,) = seen
+    between = maps.var(0).mean() / maps.square().mean()
+    assert between > 0.15 if unlike else between < 0.08
+
+
+def test_the_norm_between_the_decoders_layers_is_of_each_step():
+    with torch.device("meta"):
+        plain, normed = (CanvasGenerator(100, (3, 32, 32), 128, 3, norm) for norm in ("none", "batch"))
+    assert [len(network.decoder.norms) for network in (plain, normed)] == [0, 2]
+    assert weights(normed) - weights(plain) == 512 + 256  # a gain and a bias in place of the layer's bias
+    assert len(normed.decoder.norms[0].norms) == 3 and normed.decoder.layers[-1].bias is not None
+
+
 def test_the_discriminators_dense_weights_decay():
     model, batch = gran(decay=0.5), batch_for(spec_for("gran"))
     torch.manual_seed(1)

@@ -9,7 +9,7 @@ from systems import CONF
 from torch.nn.functional import softplus
 
 from gancli.data.spec import DataSpec
-from gancli.errors import UsageError, UserError
+from gancli.errors import UsageError
 from gancli.game.build import model_options
 from gancli.game.model import Progress
 from gancli.game.phase import in_turn
@@ -130,8 +130,14 @@ def test_a_resting_player_has_a_gradient_of_zero():
     assert scalars["adversarial"].item() == pytest.approx(2 * math.log(2), abs=0.2)
     assert not any(p.grad.any() for p in model.discriminator.parameters())
     assert take_turn(model, "decoder", batch, Progress(total=1000))[1]["rests"].item() == 0
-    with pytest.raises(UserError, match="loss=hinge has none: give model.equilibrium=null"):
-        model_of("hinge", equilibrium=0.68)
+    assert "rests" not in take_turn(model_of("hinge", equilibrium=0.68), "decoder", batch, Progress(total=1000))[1]
+
+
+def test_the_two_sides_are_balanced_as_published_unless_asked_otherwise():
+    batch = batch_for(model_of().spec)
+    assert model_of().equilibrium == 0.68 and model_of().options.margin == 0.35
+    assert "rests" in take_turn(model_of(), "decoder", batch, Progress(total=1000))[1]
+    assert "rests" not in take_turn(model_of(equilibrium=None), "decoder", batch, Progress(total=1000))[1]
 
 
 def test_features_are_the_chosen_layers_before_their_norm():

@@ -112,6 +112,31 @@ def test_alternating_play_keeps_its_invariant_and_orbits(h):
     assert 0.3 < torch.stack((x, y)).norm(dim=0).min() and torch.stack((x, y)).norm(dim=0).max() < 3
 
 
+class Resting(Bilinear):
+    """Whose second turn is a rest, with a gradient that would move."""
+
+    def player_loss(self, player, batch, progress):
+        rests = float(progress.turns.get(player, 0) == 1)
+        return super().player_loss(player, batch, progress)[0], {"rests": torch.tensor(rests)}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_who_rests_keeps_weights_and_the_optimizers_state(name):
+    model = Resting(objective())
+    player = Player("x", model, options_of(name, momentum=0.5, weight_decay=0.1), SimpleNamespace(
+        accumulate=1, clip_grad_norm=None), "fp32")
+    progress, seen = Progress(total=10), []
+    for _ in range(3):
+        player.turn(NoData().batch(0, 1), progress)
+        state = {key: value.clone() for key, value in player.optimizer.state[model.x.weight].items()
+                 if isinstance(value, torch.Tensor)}
+        seen.append({**state, "weight": model.x.weight.detach().clone()})
+    assert seen[0].keys() == seen[1].keys() and len(seen[0]) > 1
+    for key in seen[0]:
+        assert torch.equal(seen[0][key], seen[1][key])
+        assert not torch.equal(seen[1][key], seen[2][key])
+
+
 def test_an_opponent_looks_through_the_discriminators_steps():
     """y moves by h x a step: the loss x (y + K h x) has the slope y + 2 K h x, of which y + K h x is the first order."""
     for steps in (1, 3, 10):
