@@ -58,8 +58,9 @@ def _next_targets(model: Model, batch: Batch, numbers: Tensor) -> Tensor:
 
 def _taken(batch: Batch, rows: Tensor) -> Batch:
     """Return some rows [n] of a batch, of what tells where its examples are."""
-    some = [None if whole is None else whole[rows.to(whole.device)] for whole in (batch.labels, batch.attributes)]
-    return Batch((rows,), *some)
+    labels, attributes = (None if whole is None else whole[rows.to(whole.device)]
+                          for whole in (batch.labels, batch.attributes))
+    return Batch((rows,), labels, attributes)
 
 
 def translated(model: Model, x: Tensor, targets: Tensor, z: Tensor | None = None) -> Tensor:

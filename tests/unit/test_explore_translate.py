@@ -1,9 +1,11 @@
 """`gan translate`, from a composed configuration to files."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
-from data_composing import CONF, dataset_values
+from data_composing import CONF, dataset_values, save_images
 from omegaconf import OmegaConf
 from PIL import Image
 from small_runs import config_of, save_run
@@ -19,15 +21,24 @@ KINDS = {"pix2pix": ("paired", SPEC), "cyclegan": ("unpaired", SPEC), "dcgan": (
          **dict.fromkeys(("stargan", "stargan_v2"), ("folder", DataSpec((1, 8, 8), 9, ("a", "b"))))}
 
 
-@pytest.fixture
-def here(two_domains, tmp_path, monkeypatch):
-    """A launch directory with a run of each system that translates, a quarter of whose pairs were held out, and one more."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two domains, and a run of each system that translates, a quarter of whose images were held out, and one more."""
+    folder = tmp_path_factory.mktemp("made")
+    save_images(folder / "domains", [f"{domain}/{i}.png" for domain in "ab" for i in range(12)], (8, 8), "L")
     for name, (kind, spec) in KINDS.items():
         data = (dataset_values("digits", size=8) if kind == "digits"
-                else dataset_values(kind, path=str(two_domains), size=8, holdout=0.25))
+                else dataset_values(kind, path=str(folder / "domains"), size=8, holdout=0.25))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("small_runs.config_of", lambda *given, **more: config_of(*given, **more) | {"dataset": data})  # noqa: B023
-            save_run(tmp_path / "outputs/train" / f"run-{name}", name, spec=spec)
+            save_run(folder / "outputs/train" / f"run-{name}", name, spec=spec)
+    return folder
+
+
+@pytest.fixture
+def here(made, tmp_path, monkeypatch):
+    """A launch directory with these."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
