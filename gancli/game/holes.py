@@ -17,6 +17,7 @@ from gancli.errors import check_choice
 from gancli.ranks import shards
 
 CELLS = 7.68  # of the random field, along the shorter side: 128 pixels times the 0.06 of Pathak 2016's code
+MARGIN = 2  # cells around an image: at a field's border, where cells are missing, holes would be more frequent
 LEAST, MOST = 0.2, 0.3  # of the image that a random hole covers, as there
 
 
@@ -96,13 +97,13 @@ class Blobs(Holes):
     def __init__(self, height: int, width: int) -> None:
         super().__init__(height, width)
         self.cell = max(1, round(min(height, width) / CELLS))  # pixels of a side
-        self.grid = ceil(height / self.cell) + 1, ceil(width / self.cell) + 1
+        self.grid = ceil(height / self.cell) + 1 + 2 * MARGIN, ceil(width / self.cell) + 1 + 2 * MARGIN
         self.numbers = self.grid[0] * self.grid[1] + 3
 
     def of(self, u: Tensor) -> Tensor:
         cells = u[:, 3:].unflatten(1, (1, *self.grid))
         field = interpolate(cells, size=[side * self.cell for side in self.grid], mode="bicubic", align_corners=False)
-        offsets = (u[:, :2] * self.cell).floor().long()
+        offsets = MARGIN * self.cell + (u[:, :2] * self.cell).floor().long()
         field = crop(field, offsets, self.height, self.width).flatten(1)
         count = ((LEAST + (MOST - LEAST) * u[:, 2]) * field.shape[1]).round()
         return (field.argsort(1).argsort(1) < count[:, None]).to(u.dtype).unflatten(1, (1, self.height, self.width))
