@@ -15,7 +15,7 @@ from gancli.monitor.grids import Picture, grid_size, picture_grid, preview_zoom
 
 LETTERS = 12  # points
 LINE = 18  # pixels
-NARROWEST = 52  # pixels of a column, so that a number fits below it
+NARROWEST = 96  # pixels of a column, so that something is seen and a number fits below it
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from torch import nn
 from gancli.data.spec import DataSpec
 from gancli.errors import UsageError, UserError
 from gancli.explore.found_latents import read_points
+from gancli.explore.inputs import find_inputs
 from gancli.explore.likeness import Likeness
 from gancli.explore.loaded import load
 from gancli.explore.project import frames_of, project
@@ -268,3 +269,18 @@ def test_found_points_are_walked_between(here, name):
     assert Image.open(path).size == (3 * 18 + 2, 2 * 18 + 2)  # two stretches
     with pytest.raises(UsageError, match="both say"):
         interpolate(OmegaConf.merge(config, given, {"seeds": [0, 1]}))
+
+
+def test_features_of_a_network_count(here):
+    torch.manual_seed(0)
+    network = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten()))
+    network.save("network.pt")
+    loaded = load("run-dcgan", device="cpu")
+    x = next(find_inputs("mine", loaded).batches())[1]
+    apart = []
+    for weight in (0.0, 20.0):
+        run("dcgan", features="network.pt", features_weight=weight, out=f"{weight:g}.npz", steps=40)
+        images = loaded.generate(torch.from_numpy(np.load(f"{weight:g}.npz")["z"]))
+        seen, wanted = (network(each.expand(-1, 3, -1, -1)) for each in (images, x))
+        apart.append(float(((seen - wanted).square().sum(1) / wanted.square().sum(1)).mean()))
+    assert apart[1] < apart[0], "its features are nearer to those of the images"
