@@ -6,11 +6,12 @@ Layers, initialization and the penalty on the discriminator's dense layers are t
 - Batch norm follows all but the last of the decoder's layers, as in DCGAN (Radford 2016, section 3); there none does
   (model.generator_norm=none).  What a layer's weights have in common adds up over all its inputs, which ReLU makes positive:
   without a norm that drowned what tells images apart, and all became alike and black.
-- Rates are constant (there divided by 1 + epoch / 50), and Adam has a first moment (there its decay of 0.9 is itself
-  multiplied by 1e-8 a step, which leaves none from the second step on).
+- Rates are constant (there divided by 1 + epoch / 50).
 - Batch norm has running statistics when it samples (see StepNorm).
 - Both players' turns are on one batch of images (trainer.reuse_generated=false gives each its own latents, as there), and
   samples are drawn from an average of the generator's weights (trainer.ema_kimg=null).
+
+Adam has no first moment, as there: the code's decay of 0.9 is itself multiplied by 1e-8 with each step.
 
 Legend: N batch, C channels, H height, W width, Z latent size, T steps.
 """
