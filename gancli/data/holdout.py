@@ -10,9 +10,9 @@ from gancli.errors import UserError
 
 def held_out(dataset: Mapping[str, Any], source: Any, data_dir: Path,
              parts: tuple[str, ...] = ("test", "val")) -> dict[str, Any] | None:
-    """Return the options of examples that the run was not trained on, or None: a toy's next draw, or the first part there is.
+    """Return the options of examples that the run was not trained on, or None: a toy's next draw, or the first such part.
 
-    Checkpoints are chosen by what is measured in training, so that it looks at `val` first; a trained model is tried on `test`.
+    Checkpoints are chosen by what is measured in training, which looks at `val` first; a trained model is tried on `test`.
     """
     other = dict(dataset) | ({"labeled": None} if "labeled" in dataset else {})
     if "split" not in dataset:

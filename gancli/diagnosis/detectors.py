@@ -324,7 +324,7 @@ def looked_for(setting: Setting) -> list[str]:
 
 
 def too_short(ticks: int, looks: int, setting: Setting) -> str:
-    """Return in words what a run of so many ticks and looks at samples (0: of a model that has none) lacks for a verdict, or ""."""
+    """Return in words what a run of so many ticks and looks (0: a model without samples) lacks for a verdict, or ""."""
     lacks = [f"{looks} of the {LOOKS} looks at samples"] if 0 < looks < LOOKS else []
     if setting.discriminators and ticks < WEAK_TICKS:
         lacks.append(f"{ticks} of the {WEAK_TICKS} ticks of figures")

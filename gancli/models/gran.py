@@ -16,7 +16,7 @@ Adam has no first moment, as there: the code's decay of 0.9 is itself multiplied
 Legend: N batch, C channels, H height, W width, Z latent size, T steps.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import Tensor
@@ -44,10 +44,10 @@ class GRANOptions:
     width: int  # of the generator: its maps have 8, 4, 2, 1 times as many channels, from the smallest up
     discriminator_width: int  # likewise, from the image down
     discriminator_units: int  # of its tanh layer
+    generator_norm: str = field(default="none", kw_only=True)  # between the decoder's layers, or batch; as older runs: none
     discriminator_norm: str  # batch (the paper), layer, instance or none
     decay: float  # times half the squared weights of the discriminator's dense layers
     recipe: Recipe
-    generator_norm: str = "none"  # between the decoder's layers, or batch; checkpoints older than this option have none
 
     def __post_init__(self) -> None:
         for key in ("steps", "latent_size", "width", "discriminator_width", "discriminator_units"):

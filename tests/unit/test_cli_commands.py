@@ -114,7 +114,8 @@ def test_tasks_are_found_by_name_as_launchers_pickle_them():
 
 
 @pytest.mark.parametrize("name", later(["sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "age",
-                                  "reconstruct", "project", "edit", "translate", "upscale", "inpaint", "blend", "classify", "evaluate"],
+                                        "reconstruct", "project", "edit", "translate", "upscale", "inpaint", "blend",
+                                        "classify", "evaluate"],
                                  first=4))
 def test_thin_commands_print_what_they_compose(name):
     assert COMMANDS[name].task.__doc__.splitlines()[0] in gan(name, "--help").stdout
