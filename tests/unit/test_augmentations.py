@@ -444,6 +444,7 @@ def test_a_look_ahead_teaches_the_controller_nothing(tmp_path):
     assert [tensors["model/objective.augment.signs"][1].item() for tensors in found] == [8, 8]
 
 
+@pytest.mark.recipe
 def test_a_run_of_before_there_were_augmentations_goes_on_without(tmp_path):
     run(tmp_path / "a", *DCGAN, "trainer.kimg=0.008")
     config = OmegaConf.load(tmp_path / "a/config.yaml")
@@ -466,6 +467,7 @@ def test_what_no_augmentation_can_change_is_refused():
         _check_augment(model, SimpleNamespace(augment=options, loss=none, spec=tokens, model=options))
 
 
+@pytest.mark.recipe
 def test_validate_says_what_is_on():
     for name, words in (("none", None), ("ada", "rises or falls by 1 in 500 kimg"), ("diffaugment", "one channel"),
                         ("noise", "falling to 0 over 100 kimg")):

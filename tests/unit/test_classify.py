@@ -115,6 +115,7 @@ def test_lines_of_clusters_by_hand():
     assert unnamed.summary() == "1 examples classified into clusters."
 
 
+@pytest.mark.recipe
 def test_a_confusion_matrix_is_drawn_for_any_number_of_classes():
     for classes in (2, 61):
         names = [f"class {number}" for number in range(classes)]
@@ -218,6 +219,7 @@ def test_clusters_without_the_runs_data_have_no_names(here):
     assert set(table("out.csv")[0]) == {"example", "cluster", "probability", "p(0)", "p(1)", "p(2)"}
 
 
+@pytest.mark.recipe
 def test_a_checkpoint_that_was_chosen_on_the_held_out_examples_is_said_to_be(here, workplace, tmp_path):
     folder = tmp_path / "chosen"
     (folder / "checkpoints").mkdir(parents=True)
@@ -258,6 +260,7 @@ def test_points_take_no_images(tmp_path, monkeypatch):
         run(ckpt="run", input="x")
 
 
+@pytest.mark.recipe
 def test_the_command_prints_table_and_files(here, capsys):
     command.task.__wrapped__(composed(ckpt="sgan", out="out.csv"))
     printed = capsys.readouterr().out

@@ -209,6 +209,7 @@ def test_failed_jobs_do_not_stop_the_others(fake, tmp_path):
     assert "time/training_s" not in table
 
 
+@pytest.mark.recipe
 def test_stopping_a_job_ends_the_sweep(fake, tmp_path):
     fake.status = "stopped"
     result = gan("train", "-m", "seed=1,2,3")

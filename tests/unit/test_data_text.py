@@ -63,6 +63,7 @@ def test_long_lines_are_cut_or_left_out_and_counted(tmp_path, store):
     assert texts(skipped) == ["A red cat", "the cat"] and any("2 of 4 lines" in note for note in skipped.notes)
 
 
+@pytest.mark.recipe
 def test_a_held_out_part_shares_vocabulary_and_length_and_no_line(tmp_path):
     lines = [f"{a}{b}" for a, b in product("abcdefghij", repeat=2)] * 2
     parts = {split: load(tmp_path, "\n".join(lines), holdout=0.3, split=split) for split in ("train", "test", "all")}

@@ -186,6 +186,7 @@ def test_a_number_that_ends_a_run():
     assert finding.name == "divergence" and finding.evidence.endswith("its loss.")
 
 
+@pytest.mark.recipe
 def test_every_advice_is_a_command_line_that_works(tmp_path):
     overrides = set()
     for loss in ("minimax", "hinge", "wgan"):

@@ -70,6 +70,7 @@ def test_a_continued_run_remembers_the_history(tmp_path, monkeypatch):
     assert seen == [5, 6]
 
 
+@pytest.mark.recipe
 def test_a_continued_run_remembers_what_its_last_look_saw(tmp_path):
     run(tmp_path / "whole", *DCGAN, "trainer.kimg=0.024")
     run(tmp_path / "a", *DCGAN, "trainer.kimg=0.012", "trainer.sample_kimg=0.008")

@@ -106,6 +106,7 @@ def test_channels_become_three():
     assert (rgb(torch.cat([gray, torch.full_like(gray, 255)], 1)) == 100).all()
 
 
+@pytest.mark.recipe
 def test_the_classifier_learns_is_kept_and_is_the_same_again(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(classifier, "EPOCHS", 15)
     cache = Cache(tmp_path)

@@ -73,6 +73,7 @@ def test_a_linear_generator_is_projected_to_its_least_squares(prior):
     assert torch.allclose(found.losses, residual, rtol=1e-9) and residual.min() > 0.1
 
 
+@pytest.mark.recipe
 def test_latents_stay_within_the_law():
     far = torch.tensor([[3.0, -0.5, 0.2], [30.0, -40.0, 0.0]], dtype=torch.float64)
     bounded, _ = search(Uniform(3, low=-1.0, high=1.0), targets(far), steps=800)

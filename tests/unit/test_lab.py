@@ -181,6 +181,7 @@ def test_optima_of_one_gaussian_on_two_modes(name):
         assert (best.m, best.s, best.value) == pytest.approx((m, s, value), abs=2e-3), d
 
 
+@pytest.mark.recipe
 def test_a_gaussian_learns_an_optimum_of_the_f_gan():
     given = options("mode_seeking", "trainer.batch_size=2048")
     fit, way = mode_seeking.learn(given, given.losses["reverse_kl"], 3.0)
@@ -273,6 +274,7 @@ def test_an_experiment_from_the_command_line(tmp_path, monkeypatch, quick_figure
     assert gan("generator_costs", "grid=20", "out=costs here", "overwrite=true").exit_code == 0
 
 
+@pytest.mark.recipe
 def test_a_sweep_of_an_experiment(tmp_path, monkeypatch, quick_figures):
     monkeypatch.chdir(tmp_path)
     done = gan("generator_costs", "-m", "grid=20,30")

@@ -75,6 +75,7 @@ def test_codes_alone_have_a_law_too():
     assert Codes(0, (), 2).categories_of(Codes(0, (), 2).draw(7, seeded())) == ()
 
 
+@pytest.mark.recipe
 def test_a_path_between_codes_keeps_their_law():
     prior = Codes(noise=3, categorical=(4,), continuous=2)
     z = prior.draw(2, seeded())

@@ -310,6 +310,7 @@ def test_a_run_continued_in_the_middle_of_a_fade_equals_the_uninterrupted_one_bi
         assert pictures[0] == pictures[1]
 
 
+@pytest.mark.recipe
 def test_a_checkpoint_of_the_middle_of_a_fade_samples_what_it_was(tmp_path):
     run(tmp_path / "run", *SETTINGS)
     shown = {}

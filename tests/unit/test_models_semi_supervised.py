@@ -329,6 +329,7 @@ def test_cifar10_has_the_convolutional_settings():
 # A run
 
 
+@pytest.mark.recipe
 def test_a_run_measures_its_error_on_held_out_examples_and_continues(tmp_path):
     settings = ("model=sgan", *small("sgan"), "dataset.size=8", "dataset.holdout=0.5", "dataset.labeled=10", "device=cpu",
                 "trainer.batch_size=8", "evaluation.metrics=[class_error]", "evaluation.kimg=0.04", "trainer.record_kimg=0.04",

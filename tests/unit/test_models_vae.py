@@ -287,6 +287,7 @@ def test_a_player_of_this_name_has_options_of_its_own(tmp_path):
     assert plan(tmp_path / "run", *VAE).optimizer.of("autoencoder", False).betas == [0.9, 0.999]
 
 
+@pytest.mark.recipe
 def test_a_run_is_recorded_and_continued_bit_for_bit(tmp_path):
     settings = (*VAE, "trainer.record_kimg=0.004", "trainer.sample_kimg=0.016", "trainer.checkpoint_kimg=0.008")
     run(tmp_path / "whole", *settings, "trainer.kimg=0.032")
@@ -358,6 +359,7 @@ def setting() -> Setting:
     return Setting.of(OmegaConf.to_container(compose("train", ["model=vae"]), resolve=True), ())
 
 
+@pytest.mark.recipe
 def test_advice_leaves_the_loss_alone(tmp_path):
     told = setting()
     texts = [advice.spread(told), advice.calm(told), advice.tame(told), advice.more_data(told),

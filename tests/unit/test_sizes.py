@@ -119,6 +119,7 @@ def test_networks_that_no_machine_holds_are_refused(tmp_path):
     assert large.model.width == 1_000_000 and not (tmp_path / "run").exists()
 
 
+@pytest.mark.recipe
 def test_a_batch_that_does_not_fit_is_refused(tmp_path, monkeypatch):
     settings = ("model=gan", *SMALL_NETWORKS["gan"], *TINY)
     monkeypatch.setattr("gancli.plan.fitting.free_bytes", lambda: 10_000)

@@ -30,6 +30,7 @@ def test_a_model_without_a_discriminator_trains_and_takes_no_loss(tmp_path):
         plan("pair", tmp_path / "other", "loss=none", "trainer.kimg=1")
 
 
+@pytest.mark.recipe
 def test_two_critics_are_both_clipped_take_five_turns_each_and_are_not_averaged(tmp_path):
     tensors, lines = run("two_critics", tmp_path / "run")
     for critic in ("discriminator", "other"):

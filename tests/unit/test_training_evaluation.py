@@ -47,6 +47,7 @@ def test_patience_ends_a_run_that_no_longer_improves(tmp_path):
     assert again.checkpoint is not None and again.evaluation.patience is None
 
 
+@pytest.mark.recipe
 def test_a_continued_run_remembers_its_best(tmp_path):
     run(tmp_path / "run", *TOY, *MEASURED, "trainer.kimg=0.08", "optimizer.lr=0", "optimizer.discriminator.lr=0")
     first = read_status(tmp_path / "run").best
@@ -55,6 +56,7 @@ def test_a_continued_run_remembers_its_best(tmp_path):
     assert read_status(tmp_path / "run").best == first, "the same weights give the same figure, which is no improvement"
 
 
+@pytest.mark.recipe
 def test_a_run_whose_evaluation_has_keys_of_before_continues(tmp_path):
     run(tmp_path / "run", *TOY, *MEASURED, "trainer.kimg=0.04")
     config = tmp_path / "run" / "config.yaml"

@@ -53,6 +53,7 @@ def test_what_is_written_out_counts_before_what_points_bring():
     assert compose("train", ["model=gan", "dataset=ring", "~data_recipe"]).model == compose("train", ["model=gan"]).model
 
 
+@pytest.mark.recipe
 def test_validate_shows_what_points_bring():
     text = told("model=gan", "dataset=ring")
     assert "gan with loss r1_points" in text and "adam, lr 0.005" in text and "batch 256" in text
