@@ -234,7 +234,7 @@ def _write(target: Target, options: EditOptions, plan: Plan, picture: _Picture, 
     """Write what the target asks for and return the files."""
     whole = target.kind == FOLDER
     path = (lambda name: target.path / name) if whole else lambda name: target.path
-    results, files = _results(options, picture, edited), []
+    results, files = _results(options, picture, strokes, edited), []
     if whole or target.kind == ".png":
         files.append(path("edit.png"))
         save_png(files[-1], _sheet(picture, strokes, results, edited, grid, to_pictures(edited.images)))
@@ -254,11 +254,11 @@ def _write(target: Target, options: EditOptions, plan: Plan, picture: _Picture, 
     return files
 
 
-def _results(options: EditOptions, picture: _Picture, edited: _Edited) -> Tensor:
+def _results(options: EditOptions, picture: _Picture, strokes: Strokes, edited: _Edited) -> Tensor:
     """Return the edited images [N, C, H, W], those of a photo given back to it unless that is not wanted."""
     if picture.photo is None or not options.give_back:
         return edited.images
-    return given_back(picture.photo, picture.image, edited.images)
+    return given_back(picture.photo, picture.image, edited.images, strokes.touched)
 
 
 def _sheet(picture: _Picture, strokes: Strokes, results: Tensor, edited: _Edited, grid: Captioned, made: Picture) -> Picture:

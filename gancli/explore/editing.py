@@ -69,17 +69,19 @@ def over(x: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
     return ((x - wanted).square() * mask).flatten(1).mean(1) / (mask.mean() + EPSILON)
 
 
-def given_back(photo: Tensor, before: Tensor, after: Tensor) -> Tensor:
+def given_back(photo: Tensor, before: Tensor, after: Tensor, touched: Tensor) -> Tensor:
     """Return the photo with what an edit changed: exact where nothing did (Brock 2017, 1609.07093, section 3.3).
 
     The result is before + M (after - before) + (1 - M) (photo - before) with M the blurred size of the change, at most 1.
+    Under strokes it is the generator's own here: what was painted over and is no part of its image before would stay else.
 
     Args:
         photo, before: [C, H, W] in [-1, 1], and what the generator made of it.
         after: edited images [N, C, H, W].
+        touched: where strokes are, [1, H, W] from 0 to 1.
     """
     change = after - before
-    mask = blurred(change.abs().mean(1, keepdim=True).clamp_max(1))
+    mask = blurred(torch.maximum(change.abs().mean(1, keepdim=True).clamp_max(1), touched))
     return (before + mask * change + (1 - mask) * (photo - before)).clamp(-1, 1)
 
 

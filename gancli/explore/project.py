@@ -5,7 +5,7 @@ Legend: N images, C channels, H height, W width.
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from gancli.errors import UserError, check_choice, check_range
 from gancli.explore.animations import ANIMATED, MAX_SIDE, save_animation
 from gancli.explore.captions import Captioned
 from gancli.explore.dataset import DatasetPlace
-from gancli.explore.examples import Examples, find_examples, labels_of_run
+from gancli.explore.examples import Examples, Part, find_examples, labels_of_run
 from gancli.explore.found_latents import save_points
 from gancli.explore.likeness import open_likeness
 from gancli.explore.loaded import Loaded, load
@@ -175,33 +175,47 @@ def _grid(loaded: Loaded, options: ProjectOptions, shown: int, film: bool) -> Ca
 def _project_all(loaded: Loaded, options: ProjectOptions, plan: Plan, examples: Examples, film: bool, stages: Stages) -> _Done:
     """Project all images, a batch at a time; only points and errors are kept of those that no picture shows."""
     done, numbers = _Done(), labels_of_run(loaded, examples) if loaded.model.needs.labels else None
-    known = options.label is None and numbers is not None
-    starts = Starts(loaded, plan, options.label, stages.told)
-    steps, turns = plan.descent.steps, -(-examples.count // options.batch_size)
-    for part in examples.parts(options.batch_size):
-        seen, turn = sum(map(len, done.errors)), min(len(done.errors), turns - 1)
-        labels = torch.tensor(numbers)[part.labels] if known and part.labels is not None else None
-        shown, frames = max(0, min(len(part.x), SHOWN - seen)), []
-        first: list[Tensor] = []
+    starts, length = Starts(loaded, plan, options.label, stages.told), plan.descent.steps + 1
+    turns = -(-examples.count // options.batch_size)
+    for turn, part in enumerate(examples.parts(options.batch_size)):
+        known = None
+        if options.label is None and numbers is not None and part.labels is not None:
+            known = torch.tensor(numbers)[part.labels]
 
-        def watch(step: int, images: Tensor) -> None:
-            if step == 0:
-                first.append(errors_of(part.x, images.float().clamp(-1, 1).cpu()))  # noqa: B023  called within this turn
-            if film and shown and step in frames_of(steps):  # noqa: B023
-                frames.append(to_pictures(images[:shown].float().clamp(-1, 1)))  # noqa: B023
-            stages.told("projecting", turn * (steps + 1) + step + 1, turns * (steps + 1), "steps")  # noqa: B023
+        def told(step: int, before: int = min(turn, turns - 1) * length) -> None:
+            stages.told("projecting", before + step + 1, turns * length, "steps")
 
-        found = project_batch(loaded, plan, starts, part.x, labels, seen, watch)
-        errors = errors_of(part.x, found.images)
-        done.names += part.names
-        done.errors.append(errors)
-        done.starts.append(first[0])
-        if shown:
-            done.inputs.append(to_pictures(part.x[:shown]))
-            done.frames.append([*frames, to_pictures(found.images[:shown])])
-        found.images = found.images[:0]
-        done.projected.append(found)
+        _project_part(loaded, plan, starts, part, known, film, told, done)
     return done
+
+
+def _project_part(loaded: Loaded, plan: Plan, starts: Starts, part: Part, labels: Tensor | None, film: bool,
+                  told: Callable[[int], None], done: _Done) -> None:
+    """Project a batch and add what is kept of it.
+
+    Args:
+        labels: of the images, [N], as the model numbers them; None: unknown.
+        told: receives each step.
+    """
+    seen, steps = len(done.names), plan.descent.steps
+    shown = max(0, min(len(part.x), SHOWN - seen))
+    frames: list[Picture] = []
+
+    def watch(step: int, images: Tensor) -> None:
+        if step == 0:
+            done.starts.append(errors_of(part.x, images.float().clamp(-1, 1).cpu()))
+        if film and shown and step in frames_of(steps):
+            frames.append(to_pictures(images[:shown].float().clamp(-1, 1)))
+        told(step)
+
+    found = project_batch(loaded, plan, starts, part.x, labels, seen, watch)
+    done.errors.append(errors_of(part.x, found.images))
+    done.names += part.names
+    if shown:
+        done.inputs.append(to_pictures(part.x[:shown]))
+        done.frames.append([*frames, to_pictures(found.images[:shown])])
+    found.images = found.images[:0]  # no longer needed
+    done.projected.append(found)
 
 
 def frames_of(steps: int) -> set[int]:

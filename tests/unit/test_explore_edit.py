@@ -169,11 +169,13 @@ def test_edges_cost_nothing_where_they_are_as_drawn():
 
 def test_a_photo_is_exact_where_nothing_changed():
     photo, before = torch.rand(1, 9, 9) - 0.5, torch.rand(1, 9, 9) - 0.5
-    assert torch.allclose(given_back(photo, before, before[None])[0], photo, atol=1e-6)
-    full = given_back(photo, torch.full((1, 9, 9), -1.0), torch.full((1, 1, 9, 9), 1.0))
+    nowhere = torch.zeros(1, 9, 9)
+    assert torch.allclose(given_back(photo, before, before[None], nowhere)[0], photo, atol=1e-6)
+    assert torch.allclose(given_back(photo, before, before[None], nowhere + 1)[0], before, atol=1e-6), "under strokes"
+    full = given_back(photo, torch.full((1, 9, 9), -1.0), torch.full((1, 1, 9, 9), 1.0), nowhere)
     assert torch.allclose(full, torch.ones(1, 1, 9, 9), atol=1e-6)
-    half = given_back(torch.tensor([[[0.2]]]), torch.tensor([[[0.0]]]), torch.tensor([[[[0.5]]]]))  # M = 1/2
-    assert half.item() == pytest.approx(0.0 + 0.5 * 0.5 + 0.5 * 0.2)
+    half = given_back(torch.tensor([[[0.2]]]), torch.tensor([[[0.0]]]), torch.tensor([[[[0.5]]]]), nowhere[:, :1, :1])
+    assert half.item() == pytest.approx(0.0 + 0.5 * 0.5 + 0.5 * 0.2)  # M = 1/2
     dot = torch.zeros(1, 1, 9, 9).double()
     dot[0, 0, 4, 4] = 1
     spread = blurred(dot)
