@@ -7,9 +7,11 @@ from pathlib import Path
 NAMES = ("ckpt", "resume")  # these may also be the id of a run, with @kimg behind it
 FILES = ("features", "evaluation.features",  # these may also be other words
          "features_weights", "evaluation.features_weights")
-GROUPS = ("plus", "minus", "to")  # these may also be seeds
-PATHS = ("out", "run_dir", "data_dir", "dataset.path", "input", "projector", "hydra.sweep.dir")
-LISTS = ("input",)  # these may be several, in brackets
+WORDS = ("to", "mask")  # these may also be a domain's name or a kind of hole: what exists is a path
+GROUPS = ("plus", "minus", *WORDS)  # these may also be seeds or numbers
+PATHS = ("out", "run_dir", "data_dir", "dataset.path", "input", "projector", "hydra.sweep.dir", "style", "originals", "source",
+         "target", "strokes", "page", "latents", "model.content_weights")
+LISTS = ("input", "style", "originals")  # these may be several, in brackets
 
 _OVERRIDE = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)
 _QUOTED = re.compile(r"""(['"])(.*)\1""", re.DOTALL)
@@ -42,7 +44,7 @@ def _quote_override(override: str, multirun: bool) -> str:
         values = value.split(",")
     else:
         values = [value]
-    return f"{plus}{key}=" + ",".join(quote(absolute(part, key in NAMES + FILES)) for part in values)
+    return f"{plus}{key}=" + ",".join(quote(absolute(part, key in NAMES + FILES + WORDS)) for part in values)
 
 
 def absolute(value: str, may_be_name: bool) -> str:
