@@ -121,7 +121,7 @@ def test_originals_alone_are_reduced_first_and_compared(pictures):
 def test_held_out_images_without_input(here):
     report = run("gray", n=3, tile=None)
     assert report.count == 3 and sorted(report.figures) == ["000000", "000001", "000002"]
-    assert report.files[0].parts[-2:] == ("upscale", "run-gray-000002_000")
+    assert report.files[0].parts[-2:] == ("upscale", "run-gray-kimg-000002")
 
 
 @pytest.mark.parametrize("name, changes, told", [
