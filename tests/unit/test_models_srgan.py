@@ -40,8 +40,7 @@ def test_networks_of_the_paper():
     assert count["discriminator"] == convolutions + (512 * 6 * 6 * 1024 + 1024) + 1025
     strides = [layer.stride[0] for layer in model.discriminator.layers if isinstance(layer, nn.Conv2d)]
     assert strides == [1, 2] * 4 and [halvings(side, side + 1) for side in (8, 16, 32, 64, 128)] == [1, 2, 3, 4, 5]
-    with torch.device("meta"):
-        assert model.upscale(torch.zeros(1, 3, 7, 11)).shape == (1, 3, 28, 44)
+    assert model_of().eval().upscale(torch.zeros(1, 1, 7, 11)).shape == (1, 1, 28, 44)
 
 
 @pytest.mark.parametrize("factor, blocks", [(2, 1), (4, 2)])
