@@ -281,6 +281,7 @@ def test_features_of_a_network_count(here):
     for weight in (0.0, 20.0):
         run("dcgan", features="network.pt", features_weight=weight, out=f"{weight:g}.npz", steps=40)
         images = loaded.generate(torch.from_numpy(np.load(f"{weight:g}.npz")["z"]))
-        seen, wanted = (network(each.expand(-1, 3, -1, -1)) for each in (images, x))
+        with torch.no_grad():
+            seen, wanted = (network(each.expand(-1, 3, -1, -1)) for each in (images, x))
         apart.append(float(((seen - wanted).square().sum(1) / wanted.square().sum(1)).mean()))
     assert apart[1] < apart[0], "its features are nearer to those of the images"
