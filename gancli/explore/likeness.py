@@ -74,7 +74,8 @@ def open_likeness(loaded: Loaded, features: str | None, weight: float, weights: 
         raise UserError("features=inception sees whole pixel values, through which no gradient passes: give "
                         "features=mobilenet_v2, efficientnet_lite0, classifier or a TorchScript file.")
     extractor = _extractor(loaded, features, weights, data_dir, place, stages)
-    extractor.network.requires_grad_(False)
+    for parameter in extractor.network.parameters():  # of TorchScript, too, which has no requires_grad_ of its own
+        parameter.requires_grad_(False)
     return Likeness(lambda images: extractor.see((images + 1) * 127.5)[0].float(), weight)
 
 

@@ -279,9 +279,10 @@ def test_features_of_a_network_count(here):
     loaded = load("run-dcgan", device="cpu")
     x = next(find_inputs("mine", loaded).batches())[1]
     apart = []
-    for weight in (0.0, 20.0):
-        run("dcgan", features="network.pt", features_weight=weight, out=f"{weight:g}.npz", steps=40)
-        images = loaded.generate(torch.from_numpy(np.load(f"{weight:g}.npz")["z"]))
-        seen, wanted = (network(each.expand(-1, 3, -1, -1)) for each in (images, x))
+    for steps in (0, 40):
+        run("dcgan", features="network.pt", features_weight=20.0, out=f"{steps}.npz", steps=steps)
+        images = loaded.generate(torch.from_numpy(np.load(f"{steps}.npz")["z"]))
+        with torch.no_grad():
+            seen, wanted = (network(each.expand(-1, 3, -1, -1)) for each in (images, x))
         apart.append(float(((seen - wanted).square().sum(1) / wanted.square().sum(1)).mean()))
-    assert apart[1] < apart[0], "its features are nearer to those of the images"
+    assert apart[1] < 0.9 * apart[0], "the features come nearer to those of the images"
