@@ -8,8 +8,9 @@ NAMES = ("ckpt", "resume")  # these may also be the id of a run, with @kimg behi
 FILES = ("features", "evaluation.features",  # these may also be other words
          "features_weights", "evaluation.features_weights")
 GROUPS = ("plus", "minus", "to")  # these may also be seeds
-PATHS = ("out", "run_dir", "data_dir", "dataset.path", "input", "projector", "hydra.sweep.dir")
-LISTS = ("input",)  # these may be several, in brackets
+WORDS = {"translate": ("to",)}  # by the command in which they are no paths at all
+PATHS = ("out", "run_dir", "data_dir", "dataset.path", "input", "style", "projector", "hydra.sweep.dir")
+LISTS = ("input", "style")  # these may be several, in brackets
 
 _OVERRIDE = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)
 _QUOTED = re.compile(r"""(['"])(.*)\1""", re.DOTALL)
@@ -17,18 +18,21 @@ _SEEDS = re.compile(r"\[.*\]|\d+", re.DOTALL)
 _SWEEP = re.compile(r"(choice|glob|shuffle|sort|range|interval|tag)\(.*\)")
 
 
-def quote_paths(overrides: list[str], multirun: bool) -> list[str]:
+def quote_paths(overrides: list[str], multirun: bool, command: str = "") -> list[str]:
     """Return the overrides with every path absolute and quoted for Hydra's grammar.
 
     Hydra itself takes `ckpt=runs/lr=1e-4/x` and `out=~/a b.png` for errors of grammar.  In a multirun the
     commas of a value that is no existing path separate the paths of a sweep.
+
+    Args:
+        command: the name of its configuration, where a word may have a meaning of its own.
     """
-    return [_quote_override(override, multirun) for override in overrides]
+    return [_quote_override(override, multirun, WORDS.get(command, ())) for override in overrides]
 
 
-def _quote_override(override: str, multirun: bool) -> str:
+def _quote_override(override: str, multirun: bool, words: tuple[str, ...]) -> str:
     match = _OVERRIDE.fullmatch(override)
-    if match is None or match[2] not in NAMES + FILES + GROUPS + PATHS:
+    if match is None or match[2] not in NAMES + FILES + GROUPS + PATHS or match[2] in words:
         return override
     plus, key, value = match.groups()
     if key in GROUPS and _SEEDS.fullmatch(value):
