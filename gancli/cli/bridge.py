@@ -53,7 +53,7 @@ def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, m
         overrides, multirun = continued, True
     _check_flags(multirun, cfg, info, resolve, package)
     _check_marks(config_name, overrides, config_dir)
-    overrides = quote_paths(overrides, multirun)
+    overrides = quote_paths(overrides, multirun, config_name)
     flags = _flags(multirun, cfg, info, resolve, package, config_dir)
     try:
         if multirun:

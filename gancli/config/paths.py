@@ -7,8 +7,9 @@ from pathlib import Path
 NAMES = ("ckpt", "resume")  # these may also be the id of a run, with @kimg behind it
 FILES = ("features", "evaluation.features",  # these may also be other words
          "features_weights", "evaluation.features_weights")
-WORDS = ("to", "mask")  # these may also be a domain's name or a kind of hole: what exists is a path
-GROUPS = ("plus", "minus", *WORDS)  # these may also be seeds or numbers
+KINDS = ("mask",)  # this may also be a kind of hole: what exists is a path
+GROUPS = ("plus", "minus", "to", *KINDS)  # these may also be seeds or numbers
+WORDS = {"translate": ("to",)}  # by the command in which they are no paths at all
 PATHS = ("out", "run_dir", "data_dir", "dataset.path", "input", "projector", "hydra.sweep.dir", "style", "originals", "source",
          "target", "strokes", "page", "latents", "model.content_weights")
 LISTS = ("input", "style", "originals")  # these may be several, in brackets
@@ -19,18 +20,21 @@ _SEEDS = re.compile(r"\[.*\]|\d+", re.DOTALL)
 _SWEEP = re.compile(r"(choice|glob|shuffle|sort|range|interval|tag)\(.*\)")
 
 
-def quote_paths(overrides: list[str], multirun: bool) -> list[str]:
+def quote_paths(overrides: list[str], multirun: bool, command: str = "") -> list[str]:
     """Return the overrides with every path absolute and quoted for Hydra's grammar.
 
     Hydra itself takes `ckpt=runs/lr=1e-4/x` and `out=~/a b.png` for errors of grammar.  In a multirun the
     commas of a value that is no existing path separate the paths of a sweep.
+
+    Args:
+        command: the name of its configuration, where a word may have a meaning of its own.
     """
-    return [_quote_override(override, multirun) for override in overrides]
+    return [_quote_override(override, multirun, WORDS.get(command, ())) for override in overrides]
 
 
-def _quote_override(override: str, multirun: bool) -> str:
+def _quote_override(override: str, multirun: bool, words: tuple[str, ...]) -> str:
     match = _OVERRIDE.fullmatch(override)
-    if match is None or match[2] not in NAMES + FILES + GROUPS + PATHS:
+    if match is None or match[2] not in NAMES + FILES + GROUPS + PATHS or match[2] in words:
         return override
     plus, key, value = match.groups()
     if key in GROUPS and _SEEDS.fullmatch(value):
@@ -44,7 +48,7 @@ def _quote_override(override: str, multirun: bool) -> str:
         values = value.split(",")
     else:
         values = [value]
-    return f"{plus}{key}=" + ",".join(quote(absolute(part, key in NAMES + FILES + WORDS)) for part in values)
+    return f"{plus}{key}=" + ",".join(quote(absolute(part, key in NAMES + FILES + KINDS)) for part in values)
 
 
 def absolute(value: str, may_be_name: bool) -> str:

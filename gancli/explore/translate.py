@@ -96,6 +96,8 @@ def translate(values: Mapping[str, Any]) -> Report:
     with Stages() as stages:
         renderings, notes = renderings_of(loaded, options, domains, in_grid)
         source = _source(loaded, options, domains, stages)
+        if not source.count:
+            raise UserError(" ".join(["Nothing can be translated.", *source.told()]))
         most = max(1, SHOWN // (1 + len(renderings))) if in_grid else source.count
         count = min(options.n or most, source.count)
         shown = _counted(_translated(loaded, options, source.take(count), renderings), count, stages)

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from small_runs import config_of, save_run
 
+from gancli.config.paths import quote_paths
 from gancli.data.spec import DataSpec
 from gancli.errors import UsageError, UserError
 from gancli.explore.loaded import load
@@ -159,3 +160,11 @@ def test_what_shows_more_of_a_model():
     assert models_able("translate") == ["cyclegan", "pix2pix", "stargan", "stargan_v2"]
     known = {name: next_command(models.get(name).build) for name in ("dcgan", "pix2pix", "autoencoder")}
     assert known == {"dcgan": "sample", "pix2pix": "translate", "autoencoder": "reconstruct"}
+
+
+def test_a_domain_is_a_word_on_the_command_line_and_styles_are_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dress").mkdir()  # a folder that happens to have a domain's name
+    given = ["to=dress", "style=dress", "style=[a.png,b.png]"]
+    assert quote_paths(given, False, "translate") == ["to=dress", f"style='{tmp_path}/dress'", "style=[a.png,b.png]"]
+    assert quote_paths(given[:1], False, "arithmetic") == [f"to='{tmp_path}/dress'"]
