@@ -78,7 +78,7 @@ class GPGAN(Model):
     """A generator from composites to images without a seam, against a critic."""
 
     small = {"width": 4, "bottleneck": 6}
-    variants = ({}, {"bottleneck": None, "pairs": "batch"})
+    variants = ({}, {"pairs": "batch"})
 
     def __init__(self, options: GPGANOptions, spec: DataSpec, objective: Objective) -> None:
         super().__init__(spec, objective)

@@ -1,5 +1,7 @@
 """Context encoder and GP-GAN: sizes of their networks, their losses on hand-made numbers, holes, and what they refuse."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from composing import compose_loss, compose_model, spec_for
@@ -9,7 +11,11 @@ from gancli.data.spec import Batch, DataSpec
 from gancli.errors import UserError
 from gancli.game.holes import Box, corners, crop, holes_of, middle
 from gancli.game.model import Progress
+from gancli.game.sampler import Sampler
+from gancli.metrics.catalog import METRICS
+from gancli.metrics.context import Context
 from gancli.metrics.measures.fidelity import errors_within, seam_energy
+from gancli.metrics.needs import Given
 from gancli.models.gpgan import relit
 from gancli.networks.context import ChannelwiseBottleneck, map_widths
 from gancli.ranks.shards import Place, taking
@@ -166,6 +172,44 @@ def test_errors_in_holes_and_on_seams_by_hand():
     assert error.item() == 0.25 and ratio.item() == pytest.approx(9.0309, abs=1e-4)  # mean square 1/8
     assert seam_energy(made, mask).item() == pytest.approx(3 * 0.25 / 6)  # six pairs, three of them at the pixel of 1
     assert seam_energy(made, torch.ones_like(mask)).item() == 0
+
+
+class Slopes:
+    """Held-out images, of which row r rises from left to right and is r / 10 brighter than the first."""
+
+    split, counts, device = "test", (5,), torch.device("cpu")
+    spec = DataSpec((1, 16, 16), 5)
+
+    def examples(self, rows, domain=0):
+        return torch.linspace(-0.5, 0.5, 16).expand(len(rows), 1, 16, 16) + rows[:, None, None, None] / 10
+
+
+def test_fillings_are_measured_in_the_holes_alone():
+    model = compose_model("context_encoder", spec=Slopes.spec, mask="square").eval()
+    sampler = Sampler(model, 3, batch_size=2, data=Slopes())
+    assert sampler.limit == 5 and torch.equal(sampler.holes_at(1, 4), sampler.holes_at(0, 5)[1:4])
+    x, rows = sampler(1, 4), torch.arange(1, 4)
+    outside = sampler.holes_at(1, 4) == 0
+    assert torch.equal(x[outside], Slopes().examples(rows)[outside]) and torch.allclose(sampler(2, 3), x[1:2], atol=1e-6)
+    with pytest.raises(ValueError, match="there are 5 images"):
+        sampler(3, 6)
+    sampler.model.inpaint = lambda x, mask: x + 0.2 * mask
+    context = Context(5, 0, Slopes(), 0, torch.arange(5), None, Slopes(), sampler)
+    found = METRICS["inpainting"].score({}, {}, context)
+    assert found.values.keys() == {figure.name for figure in METRICS["inpainting"].figures} and found.real == 5
+    assert found.values["hole_l1"] == pytest.approx(0.1, abs=1e-6) and found.values["hole_psnr"] == pytest.approx(20, abs=1e-3)
+    assert found.values["hole_l1_diffusion"] < found.values["hole_l1_mean"], "a slope is nearly what diffusion makes"
+    assert 0.03 < found.values["hole_l1_mean"] < 0.3
+
+
+def test_what_cannot_fill_is_refused_in_words():
+    given = Given(DataSpec((1, 16, 16), 9), holdout=True)
+    assert "fills none" in given.lack(METRICS["inpainting"], "classifier")
+    assert not replace(given, fills=True).lack(METRICS["inpainting"], "classifier")
+    with pytest.raises(UserError, match="nor fills holes"):
+        Sampler(compose_model("gpgan"))
+    with pytest.raises(UserError, match="needs the data set"):
+        Sampler(compose_model("context_encoder"))
 
 
 # GP-GAN
