@@ -209,7 +209,7 @@ def counted(model):
 
 
 PAPER = {"latent_size": 512, "style_size": 512, "channel_max": 512}
-PUBLISHED = {  # counted in the authors' code, or for stylegan by its graph's variables
+PUBLISHED = {  # counted in the authors' code
     "stylegan2 cifar": ("stylegan2", 32, {**PAPER, "channel_base": 32768, "discriminator": "plain"}, [19_947_539, 20_720_641]),
     "stylegan2 cifar with labels": ("stylegan2", 32, {**PAPER, "channel_base": 32768, "discriminator": "plain",
                                                       "conditional": True}, [20_215_315, 23_089_664]),
