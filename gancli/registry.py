@@ -56,11 +56,11 @@ class Registry:
         return sorted(self._components)
 
     def get(self, name: str) -> Component:
-        """Return the component called `name`; a UsageError with near matches if there is none."""
-        if name not in self._components:
+        """Return the component called `name`; a UsageError with near matches for anything that is none."""
+        if not isinstance(name, str) or name not in self._components:
             names = self.names()
             if name not in names:
-                raise UsageError(f"There is no {self.kind} called {name}; {near(name, names)}")
+                raise UsageError(f"There is no {self.kind} called {str(name)[:80]}; {near(str(name), names)}")
         return self._components[name]
 
 
