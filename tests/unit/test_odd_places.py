@@ -58,7 +58,8 @@ def test_an_infinite_number_is_no_setting(setting, tmp_path):
         plan(tmp_path / "run", *GAN, setting)
 
 
-@pytest.mark.parametrize(("name", "told"), [("nan", "nan; did you mean none"), ("[[[[]]]]", r"\[\[\[\[\]\]\]\]; there is ada")])
+@pytest.mark.parametrize(("name", "told"), [("nan", "nan; did you mean none"),
+                                            ("[[[[]]]]", r"\[\[\[\[\]\]\]\]; there is ada")])
 def test_a_name_that_is_no_word_is_none_that_there_is(name, told, tmp_path):
     with pytest.raises(UsageError, match=f"no augmentation called {told}"):
         plan(tmp_path / "run", *GAN, f"augment.name={name}")
