@@ -52,8 +52,8 @@ def domains_of(loaded: Loaded, to: Any) -> list[str]:
         raise UserError(f"to=[] names no domain: give to={' or '.join(targets[:2])}, or leave it out.")
     for one in named:
         if one not in targets:
-            known = " or ".join(targets) if len(targets) < 4 else f"one of {list_names(targets, 20)}"
-            raise UserError(f"to={one} is no domain that this model translates into: give to={known}.")
+            known = f"give to={' or '.join(targets)}" if len(targets) < 4 else f"there is {list_names(targets, 20)}"
+            raise UserError(f"to={one} is no domain that this model translates into: {known}.")
     return list(dict.fromkeys(named))
 
 
