@@ -31,7 +31,7 @@ def task(cfg: Any) -> None:
     for note in done.notes:
         print(note, file=sys.stderr)
     if done.candidates:
-        said = [f"{done.candidates} candidates."]
+        said = [f"{done.candidates} candidate{'s' * (done.candidates > 1)}."]
         if done.strokes is not None:
             said.append(f"The best one's error within strokes of color: {done.strokes[1]:.4f}, {done.strokes[0]:.4f} before.")
         if done.elsewhere is not None:

@@ -180,6 +180,8 @@ def _of_archive(loaded: Loaded, options: EditOptions, plan: Plan) -> _Picture:
         plan.space = open_space(loaded, found.space if options.space is None else options.space, options.batch_size)
     row = slice(options.number, options.number + 1)
     labels = None if found.labels is None else found.labels[row]
+    if options.label is not None and found.space == "z":
+        labels = loaded.labels_for(1, options.label)
     point = found.points[row]
     if found.space == "z" and plan.space.name != "z":
         point, labels = plan.space.of_latents(point, labels, options.batch_size), None
