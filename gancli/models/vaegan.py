@@ -20,6 +20,10 @@ equilibrium - margin, the decoder while either is above equilibrium + margin, an
 optimizer state of who rests move.  Without it the discriminator wins at these rates within a few thousand images, and samples
 go gray.  Rules whose costs are no logarithms of a probability (hinge, wgan, ...) have no balance.
 
+Differs from both: the decoder's rule does not saturate (loss=nonsaturating; loss=minimax is the paper's).  log(1 - D) has the
+slope D, so that fakes that are surely known for such are hardly moved: after 90,000 images of Fashion-MNIST half the prior's
+were one pattern of noise, at D = 0.001, and stayed it, while the others and the balance were well.
+
 Differs from that code: the rate falls linearly to 0 (there along a power, from 0.025 to 1e-5 over the batch of 64), there is
 no weight decay (1e-5 there), reconstructions and the prior's images are decoded in one pass, and logarithms need no
 1e-3 in them.  Its settings for CIFAR-10 and CelebA take Dec(z_p) alone for fake (model.fakes=samples).

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from composing import batch_for, compose_loss, compose_model, read, take_turn
+from omegaconf import OmegaConf
 from systems import CONF
 from torch.nn.functional import softplus
 
@@ -131,6 +132,18 @@ def test_a_resting_player_has_a_gradient_of_zero():
     assert not any(p.grad.any() for p in model.discriminator.parameters())
     assert take_turn(model, "decoder", batch, Progress(total=1000))[1]["rests"].item() == 0
     assert "rests" not in take_turn(model_of("hinge", equilibrium=0.68), "decoder", batch, Progress(total=1000))[1]
+
+
+def test_fakes_that_are_surely_rejected_are_moved_unless_the_rule_is_the_papers():
+    norms = {}
+    for loss in ("nonsaturating", "minimax"):
+        model = model_of(loss, reconstruction_weight=0.0, equilibrium=None)
+        torch.nn.init.constant_(model.discriminator.head.bias, -12.0)
+        take_turn(model, "decoder", batch_for(model.spec), Progress(total=1000))
+        norms[loss] = torch.nn.utils.get_total_norm([p.grad for p in model.decoder.parameters()]).item()
+    assert norms["nonsaturating"] > 0 and norms["minimax"] < 1e-4 * norms["nonsaturating"]
+    defaults = OmegaConf.load(CONF / "model/vaegan.yaml").defaults
+    assert len(defaults) == 4 and not any("loss" in str(entry) for entry in defaults)  # train.yaml's is nonsaturating
 
 
 def test_the_two_sides_are_balanced_as_published_unless_asked_otherwise():
