@@ -37,7 +37,8 @@ def make_card(drawing: Drawing, path: Path, data: bytes, difference: float, runt
         "model": loaded.name, "loss": loaded.config["loss"].get("rule"), "license": license_name,
         "data": dataset.get("name") if isinstance(dataset, dict) else None, "data_fingerprint": loaded.data_fingerprint,
         "run": run_stem(loaded), "kimg": loaded.kimg, "weights": weights, "spec": loaded.spec.as_dict(),
-        "inputs": _inputs(drawing), "outputs": {"images": {"shape": ["n", *loaded.spec.shape], "type": "float32", "range": [-1, 1]}},
+        "inputs": _inputs(drawing),
+        "outputs": {"images": {"shape": ["n", *loaded.spec.shape], "type": "float32", "range": [-1, 1]}},
         "latents": _law(drawing), "sampling": sampling(drawing, path), "figures": recorded_figures(loaded),
         "check": {"largest_difference": difference, "tolerance": TOLERANCE, "seeds": list(SEEDS), "images": list(BATCHES),
                   "against": "the model in float32 on the CPU", "by": runtime},
@@ -121,12 +122,13 @@ def as_text(card: Mapping[str, Any]) -> str:
     lines = [
         f"# {card['model']} on {card['data'] or 'data of its own'}", "",
         f"`{card['file']}` ({card['format']}, {card['bytes']:,} bytes) makes images from latents. It was written by gancli "
-        f"{card['made_by']['gancli']} from run {card['run'] or 'of no name'} after {card['kimg']:g} kimg, weights {card['weights']}.",
+        f"{card['made_by']['gancli']}{' from run ' + card['run'] if card['run'] else ''} after {card['kimg']:g} kimg, weights "
+        f"{card['weights']}.",
         "", f"- License: {card['license'] or 'not stated'}",
         f"- Trained on: {card['data'] or 'not stated'} ({spec_words(card)})",
         f"- SHA-256: `{card['sha256']}`",
-        f"- Checked: at most {check['largest_difference']:.2g} away from the model on values from -1 to 1 ({check['by']}; seeds "
-        f"{', '.join(map(str, check['seeds']))}; {' and '.join(map(str, check['images']))} images)", "",
+        f"- Checked: at most {check['largest_difference']:.2g} away from the model on values from -1 to 1 ({check['by']}; "
+        f"seeds {', '.join(map(str, check['seeds']))}; {' and '.join(map(str, check['images']))} images)", "",
         "## Inputs and outputs", "", *(f"- `{name}`: {_kind(kind)}" for name, kind in card["inputs"].items()),
         *(f"- returns `{name}`: {_kind(kind)}" for name, kind in card["outputs"].items()),
         f"- latents: {', '.join(f'{key} {value}' for key, value in card['latents'].items())}", "",

@@ -27,7 +27,7 @@ Run = Callable[..., Tensor]
 
 
 class Drawing(nn.Module):
-    """Images [N, C, H, W] in [-1, 1] of latents [N, Z], labels [N] where the model takes some, and truncation [] where asked."""
+    """Images [N, C, H, W] in [-1, 1] of latents [N, Z], labels [N] where the model takes some, truncation [] where asked."""
 
     def __init__(self, loaded: Loaded, domain: str | None = None, truncation: bool = False) -> None:
         """Copy the model, so that what images do not need can be left out.
@@ -88,7 +88,8 @@ class Drawing(nn.Module):
 def _require_images(loaded: Loaded) -> None:
     loaded.require("sample")
     if loaded.spec.kind == "tokens":
-        raise UserError(f"model={loaded.name} draws its text token by token, at random: it has no picture of a latent to export.")
+        raise UserError(f"model={loaded.name} draws its text token by token, at random: it has no picture of a latent to "
+                        "export.")
 
 
 def traced(drawing: Drawing) -> ExportedProgram:

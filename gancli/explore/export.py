@@ -86,7 +86,8 @@ def export(values: Mapping[str, Any]) -> Report:
 def _runtime(options: ExportOptions, for_page: bool) -> WebRuntime | None:
     """Return what runs the model in a page; None for another format."""
     if for_page and options.runtime is None:
-        raise UserError(f"out={options.out} runs in a browser by onnxruntime-web: give runtime=FOLDER with its files ({WHERE}).")
+        raise UserError(f"out={options.out} runs in a browser by onnxruntime-web: give runtime=FOLDER with its files "
+                        f"({WHERE}).")
     if not for_page and options.runtime is not None:
         raise UserError(f"runtime={options.runtime} is for out=*.html alone: leave it out.")
     return None if options.runtime is None else read_runtime(options.runtime)
