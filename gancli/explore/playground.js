@@ -11,6 +11,7 @@ const canvas = element("picture"), context = canvas.getContext("2d");
 let session = null, busy = false, changed = false;
 canvas.width = width;
 canvas.height = height;
+canvas.style.width = `min(100%, calc(78vh * ${width / height}))`;
 
 function bytes(text) {
   const raw = atob(text), array = new Uint8Array(raw.length);
