@@ -17,6 +17,7 @@ from torch.export import Dim, ExportedProgram
 from gancli.errors import UserError
 from gancli.explore.loaded import Loaded
 from gancli.game.styles import truncated
+from gancli.gradients import library_kernels
 
 TOLERANCE = 1e-4  # of values from -1 to 1, in float32: a hundredth of a level of 8 bits is 8e-5
 SEEDS, BATCHES = (0, 1, 2), (1, 5)  # by which a file is compared with its model; traced is a batch of another size
@@ -129,10 +130,11 @@ def _emptied(drawing: Drawing, name: str) -> bool:
 def _trace(drawing: Drawing) -> ExportedProgram:
     inputs = drawing.inputs(TRACED, SEEDS[0])
     several = Dim("n", min=1)
-    shapes = [{0: several} if each.dim() else {} for each in inputs]
-    with quiet(), torch.no_grad():
+    first, *more = ({0: several} if each.dim() else {} for each in inputs)
+    shapes = (first, tuple(more)) if more else (first,)
+    with quiet(), torch.no_grad(), library_kernels():  # which other programs have, too
         try:
-            return torch.export.export(drawing, inputs, dynamic_shapes=(shapes[0], tuple(shapes[1:])), strict=False)
+            return torch.export.export(drawing, inputs, dynamic_shapes=shapes, strict=False)
         except Exception as error:  # of many kinds, by whatever the tracer could not follow
             raise UserError(f"model={drawing.loaded.name} cannot be exported: {_first_line(error)}") from error
 
