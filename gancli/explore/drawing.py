@@ -133,6 +133,7 @@ def _trace(drawing: Drawing) -> ExportedProgram:
     first, *more = ({0: several} if each.dim() else {} for each in inputs)
     shapes = (first, tuple(more)) if more else (first,)
     with quiet(), torch.no_grad(), library_kernels():  # which other programs have, too
+        drawing(*inputs)  # filters are made when they are first needed, and the tracer's would hold no numbers
         try:
             return torch.export.export(drawing, inputs, dynamic_shapes=shapes, strict=False)
         except Exception as error:  # of many kinds, by whatever the tracer could not follow
