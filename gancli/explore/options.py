@@ -10,12 +10,11 @@ FARTHEST_PSI = 2.0  # that styles are moved from their average, over their dista
 
 
 @dataclass
-class RunOptions:
-    """Which trained model, where it runs, and where the results go."""
+class FileOptions:
+    """Which trained model, and where the results go."""
 
     ckpt: str | None  # a checkpoint or a run; required
     weights: str  # one of WEIGHTS
-    device: str
     out: str | None  # a file or a folder; None: a new one under outputs/<command>
     overwrite: bool
 
@@ -23,6 +22,13 @@ class RunOptions:
         if self.ckpt is None:
             raise ValueError("ckpt has no value: give ckpt=RUN (gan list runs shows the runs) or ckpt=FILE")
         check_choice("weights", self.weights, WEIGHTS)
+
+
+@dataclass
+class RunOptions(FileOptions):
+    """The same for a command that computes."""
+
+    device: str
 
 
 @dataclass

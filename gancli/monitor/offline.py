@@ -8,10 +8,15 @@ from importlib.resources import files
 from typing import Any
 
 
-def policy(script: str) -> str:
-    """Return the content security policy of a page whose only script this is."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+def policy(*scripts: str, more: str = "") -> str:
+    """Return the content security policy of a page whose only scripts these are.
+
+    Args:
+        more: sources that scripts may come from besides, as such a policy names them.
+    """
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join([*(f"'sha256-{digest}'" for digest in digests), *more.split()])
+    return (f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}; "
             "base-uri 'none'; form-action 'none'")
 
 

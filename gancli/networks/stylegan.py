@@ -76,7 +76,7 @@ class GrowingSynthesis(nn.Module):
     def forward(self, styles: Tensor, noise: Noise | None, growth: float) -> Tensor:  # [N, L, S] -> [N, C, h, w]
         level, alpha = level_at(growth)
         maps, each = self.noise(noise, styles), styles.unbind(1)
-        x = below = self.constant.expand(len(styles), -1, -1, -1)
+        x = below = self.constant.expand(styles.shape[0], -1, -1, -1)
         for number, layers in enumerate(self.levels[:level + 1]):
             below = x
             for half, layer in enumerate(layers):

@@ -59,7 +59,7 @@ class Synthesis(nn.Module):
 
     def forward(self, styles: Tensor, noise: Noise | None = None) -> Tensor:  # [N, L, S] -> [N, C, H, W], not squashed
         maps, each = self.noise(noise, styles), styles.unbind(1)
-        x, images = self.constant.expand(len(styles), -1, -1, -1), None
+        x, images = self.constant.expand(styles.shape[0], -1, -1, -1), None
         place = 0
         for level in self.levels:
             count = len(level.layers)

@@ -23,7 +23,7 @@ COMMANDS = [each for each in dict.fromkeys(map(tuple, [*README, *sum(DOCS, []), 
             if each[0] != "lab" or len(each) > 2]  # test_experiments.py runs `lab all`, thus each with its defaults
 LENGTHS = ("trainer.kimg=", "trainer.epochs=")
 WRITING = ("sample", "interpolate", "traverse", "age", "arithmetic", "mix", "latents", "reconstruct", "project", "edit",
-           "translate", "upscale", "inpaint", "blend", "classify", "evaluate")
+           "translate", "upscale", "inpaint", "blend", "classify", "evaluate", "export")
 SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
 OTHERS = {  # runs of commands that need another model than the one that was stopped
     "encoder": ("model=vae", "model.units=8", "dataset.size=8"),
@@ -96,6 +96,8 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_command_runs(arguments, home, tmp_path):
+    if any(word.endswith(".onnx") for word in arguments):
+        pytest.importorskip("onnxruntime", reason="onnxruntime of the extra export is not installed")
     for run in ("train/RUN", "train/STYLED", "train/GUIDED", "sweep/SWEEP/0", "sweep/SWEEP/1"):
         shutil.copytree(run_for(arguments, home), tmp_path / "outputs" / run)
     shutil.copytree(home / "pictures", tmp_path / "pictures")

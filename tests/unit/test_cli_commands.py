@@ -78,6 +78,8 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gancli.explore.diagnose", SimpleNamespace(diagnose_run=lambda *_: diagnosed))
     report = lambda cfg: SimpleNamespace(evaluated=[], files=[Path("evaluation.json")], notes=[])  # noqa: E731
     monkeypatch.setitem(sys.modules, "gancli.explore.evaluate", SimpleNamespace(evaluate=report))
+    exported = SimpleNamespace(bytes=1, difference=0.0, by="torch", files=[Path("model.pt2")])
+    monkeypatch.setitem(sys.modules, "gancli.explore.export", SimpleNamespace(export=lambda cfg: exported))
     verdicts = SimpleNamespace(matrix=None, summary=lambda: "")
     classified = lambda cfg: SimpleNamespace(verdicts=verdicts, taught="", files=[Path("classes.csv")], notes=[])  # noqa: E731
     monkeypatch.setitem(sys.modules, "gancli.explore.classify", SimpleNamespace(classify=classified))
@@ -96,7 +98,7 @@ def gan(*arguments: str):
 
 
 def test_every_command_has_examples_at_the_end_of_its_help():
-    assert len(COMMANDS) == 22
+    assert len(COMMANDS) == 23
     for name, module in COMMANDS.items():
         lines = gan(name, "--help").stdout.rstrip().splitlines()
         assert tuple(line.strip() for line in lines[-len(module.EXAMPLES):]) == module.EXAMPLES
@@ -107,7 +109,7 @@ def test_tasks_are_found_by_name_as_launchers_pickle_them():
     tasks = {name: module.task for name, module in COMMANDS.items() if hasattr(module, "task")}
     assert tasks.keys() == {"train", "sample", "interpolate", "traverse", "age", "arithmetic", "mix", "latents",
                             "reconstruct", "project", "edit", "translate", "upscale", "inpaint", "blend", "classify",
-                            "evaluate", "lab", "validate"}
+                            "evaluate", "export", "lab", "validate"}
     for name, task in tasks.items():
         assert (task.__module__, task.__qualname__) == (f"gancli.cli.{name}", "task")
         assert pickle.loads(pickle.dumps(task)) is task
@@ -115,7 +117,7 @@ def test_tasks_are_found_by_name_as_launchers_pickle_them():
 
 @pytest.mark.parametrize("name", later(["sample", "interpolate", "traverse", "arithmetic", "mix", "latents", "age",
                                         "reconstruct", "project", "edit", "translate", "upscale", "inpaint", "blend",
-                                        "classify", "evaluate"],
+                                        "classify", "evaluate", "export"],
                                  first=4))
 def test_thin_commands_print_what_they_compose(name):
     assert COMMANDS[name].task.__doc__.splitlines()[0] in gan(name, "--help").stdout
