@@ -68,7 +68,7 @@ def test_a_file_holds_no_more_than_images_need(runs):
     program = traced(drawing)
     assert sum(tensor.numel() for name, tensor in program.state_dict.items() if "discriminator" in name) == 0
     made = unpacked(packed(program))
-    assert drawing.largest_difference(made) <= 1e-6
+    assert drawing.largest_difference(made) <= 1e-5
     assert HERE not in packed(program)
 
 
