@@ -34,7 +34,7 @@ from gancli.options import Recipe
 from gancli.registry import models
 
 
-@dataclass
+@dataclass(kw_only=True)
 class GRANOptions:
     """The recurrence and the widths of both networks."""
 
@@ -44,10 +44,10 @@ class GRANOptions:
     width: int  # of the generator: its maps have 8, 4, 2, 1 times as many channels, from the smallest up
     discriminator_width: int  # likewise, from the image down
     discriminator_units: int  # of its tanh layer
+    generator_norm: str = "none"  # between the decoder's layers, or batch; checkpoints older than this option have none
     discriminator_norm: str  # batch (the paper), layer, instance or none
     decay: float  # times half the squared weights of the discriminator's dense layers
     recipe: Recipe
-    generator_norm: str = "none"  # between the decoder's layers, or batch; checkpoints older than this option have none
 
     def __post_init__(self) -> None:
         for key in ("steps", "latent_size", "width", "discriminator_width", "discriminator_units"):
