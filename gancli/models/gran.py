@@ -34,7 +34,7 @@ from gancli.options import Recipe
 from gancli.registry import models
 
 
-@dataclass
+@dataclass(kw_only=True)
 class GRANOptions:
     """The recurrence and the widths of both networks."""
 
