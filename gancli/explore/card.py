@@ -69,7 +69,7 @@ def _law(drawing: Drawing) -> dict[str, Any]:
         law = {"law": "normal", "deviation": prior.std}
     elif isinstance(prior, Uniform):
         law = {"law": "uniform", "low": prior.low, "high": prior.high}
-    return {**law, "of a seed": "gan sample ckpt=RUN seed=0 n=16 out=latents.npz writes them as z"}
+    return {**law, "seeds": "gan sample ckpt=RUN seed=0 n=16 out=latents.npz writes those of a seed as z"}
 
 
 def sampling(drawing: Drawing, path: Path) -> list[str]:
@@ -131,7 +131,7 @@ def as_text(card: Mapping[str, Any]) -> str:
         f"seeds {', '.join(map(str, check['seeds']))}; {' and '.join(map(str, check['images']))} images)", "",
         "## Inputs and outputs", "", *(f"- `{name}`: {_kind(kind)}" for name, kind in card["inputs"].items()),
         *(f"- returns `{name}`: {_kind(kind)}" for name, kind in card["outputs"].items()),
-        f"- latents: {', '.join(f'{key} {value}' for key, value in card['latents'].items())}", "",
+        f"- latents are {', '.join(_words(key, value) for key, value in card['latents'].items())}", "",
     ]
     if card["sampling"]:
         lines += ["## Sampling", "", "```python", *card["sampling"], "```", ""]
@@ -149,8 +149,16 @@ def spec_words(card: Mapping[str, Any]) -> str:
 
 def _kind(kind: Mapping[str, Any]) -> str:
     shape = f"[{', '.join(map(str, kind['shape']))}]"
-    more = [f"{key} {value}" for key, value in kind.items() if key not in ("shape", "type")]
+    more = [_words(key, value) for key, value in kind.items() if key not in ("shape", "type")]
     return ", ".join([f"{shape} {kind['type']}", *more])
+
+
+def _words(key: str, value: Any) -> str:
+    """Return an entry of the card as a part of a sentence; what says itself what it is goes without its key."""
+    shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if key == "range":
+        return f"from {value[0]} to {value[1]}"
+    return shown if key in ("law", "meaning", "seeds") else f"{key} {shown}"
 
 
 def _protocol(protocol: Any) -> str:

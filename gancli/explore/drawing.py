@@ -16,6 +16,7 @@ from torch.export import Dim, ExportedProgram
 
 from gancli.errors import UserError
 from gancli.explore.loaded import Loaded
+from gancli.game.model import Model
 from gancli.game.styles import truncated
 from gancli.gradients import library_kernels
 
@@ -44,6 +45,7 @@ class Drawing(nn.Module):
         _require_images(loaded)
         loaded.maker(domain)  # or there is none of that name
         self.loaded, self.model = loaded, deepcopy(loaded.model)
+        _decide(self.model)
         self.labels, self.truncation = bool(self.model.needs.labels), truncation
         self.domain = None if domain is None else loaded.spec.domains.index(domain)
 
@@ -53,13 +55,16 @@ class Drawing(nn.Module):
         return ("z", *["labels"] * self.labels, *["truncation"] * self.truncation)
 
     def forward(self, z: Tensor, *more: Tensor) -> Tensor:
+        return self._images_of(self.model, z, *more)
+
+    def _images_of(self, model: Model, z: Tensor, *more: Tensor) -> Tensor:
         labels = more[:1] if self.labels else ()
         if self.domain is not None:
-            return self.model.generate_domains(z, *labels)[self.domain]
+            return model.generate_domains(z, *labels)[self.domain]
         if not self.truncation:
-            return self.model.generate(z, *labels)
-        styles = truncated(self.model.mapping(z, *labels), self.model.mean_style, more[-1])
-        return self.model.synthesize(styles).clamp(-1, 1)
+            return model.generate(z, *labels)
+        styles = truncated(model.mapping(z, *labels), model.mean_style, more[-1])
+        return model.synthesize(styles).clamp(-1, 1)
 
     def inputs(self, n: int, seed: int) -> tuple[Tensor, ...]:
         """Return n latents of a seed with the rest of the inputs; classes come in turn."""
@@ -77,7 +82,7 @@ class Drawing(nn.Module):
             for seed in SEEDS:
                 for n in BATCHES:
                     inputs = self.inputs(n, seed)
-                    made, right = run(*inputs), self(*inputs)
+                    made, right = run(*inputs), self._images_of(self.loaded.model, *inputs)
                     difference = (made - right).abs().max().item() if made.shape == right.shape else float("inf")
                     worst = max(worst, difference) if difference == difference else float("nan")
                     if not worst <= TOLERANCE:
@@ -91,6 +96,22 @@ def _require_images(loaded: Loaded) -> None:
     if loaded.spec.kind == "tokens":
         raise UserError(f"model={loaded.name} draws its text token by token, at random: it has no picture of a latent to "
                         "export.")
+
+
+class _Number(float):
+    """What a model keeps in a buffer to decide by, as how far it has grown: a graph has no choice left."""
+
+    def item(self) -> float:
+        return float(self)
+
+
+def _decide(model: nn.Module) -> None:
+    """Turn single numbers among the buffers of a model's copy into plain ones."""
+    for part in model.modules():
+        for name, buffer in list(part._buffers.items()):
+            if buffer is not None and buffer.dim() == 0 and buffer.is_floating_point():
+                del part._buffers[name]
+                setattr(part, name, _Number(buffer.item()))
 
 
 def traced(drawing: Drawing) -> ExportedProgram:
@@ -133,8 +154,8 @@ def _trace(drawing: Drawing) -> ExportedProgram:
     first, *more = ({0: several} if each.dim() else {} for each in inputs)
     shapes = (first, tuple(more)) if more else (first,)
     with quiet(), torch.no_grad(), library_kernels():  # which other programs have, too
-        drawing(*inputs)  # filters are made when they are first needed, and the tracer's would hold no numbers
         try:
+            drawing(*inputs)  # filters are made when they are first needed, and the tracer's would hold no numbers
             return torch.export.export(drawing, inputs, dynamic_shapes=shapes, strict=False)
         except Exception as error:  # of many kinds, by whatever the tracer could not follow
             raise UserError(f"model={drawing.loaded.name} cannot be exported: {_first_line(error)}") from error

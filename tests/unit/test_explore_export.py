@@ -55,12 +55,12 @@ def test_a_file_draws_what_the_model_draws(name, runs, tmp_path):
     if not loaded.spec.is_image:
         pytest.skip("it makes no images")
     report = export(options(runs(name), out=str(tmp_path / "model.pt2")))
-    assert report.difference <= 1e-5 and [path.name for path in report.files] == ["model.pt2", "model.json", "model.md"]
+    assert report.difference <= 5e-5 and [path.name for path in report.files] == ["model.pt2", "model.json", "model.md"]
     run = torch.export.load(tmp_path / "model.pt2").module()
     for n in (1, 4):  # sizes by which it was neither traced nor checked among them
         labels = [torch.arange(n) % len(loaded.spec.classes)] * loaded.model.needs.labels
         z = loaded.latents(n, seed=9)
-        assert torch.allclose(run(z, *labels), loaded.generate(z, *labels), atol=1e-5)
+        assert torch.allclose(run(z, *labels), loaded.generate(z, *labels), atol=5e-5)
 
 
 def test_a_file_holds_no_more_than_images_need(runs):
