@@ -60,6 +60,15 @@ class Gan(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
+            return self._told(ctx)
+        except Exception as error:
+            if interrupted(error):
+                raise KeyboardInterrupt from None
+            raise
+
+    def _told(self, ctx: Any) -> Any:
+        """Run a command, and say in a sentence what went wrong by the user's or the machine's doing."""
+        try:
             return super().invoke(ctx)
         except UserError as error:
             if not error.silent:
@@ -76,6 +85,14 @@ class Gan(TyperGroup):
                 raise
             tell("Error: The memory is exhausted: give smaller sizes, or a smaller batch_size=.")
             raise typer.Exit(UserError.exit_code) from None
+
+
+def interrupted(error: BaseException) -> bool:
+    """Whether an error came of Ctrl-C: a library that is cut short may raise one of its own while it tidies up."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 app = typer.Typer(cls=Gan, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,

@@ -89,8 +89,9 @@ def forked(work: Callable[[], int]) -> int:
         code = STOPPED
     except UserError:
         code = REFUSED
-    except OSError as error:
-        code = REFUSED if error.errno in main.OUTSIDE else FAILED  # as the command line takes them
+    except Exception as error:  # as the command line takes them
+        code = (STOPPED if main.interrupted(error) else
+                REFUSED if isinstance(error, OSError) and error.errno in main.OUTSIDE else FAILED)
     finally:
         os._exit(code)
 

@@ -155,6 +155,19 @@ def test_a_run_gets_overrides_and_no_job_dir(fake, tmp_path):
     assert cfg.seed == 3 and job_dir is None and overrides == ["seed=3", f"data_dir='{tmp_path}/my data'"]
 
 
+def test_what_a_library_makes_of_an_interruption_is_one(monkeypatch):
+    def cut_short(*_):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            None.tidied  # noqa: B018
+
+    monkeypatch.setattr("gancli.cli.list.list_runs", cut_short, raising=False)
+    monkeypatch.setattr("gancli.runs.find.list_runs", cut_short)
+    result = gan("list", "runs")
+    assert result.exit_code == 130 and "Traceback" not in result.output and not isinstance(result.exception, AttributeError)
+
+
 def test_user_error_is_one_line_on_stderr(fake, tmp_path):
     for _ in range(2):
         result = gan("train", "seed=13")

@@ -206,7 +206,7 @@ def test_what_cannot_fill_is_refused_in_words():
     given = Given(DataSpec((1, 16, 16), 9), holdout=True)
     assert "fills none" in given.lack(METRICS["inpainting"], "classifier")
     assert not replace(given, fills=True).lack(METRICS["inpainting"], "classifier")
-    with pytest.raises(UserError, match="nor fills holes"):
+    with pytest.raises(UserError, match="neither samples nor changes whole images"):
         Sampler(compose_model("gpgan"))
     with pytest.raises(UserError, match="needs the data set"):
         Sampler(compose_model("context_encoder"))
