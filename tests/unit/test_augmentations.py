@@ -434,6 +434,7 @@ def test_a_run_records_the_probability(tmp_path):
     assert all(-1 <= line["discriminator/augment_r"] <= 1 for line in lines)
 
 
+@pytest.mark.recipe
 def test_a_look_ahead_teaches_the_controller_nothing(tmp_path):
     found = []
     for number, unrolled in enumerate((0, 3)):

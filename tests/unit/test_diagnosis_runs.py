@@ -62,6 +62,7 @@ def test_alarms_reach_status_log_screen_and_board_and_end(tmp_path, monkeypatch,
     assert any(tag.startswith("diagnosis/mode_collapse") for tag in tags)
 
 
+@pytest.mark.recipe
 def test_a_continued_run_remembers_the_history(tmp_path, monkeypatch):
     run(tmp_path / "a", *DCGAN, "trainer.kimg=0.016")
     seen = []

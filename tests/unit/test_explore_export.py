@@ -63,6 +63,7 @@ def test_a_file_draws_what_the_model_draws(name, runs, tmp_path):
         assert torch.allclose(run(z, *labels), loaded.generate(z, *labels), atol=5e-5)
 
 
+@pytest.mark.recipe
 def test_a_file_holds_no_more_than_images_need(runs):
     drawing = Drawing(gancli.load(runs("dcgan"), device="cpu"))
     program = traced(drawing)
@@ -72,6 +73,7 @@ def test_a_file_holds_no_more_than_images_need(runs):
     assert HERE not in packed(program)
 
 
+@pytest.mark.recipe
 def test_a_file_that_draws_something_else_is_not_written(runs, tmp_path, monkeypatch):
     monkeypatch.setattr("gancli.explore.export.unpacked", lambda data: lambda *inputs: unpacked(data)(*inputs) + 2e-4)
     with pytest.raises(UserError, match="0.0002 away from the model's, more than 0.0001: nothing was written"):

@@ -175,6 +175,7 @@ def run(name, **changes):
     return project(OmegaConf.merge(config, given, changes))
 
 
+@pytest.mark.recipe
 def test_pictures_are_projected(here):
     report = run("dcgan", film=True, steps=12)
     assert [path.name for path in report.files] == ["projections.png", "latents.npz", "errors.csv", "film.gif"]

@@ -237,6 +237,7 @@ def made() -> Result:
         scene("points", Points(np.zeros((3, 4, 2)), np.ones((2, 2))))])
 
 
+@pytest.mark.recipe
 def test_files_of_an_experiment(tmp_path, monkeypatch):
     monkeypatch.setattr("gancli.lab.frame.film.FRAMES", 2)
     files = write(tmp_path / "out", "name", "A claim (Somebody 2014).", {"seed": 0}, made(), 1.0)

@@ -324,6 +324,7 @@ def test_a_checkpoint_of_the_middle_of_a_fade_samples_what_it_was(tmp_path):
     assert list(shown.values()) == pytest.approx([0, 0, 1 / 3, 2 / 3, 1, 1])
 
 
+@pytest.mark.recipe
 def test_optimizers_begin_anew_with_each_phase(tmp_path):
     run(tmp_path / "run", *SETTINGS)
     name = "optimizer/generator/generator.first.weight/step"

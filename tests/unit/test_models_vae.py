@@ -329,6 +329,7 @@ def test_commands_on_a_vae(tmp_path, monkeypatch):
     assert "vae with losses of its own" in told and "of the autoencoder" in told and "iscriminator" not in told
 
 
+@pytest.mark.recipe
 def test_commands_on_a_plain_autoencoder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run(tmp_path / "run", *TINY, "model=autoencoder", *SMALL_NETWORKS["autoencoder"], "trainer.kimg=0.016",

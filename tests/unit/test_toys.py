@@ -42,6 +42,7 @@ def test_two_critics_are_both_clipped_take_five_turns_each_and_are_not_averaged(
     assert {"D(x)/first", "D(x)/second", "D(G(z))/first_turn", "D(G(z))/before_generator_turn"} <= lines[-1].keys()
 
 
+@pytest.mark.recipe
 def test_an_encoder_of_two_players_has_an_optimizer_of_each(tmp_path):
     tensors, _ = run("shared_encoder", tmp_path / "run")
     for player in ("generator", "encoder"):
@@ -56,6 +57,7 @@ def test_pretraining_is_a_phase_that_the_log_names(tmp_path):
         plan("pretraining", tmp_path / "short", "trainer.kimg=0.032")
 
 
+@pytest.mark.recipe
 def test_growth_has_batches_rates_and_fresh_optimizers_of_its_own(tmp_path):
     tensors, lines = run("growth", tmp_path / "run")
     images = [line["images"] for line in lines]
@@ -90,6 +92,7 @@ def test_the_correction_is_karras(tmp_path):
     assert player.correction == 0.8 and group["betas"] == pytest.approx((0.5**0.8, 0.999**0.8))
 
 
+@pytest.mark.recipe
 def test_labeled_examples_stand_beside_unlabeled_ones(tmp_path):
     _, lines = run("some_labels", tmp_path / "run")
     assert lines[-1]["loss/classifier"] < lines[0]["loss/classifier"]

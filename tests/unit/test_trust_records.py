@@ -110,6 +110,7 @@ def test_a_strangers_settings_are_not_resolved(tmp_path, monkeypatch):
             load_config(folder)
 
 
+@pytest.mark.recipe
 @pytest.mark.parametrize("damage", [None, "", "model: [", "[1]", "trainer: {"])
 def test_damaged_settings_are_those_of_the_checkpoint(damage, tmp_path, caplog):
     folder = tmp_path / "run"
