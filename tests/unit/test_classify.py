@@ -126,6 +126,7 @@ def test_a_confusion_matrix_is_drawn_for_any_number_of_classes():
 # What is classified
 
 
+@pytest.mark.recipe
 def test_held_out_examples_are_the_default(here):
     report = run(ckpt="sgan")
     folder = Path("outputs/classify/20260101T000000Z-sgan0-sgan-digits-kimg-000002")

@@ -89,6 +89,7 @@ def test_the_default_is_a_grid_named_after_run_kimg_and_seed(here):
     assert (pixels(first) == pixels(second)).all()
 
 
+@pytest.mark.recipe
 def test_what_is_outside_of_a_lone_run_is_named_after_its_sweep_or_file(here, workplace):
     job = save_run(here / "outputs" / "sweep" / "20260105T000000Z-eeeeee" / "3", "dcgan", images=2000)
     assert run_sample(ckpt=str(job), n=2).name == "20260105T000000Z-eeeeee-3-kimg-000002-seed0.png"

@@ -68,6 +68,7 @@ def test_growth_has_batches_rates_and_fresh_optimizers_of_its_own(tmp_path):
         plan("growth", tmp_path / "parts", "trainer.kimg=1", "trainer.accumulate=8")
 
 
+@pytest.mark.recipe
 def test_a_penalty_of_its_own_takes_a_turn_every_fourth_round_at_corrected_rates(tmp_path):
     made = plan("lazy_penalty", tmp_path / "run", f"trainer.kimg={ROUNDS * ROUND / 1000}")
     train(made)

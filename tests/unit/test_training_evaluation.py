@@ -35,6 +35,7 @@ def test_best_follows_the_metric_and_is_kept(tmp_path):
     assert "swd(64/64)" in (tmp_path / "run/log.txt").read_text().splitlines()[-1]
 
 
+@pytest.mark.recipe
 def test_patience_ends_a_run_that_no_longer_improves(tmp_path):
     still = ("optimizer.lr=0", "optimizer.discriminator.lr=0", "trainer.kimg=0.4")
     outcome = run(tmp_path / "run", *TOY, *MEASURED, *still, "evaluation.patience=2")

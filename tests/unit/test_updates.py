@@ -104,6 +104,7 @@ def test_the_factor_a_round(scheme, h):
     assert factor == pytest.approx(FACTORS[scheme](h), abs=5e-5)
 
 
+@pytest.mark.recipe
 @pytest.mark.parametrize("h", later([0.1, 1.0], first=1))
 def test_alternating_play_keeps_its_invariant_and_orbits(h):
     x, y = points("alternating", h, 400).unbind(1)
