@@ -34,7 +34,7 @@ class StopFile:
             return self
         self._signals = _listened()
         self._previous = {number: signal.signal(number, self._handle) for number in self._signals}
-        if hasattr(signal, "pthread_sigmask"):
+        if self._signals and hasattr(signal, "pthread_sigmask"):
             self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
             self._ended = False
             self._waiter = threading.Thread(target=self._wait, daemon=True)
@@ -47,7 +47,7 @@ class StopFile:
             return
         if self._waiter is not None:
             self._ended = True
-            signal.pthread_kill(self._waiter.ident, signal.SIGINT)
+            signal.pthread_kill(self._waiter.ident, self._signals[0])  # in a script's background SIGINT is ignored
             self._waiter.join()
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         for number, handler in self._previous.items():

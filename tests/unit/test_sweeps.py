@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -24,6 +25,7 @@ from gancli.sweeps import launchers, machine
 from gancli.sweeps.launchers import at_once, cost, launcher_overrides
 from gancli.sweeps.launching import ResumingLauncher, Session
 from gancli.sweeps.matching import QUIET_S, changeable, differences, standing
+from gancli.sweeps.stopping import StopFile
 from gancli.sweeps.studies import objective, without_value
 from gancli.sweeps.sweeping import Sweep, continued_sweep, read_jobs
 
@@ -135,6 +137,19 @@ def test_nothing_starts_once_the_sweep_is_to_stop(sweep):
     with pytest.raises(KeyboardInterrupt):
         launcher.launch([["seed=9"]], 0)
     assert not inner.launched and "9" not in read_sweep(sweep).jobs
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("ignored", [(signal.SIGINT,), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)])
+def test_a_sweep_ends_where_signals_are_ignored(ignored, tmp_path):
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}  # as a script does in the background
+    try:
+        with StopFile(tmp_path) as stop:
+            assert not stop.asked
+        assert {number: signal.getsignal(number) for number in ignored} == dict.fromkeys(ignored, signal.SIG_IGN)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_sweeps_by_name(sweep, monkeypatch):
