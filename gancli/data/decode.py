@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from gancli.capacity import cores
+from gancli.capacity import cores, free_bytes
 from gancli.data.geometry import fill_for, fit_image
 from gancli.data.options import MIN_SIDE, ImageOptions
 
@@ -23,6 +23,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "TGA", "AVIF", "J
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 GRAY_MODES = ("1", "L", "LA", "La", "I", "F")  # and all of I;16
 ORIENTATION = 0x0112  # EXIF; 5 to 8 exchange width and height
+MOST_PACKED = 1100  # bytes that deflate makes of one, and a little
+LARGE = 1 << 24  # pixels, above which it is asked how much memory there is
+COPIES = 12  # bytes of a pixel while it is decoded: up to four values, copied as it is turned and converted
 PART = 256  # files decoded between two looks at the progress bar
 
 
@@ -93,6 +96,7 @@ def open_upright(file: Path | io.BytesIO, frame: Frame | None) -> Image.Image:
     """Return the first frame, turned as its EXIF orientation says, in mode L, LA, RGB or RGBA."""
     try:
         with Image.open(file, formats=readable()) as image:
+            refuse_large(image, file)
             if frame is not None and image.format == "JPEG":
                 scale = 2 * max(frame.size) / min(image.size)
                 if scale < 1:  # the decoder itself halves while twice the size remains
@@ -100,6 +104,8 @@ def open_upright(file: Path | io.BytesIO, frame: Frame | None) -> Image.Image:
             image.load()
             return eight_bit(ImageOps.exif_transpose(image))
     except MemoryError:
+        if (free_bytes() or 0) > COPIES * LARGE:  # a part of the file claims more bytes than any file has
+            raise BrokenImage("it claims more than it holds") from None
         raise
     except Exception as error:  # Pillow's readers raise OSError, SyntaxError, ValueError, struct.error, ...
         raise BrokenImage(reason_of(error)) from None
@@ -136,6 +142,16 @@ def refuse_small(width: int, height: int) -> None:
     """Raise BrokenImage for an image too small to show anything."""
     if min(width, height) < MIN_SIDE:
         raise BrokenImage(f"{width}x{height} pixels are too few")
+
+
+def refuse_large(image: Image.Image, file: Path | io.BytesIO) -> None:
+    """Raise BrokenImage for more pixels than the file's bytes, or this machine's memory, can hold, before any is decoded."""
+    pixels = image.width * image.height
+    size = file.stat().st_size if isinstance(file, Path) else file.getbuffer().nbytes
+    if image.format == "PNG" and pixels / 8 > MOST_PACKED * size:  # a bit each at the least
+        raise BrokenImage(f"{size} bytes cannot hold {image.width}x{image.height} pixels")
+    if pixels > LARGE and (free := free_bytes()) is not None and pixels * COPIES > free:
+        raise BrokenImage(f"{image.width}x{image.height} pixels do not fit into the memory that is free")
 
 
 def reason_of(error: Exception) -> str:

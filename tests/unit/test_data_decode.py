@@ -1,11 +1,14 @@
 """Every kind of image file comes out upright, 8-bit, at one size and with the channels asked for."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from gancli.data.decode import BrokenImage, Frame, decode_halves, decode_image, decode_many, probe
+from gancli.data.decode import BrokenImage, Frame, decode_halves, decode_image, decode_many, open_upright, probe
 from gancli.data.geometry import fit_array, fit_image, set_channels
 
 FRAME = Frame((16, 16), 3, "stretch", (255, 255, 255))
@@ -179,3 +182,32 @@ def test_enlarging_is_smooth():
     edge[:, :, 4:] = 255
     row = torch.from_numpy(fit_array(edge, (32, 32), "stretch", (0,))[0, 16, :, 0].astype(int))
     assert len(row.unique()) > 4 and row[10] == 0 and row[21] == 255
+
+
+def test_a_header_claims_no_more_than_its_bytes_and_the_memory_hold(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    Image.new("RGBA", (16, 16)).save(path)
+    data = bytearray(path.read_bytes())
+    data[16:24] = struct.pack(">2I", 9000, 9000)  # of the header's chunk, whose checksum follows
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    path.write_bytes(data)
+    with pytest.raises(BrokenImage, match="bytes cannot hold 9000x9000 pixels"):
+        open_upright(path, None)
+    Image.new("L", (16, 16)).save(tmp_path / "small.png")
+    large = tmp_path / "large.bmp"
+    Image.new("L", (5000, 5000)).save(large)
+    assert open_upright(large, None).size == (5000, 5000)
+    monkeypatch.setattr("gancli.data.decode.free_bytes", lambda: 1 << 28)
+    with pytest.raises(BrokenImage, match="5000x5000 pixels do not fit into the memory that is free"):
+        open_upright(large, None)
+    with pytest.raises(BrokenImage, match="claims more than it holds"):
+        monkeypatch.setattr("gancli.data.decode.free_bytes", lambda: 1 << 30)
+        monkeypatch.setattr("gancli.data.decode.eight_bit", no_memory)
+        open_upright(tmp_path / "small.png", None)
+    monkeypatch.setattr("gancli.data.decode.free_bytes", lambda: 1 << 20)
+    with pytest.raises(MemoryError):
+        open_upright(tmp_path / "small.png", None)
+
+
+def no_memory(image):
+    raise MemoryError
