@@ -15,7 +15,7 @@ EXAMPLES = (
 
 @job
 def task(cfg: Any) -> None:
-    """Change an image by strokes of color or of edges, to images that the generator can make.
+    """Change an image by strokes, to images that the generator can make.
 
     page=edit.html writes a page on which strokes are painted; it saves the JSON or PNG that strokes= takes. A search from the
     image's latents then makes several candidates, the one of least energy first; away from the strokes they stay near

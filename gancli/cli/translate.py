@@ -16,7 +16,7 @@ EXAMPLES = (
 
 @job
 def task(cfg: Any) -> None:
-    """Translate images into another domain: another set of images, another class, or with another attribute.
+    """Translate images into another domain, class or attribute.
 
     PNGs of each image, under its own name (out= is a folder), or a grid with each image above its translations (out=*.png).
     Images are brought to the size and the channels that the model was trained on, and files that cannot be read are named

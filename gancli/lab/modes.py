@@ -31,7 +31,7 @@ from gancli.lab.frame.style import Style
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
 from gancli.metrics.measures.modes import GOOD_STDS, ToyCoverage, toy_coverage
-from gancli.registry import models
+from gancli.registry import datasets, models
 
 SHOWN = 250  # samples of a picture
 GOOD = 1 - math.exp(-GOOD_STDS**2 / 2)  # share of the mixture's own samples that are good, in the plane
@@ -73,6 +73,8 @@ class Options(LabOptions):
         check_range("samples", self.samples, 10, 1_000_000)
         if not self.remedies:
             raise ValueError("remedies must not be empty")
+        if not hasattr(datasets.get(self.dataset.get("name")).build, "centers"):  # whose options have no std either
+            raise ValueError(self._no_mixture())
         try:
             source = open_source(self.dataset, data_folder(self.data_dir))
             spec = source.inspect()
@@ -82,7 +84,10 @@ class Options(LabOptions):
         except UserError as error:
             raise ValueError(str(error)) from None
         if spec.shape != (2,) or not hasattr(source, "centers"):
-            raise ValueError(f"dataset={self.dataset.get('name')} is no mixture in the plane: give dataset=ring or grid")
+            raise ValueError(self._no_mixture())
+
+    def _no_mixture(self) -> str:
+        return f"dataset={self.dataset.get('name')} is no mixture in the plane: give dataset=ring or grid"
 
     def fresh(self, remedy: Remedy, spec: DataSpec) -> Model:
         """Return the system with new weights."""

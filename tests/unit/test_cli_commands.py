@@ -74,7 +74,9 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gancli.explore.edit", SimpleNamespace(edit=lambda cfg: edited))
     shown = SimpleNamespace(title="latents", rows=[("mean", "0", "0")], notes=[], files=[Path("latents.png")])
     monkeypatch.setitem(sys.modules, "gancli.explore.latents", SimpleNamespace(latents=lambda cfg: shown))
-    diagnosed = SimpleNamespace(findings=[], looked_for=["divergence"], seen=["nothing"])
+    diagnosed = SimpleNamespace(findings=[], looked_for=["divergence"], seen=["nothing"], too_short="")
+    enlarged = SimpleNamespace(count=1, factor=4, figures={}, notes=[], files=[Path("figures.csv")])
+    monkeypatch.setitem(sys.modules, "gancli.explore.upscale", SimpleNamespace(upscale=lambda cfg: enlarged))
     monkeypatch.setitem(sys.modules, "gancli.explore.diagnose", SimpleNamespace(diagnose_run=lambda *_: diagnosed))
     report = lambda cfg: SimpleNamespace(evaluated=[], files=[Path("evaluation.json")], notes=[])  # noqa: E731
     monkeypatch.setitem(sys.modules, "gancli.explore.evaluate", SimpleNamespace(evaluate=report))
