@@ -15,7 +15,7 @@ from forked import forked
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from sandbox import STAGES, copy, furnish, tried, warm
 
-BOUNDED = 4  # command lines in the unit tier
+BOUNDED = 6  # command lines in the unit tier
 MANY = int(os.environ.get("GANCLI_FUZZ", 1500))  # behind -m fuzz
 SEED = int(os.environ.get("GANCLI_FUZZ_SEED", 0))
 MINUTES = float(os.environ.get("GANCLI_FUZZ_MINUTES", 60))  # at most so long

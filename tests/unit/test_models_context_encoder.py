@@ -61,7 +61,7 @@ def test_laws_of_holes(kind, least, most):
     assert torch.equal(law.draw(200, torch.Generator().manual_seed(0)), masks)
     assert (masks.unique(dim=0).shape[0] > 150) == (kind != "center")
     if kind == "random":  # every place is as likely, and neighbors are alike: of independent pixels 2 p (1 - p) differ
-        assert 0.08 < masks.mean(0).min() and masks.mean(0).max() < 0.42  # 0.25 and five deviations of 200 masks' mean
+        assert 0.12 < masks.mean(0).min() and masks.mean(0).max() < 0.38
         assert masks.diff(dim=3).abs().mean() < 0.3 * 2 * masks.mean() * (1 - masks.mean())
 
 
