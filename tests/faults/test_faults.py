@@ -320,7 +320,8 @@ def swept(folder: Path, *words: str) -> int:
     return forked(work)
 
 
-LAUNCHERS = {"basic": ("hydra/launcher=basic",), "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")}
+LAUNCHERS = {"basic": ("hydra/launcher=basic",), "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
+             "submitit_local": ("hydra/launcher=submitit_local",)}
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
