@@ -28,6 +28,7 @@ from gancli.engine.rounds import Game
 from gancli.engine.state import collect, restore
 from gancli.engine.stopping import StopRequest
 from gancli.engine.supervision import on_every_rank
+from gancli.engine.threads import as_before
 from gancli.engine.watching import check_state, naming_what_is_good
 from gancli.errors import UserError
 from gancli.game.build import build_model, build_objective
@@ -56,6 +57,7 @@ def play(plan: Plan) -> Outcome:
     precision = pick_precision(plan.trainer.precision, device)
     keep_freed_memory()
     start_quickly()
+    as_before(plan)
     with owning(plan), KeepingRecord(plan, device, precision) if shards.rank() == 0 else FollowingRecord(plan) as record:
         with first_goes_first():
             data = load_data(plan.dataset, plan.data_dir, device, plan.seed, record.loading)

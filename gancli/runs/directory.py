@@ -31,16 +31,19 @@ def is_run(path: Path) -> bool:
     return any(os.path.exists(path / name) for name in RECORDS)
 
 
-def provenance(device: str, seed: int, fingerprint: str, argv: Sequence[str] | None = None) -> dict[str, Any]:
+def provenance(device: str, threads: int, seed: int, fingerprint: str, argv: Sequence[str] | None = None) -> dict[str, Any]:
     """Return what provenance.json holds: code, versions, machine, command, seed and data.
 
     Args:
         device: as the run names it, e.g. "cuda:0 (NVIDIA H200)".
+        threads: that the CPU computes with; how many decides the order of sums, how they wait for each other does not.
         fingerprint: checksum of the decoded data set.
         argv: the command line; this process's own by default.
     """
     return {"git": git_state(), "versions": versions(), "device": device, "platform": platform.platform(),
-            "hostname": socket.gethostname(), "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+            "hostname": socket.gethostname(), "threads": threads,
+            "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
+            "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "argv": list(sys.argv if argv is None else argv), "seed": seed, "dataset_fingerprint": fingerprint}
 
 

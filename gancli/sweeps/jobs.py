@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gancli import waiting
 from gancli.errors import UsageError, UserError
 from gancli.runs.files import LOG
 from gancli.runs.status import Status, read_status, write_status
@@ -48,6 +49,7 @@ def job(task: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
         resolvers.register()
         _replace_loky()
+        waiting.choose()
         folder = job_dir()
         if folder is not None:
             return _run_apart(run, cfg, folder) if launcher() in APART else _run_in_turn(task, cfg, folder)

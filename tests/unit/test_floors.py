@@ -13,7 +13,7 @@ FLOORS = {
     5: "models metrics",
     4: "game features",
     3: "config networks losses data",
-    2: "diagnosis runs ranks registry options devices",
+    2: "diagnosis runs ranks registry options devices waiting",
     1: "capacity monitor errors seeds gradients equations precision __version__",
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}

@@ -171,7 +171,7 @@ def test_any_part_of_a_record_marks_a_run(tmp_path):
 
 
 def test_provenance_names_code_versions_and_data():
-    record = provenance("cpu", 3, "abc", argv=["gan", "train"])
+    record = provenance("cpu", 2, 3, "abc", argv=["gan", "train"])
     assert (record["device"], record["seed"], record["dataset_fingerprint"]) == ("cpu", 3, "abc")
     assert record["versions"]["torch"] == torch.__version__.partition("+")[0] or "+" in record["versions"]["torch"]
     assert record["versions"]["gancli"] and record["argv"] == ["gan", "train"]

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from safetensors.torch import save
 from torch import Tensor
 
+from gancli import waiting
 from gancli.data.dataset import Data
 from gancli.devices import describe_device
 from gancli.engine.averages import Average
@@ -21,6 +22,7 @@ from gancli.engine.recording.diagnosis import SEEN, Diagnosis
 from gancli.engine.recording.ending import Ending, hyperparameters, lasting
 from gancli.engine.recording.evaluation import Evaluation
 from gancli.engine.recording.gallery import Gallery
+from gancli.engine.recording.neighbors import Neighbors
 from gancli.engine.recording.phases import Phases
 from gancli.engine.recording.record import Record
 from gancli.engine.recording.saving import Writer
@@ -65,7 +67,7 @@ class KeepingRecord(Record):
         self.telling.say(f"Run directory: {as_typed(self.dir)}")
         ranks = f"{self.plan.ranks} ranks, the first on " if self.plan.ranks > 1 else ""
         self.telling.say(f"Device: {ranks}{describe_device(self.device)}, precision {self.precision}")
-        for notice in self.plan.notices:
+        for notice in (*self.plan.notices, *waiting.said()):
             self.telling.say(notice)
         return self
 
@@ -83,7 +85,8 @@ class KeepingRecord(Record):
             self.telling.say(note)
         if data.oracle is not None:
             write_atomic(self.dir / ORACLE, lambda file: file.write(save(data.oracle.parameters)))
-        write_provenance(self.dir, provenance(describe_device(self.device), self.plan.seed, data.fingerprint))
+        write_provenance(self.dir, provenance(describe_device(self.device), torch.get_num_threads(), self.plan.seed,
+                                               data.fingerprint))
 
     def working(self, label: str, done: int, total: int) -> None:
         """Show how far an evaluation is, or what it needs before training begins."""
@@ -113,7 +116,8 @@ class KeepingRecord(Record):
         self._sitting = Sitting(
             board=board, gallery=gallery, diagnosis=diagnosis,
             checkpointing=Checkpointing(self.plan, data, self.standing, self.writer),
-            cost=Cost(self.device, progress.images, seconds_before), phases=phases,
+            cost=Cost(self.device, progress.images, seconds_before),
+            neighbors=Neighbors(self.device, self.plan.ranks), phases=phases,
             telling=self.telling, standing=self.standing, screen=screen,
             discriminators=model.discriminators)
         if not progress.images:

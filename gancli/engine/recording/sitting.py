@@ -6,6 +6,7 @@ from gancli.engine.recording.checkpointing import Checkpointing
 from gancli.engine.recording.cost import Cost
 from gancli.engine.recording.diagnosis import Diagnosis
 from gancli.engine.recording.gallery import Gallery
+from gancli.engine.recording.neighbors import Neighbors
 from gancli.engine.recording.phases import Phases
 from gancli.engine.recording.standing import Standing
 from gancli.engine.recording.telling import Telling
@@ -23,6 +24,7 @@ class Sitting:
     diagnosis: Diagnosis
     checkpointing: Checkpointing
     cost: Cost
+    neighbors: Neighbors
     phases: Phases
     telling: Telling
     standing: Standing
@@ -56,5 +58,7 @@ class Sitting:
             self.board.text(finding.tag, progress.images, f"{finding.evidence} {finding.advice}")
         for name in self.diagnosis.over:
             self.telling.say(f"Diagnosis: {name} is over.")
+        if (notice := self.neighbors.notice()) is not None:
+            self.telling.say(notice)
         self.screen.update(progress.images, summary(tags, self.diagnosis.names))
         self.standing.tick(progress.images, self.board.last, self.diagnosis.alarms)
