@@ -61,6 +61,7 @@ class ImageOptions(DatasetOptions):
     labeled: int | None = field(default=None, kw_only=True)  # labels that training knows; the default is that of old runs
     second: str | None = field(default=None, kw_only=True)  # one of SECOND: what half of the images become, as a second domain
     crops: Any = field(default=None, kw_only=True)  # null (whole images), a side, or [height, width]; as above
+    verify: bool = field(default=False, kw_only=True)  # look at every byte of a stored file again; as above
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "test")
 

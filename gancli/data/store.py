@@ -1,7 +1,8 @@
 """The decoded examples of a data set, in memory or in one memory-mapped file that the next start uses again.
 
 File: the domains' examples, the labels, the attributes, a JSON footer, the footer's length (8 bytes), a magic number.
-It is written under a temporary name and renamed, so that a kill leaves either the old file or the new one.
+It is written under a temporary name and renamed, so that a kill leaves either the old file or the new one.  The checksum over all
+of it is computed when it is first read; a file beside it, NAME.checked, then remembers which file that was.
 
 Legend: N examples, H height, W width, C channels, P coordinates, T tokens, A attributes.
 """
@@ -12,6 +13,7 @@ import secrets
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -22,6 +24,8 @@ from gancli.capacity import free_bytes
 from gancli.data.source import Source, stored
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
+from gancli.runs.atomic import write_json
+from gancli.runs.records import Damaged, read_json
 
 MAGIC = b"GANSTOR1"
 FOLDER = ".gancli-store"
@@ -61,7 +65,7 @@ def decode(source: Source, spec: DataSpec, store: str, progress: Progress) -> De
     path = store_path(source)
     key = store_key(source, spec)
     if path.exists():
-        found, problem = read_file(path, key)
+        found, problem = read_file(path, key, verify=getattr(source.options, "verify", False))
         if found is not None:
             return found
         source.notes.append(f"{path} {problem} and is made again.")
@@ -183,20 +187,46 @@ def written(source: Source, spec: DataSpec, path: Path, key: str, progress: Prog
     return mapped(path, json.loads(footer))
 
 
-def read_file(path: Path, key: str) -> tuple[Decoded | None, str]:
-    """Return what the file holds, or None and what is the matter with it; every byte is checked."""
+def read_file(path: Path, key: str, verify: bool = False) -> tuple[Decoded | None, str]:
+    """Return what the file holds, or None and what is the matter with it.
+
+    Every byte is checked, unless that was done before and the file is the same one since, or `verify` asks for it again.
+    """
     try:
+        stamp = stamped(path)
         footer = read_footer(path)
         if footer["key"] != key:
             return None, "was made from other files or options"
         decoded = mapped(path, footer)
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         return None, "is damaged"
+    if not verify and remembered(path) == {**stamp, "digest": footer["digest"]}:
+        return decoded, ""
     digests = [blake2b(array, digest_size=16).hexdigest() for array in decoded.examples]
     whole = combined(digests, footer["rows"], tuple(footer["row_shape"]), decoded.labels, decoded.attributes)
     if whole != footer["digest"]:
         return None, "is damaged (its checksum is wrong)"
+    with suppress(OSError):  # a folder that only others may write: it is checked at every start
+        write_json(_checked(path), {**stamp, "digest": whole})
     return decoded, ""
+
+
+def stamped(path: Path) -> dict[str, int]:
+    """Return what tells this file from another and from a changed one; the system itself sets the time of the last change."""
+    now = path.stat()
+    return {"bytes": now.st_size, "modified_ns": now.st_mtime_ns, "changed_ns": now.st_ctime_ns, "inode": now.st_ino}
+
+
+def remembered(path: Path) -> dict | None:
+    """Return the stamp and digest of the file that was last found whole here."""
+    try:
+        return read_json(_checked(path))
+    except (OSError, Damaged):
+        return None
+
+
+def _checked(path: Path) -> Path:
+    return path.with_name(f"{path.name}.checked")
 
 
 def read_footer(path: Path) -> dict:

@@ -21,7 +21,7 @@ def folder(tmp_path):
 
 
 def stores(data_dir):
-    return sorted((data_dir / ".gancli-store").glob("*")) if (data_dir / ".gancli-store").exists() else []
+    return sorted(path for path in (data_dir / ".gancli-store").glob("*") if path.suffix != ".checked")
 
 
 def decodes(monkeypatch):
@@ -78,7 +78,7 @@ def test_files_of_before_are_used_again(changes, tmp_path):
     """The key is what it was when specs had neither kinds nor attributes and data sets none of the parts left out here."""
     values = dataset_values("digits", size=8, **changes)
     source = open_source(values, tmp_path)
-    later = ("flip", "store", "labeled", "second", "crops")
+    later = ("flip", "store", "labeled", "second", "crops", "verify")
     before = {key: value for key, value in vars(source.options).items() if key not in later}
     spec = {"shape": [1, 8, 8], "count": 1797, "classes": list("0123456789"), "domains": ["real"], "paired": False}
     key = json.dumps([1, before, spec], sort_keys=True, default=str).encode()
@@ -182,3 +182,45 @@ def test_broken_files_are_named_also_by_a_file_used_again(folder, tmp_path):
         data = load("folder", tmp_path, path=str(folder), size=16)
         assert data.spec.count == 19 and data.skipped == ("05.png (not an image)",)
         assert any("05.png" in note for note in data.notes)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The bytes that checksums of examples were computed over; small ones, of headers, aside."""
+    sums = []
+
+    def hashed(data=b"", **options):
+        sums.append(getattr(data, "nbytes", 0))
+        return blake2b(data, **options)
+
+    monkeypatch.setattr(store, "blake2b", hashed)
+    return sums
+
+
+def test_every_byte_is_looked_at_once(folder, tmp_path, counted):
+    def read(**options):
+        counted.clear()
+        return load("folder", tmp_path / "data", path=str(folder), size=16, **options).fingerprint, sum(counted)
+
+    size = 20 * 16 * 16 * 3
+    written, _ = read()
+    assert read() == (written, size)
+    assert read() == (written, 0)
+    assert read(verify=True) == (written, size)
+    os.utime(stores(tmp_path / "data")[0])  # another file, as far as anybody can tell
+    assert read() == (written, size)
+    (stores(tmp_path / "data")[0].with_suffix(".store.checked")).write_text("{}")
+    assert read() == (written, size)
+
+
+def test_damage_after_the_first_look_is_seen_by_the_files_times(folder, tmp_path, monkeypatch):
+    for _ in range(3):
+        first = load("folder", tmp_path / "data", path=str(folder), size=16)
+    path = stores(tmp_path / "data")[0]
+    before = path.stat()
+    with open(path, "r+b") as file:
+        file.write(b"\xff" if file.read(1) != b"\xff" else b"\x00")
+        file.seek(0)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # what a copy with its times kept would show
+    calls = decodes(monkeypatch)
+    assert load("folder", tmp_path / "data", path=str(folder), size=16).fingerprint == first.fingerprint and len(calls) == 1
