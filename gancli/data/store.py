@@ -1,8 +1,8 @@
 """The decoded examples of a data set, in memory or in one memory-mapped file that the next start uses again.
 
 File: the domains' examples, the labels, the attributes, a JSON footer, the footer's length (8 bytes), a magic number.
-It is written under a temporary name and renamed, so that a kill leaves either the old file or the new one.  The checksum over all
-of it is computed when it is first read; a file beside it, NAME.checked, then remembers which file that was.
+It is written under a temporary name and renamed, so that a kill leaves either the old file or the new one.  The checksum over
+all of it is computed when it is first read; a file beside it, NAME.checked, then remembers which file that was.
 
 Legend: N examples, H height, W width, C channels, P coordinates, T tokens, A attributes.
 """
