@@ -63,9 +63,13 @@ def continued_values(run: str, asked: dict[str, Any], overrides: list[str] | Non
             values[group][key] == stored[group][key] for group, key in
             (("trainer", "kimg"), ("trainer", "epochs"), *([("evaluation", "patience")] if status.why else []))):
         length = stored["trainer"]["kimg"] or f"{stored['trainer']['epochs']} epochs"
-        raise UserError(f"The run {directory.name} has finished its {length}{' kimg' if stored['trainer']['kimg'] else ''}: "
+        raise Finished(f"The run {directory.name} has finished its {length}{' kimg' if stored['trainer']['kimg'] else ''}: "
                         "give a longer trainer.kimg= to train it further.")
     return directory, values
+
+
+class Finished(UserError):
+    """There is nothing left to train."""
 
 
 def holds_run(directory: Path) -> bool:

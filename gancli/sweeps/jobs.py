@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli import waiting
+from gancli.config.resume import Finished
 from gancli.errors import UsageError, UserError
 from gancli.runs.files import LOG
 from gancli.runs.status import Status, read_status, write_status
@@ -136,6 +137,9 @@ def _run_in_sweep(task: Callable[[Any], Any], cfg: Any, folder: Path) -> Any:
         if objective is not None and status is not None and status.objective is None:
             write_status(folder, replace(status, objective=objective))
         return objective
+    except Finished:  # by the job of a sweep that was killed, since this one was launched
+        status = read_status(folder)
+        return None if status is None else status.objective
     except Stopped:
         raise KeyboardInterrupt from None
     except KeyboardInterrupt:

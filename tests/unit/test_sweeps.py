@@ -10,18 +10,21 @@ from dataclasses import replace
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import MissingConfigException
+from omegaconf import OmegaConf
 
 from gancli.cli import bridge
 from gancli.cli.sweep_report import exit_code, rank
 from gancli.cli.train import task
 from gancli.config.compose import check_sweep
 from gancli.config.explain import explain
+from gancli.config.resume import Finished
 from gancli.errors import UsageError, UserError
 from gancli.runs.find import find_run, list_runs
 from gancli.runs.locks import try_lock
-from gancli.runs.status import Status, write_status
+from gancli.runs.status import Status, read_status, write_status
 from gancli.runs.sweeps import SweepRecord, find_sweep, read_sweep, write_sweep
 from gancli.sweeps import launchers, machine
+from gancli.sweeps.jobs import _run_in_sweep
 from gancli.sweeps.launchers import at_once, cost, launcher_overrides
 from gancli.sweeps.launching import ResumingLauncher, Session
 from gancli.sweeps.matching import QUIET_S, changeable, differences, standing
@@ -318,6 +321,16 @@ def test_another_sweep_and_other_files_are_left_alone(sweep, tmp_path):
     lock = try_lock(sweep / ".lock")
     with lock, pytest.raises(UserError, match="is running: stop it first"):
         attempt(sweep, "seed=0,1,2,3", "loss=hinge")
+
+
+def test_a_job_that_another_process_finished_meanwhile_is_finished(tmp_path):
+    before = replace(FINISHED, objective=0.5, pid=1)
+    write_status(tmp_path, before)
+
+    def finished(cfg):
+        raise Finished("The run 2 has finished its 1 kimg: give a longer trainer.kimg= to train it further.")
+
+    assert _run_in_sweep(finished, OmegaConf.create(), tmp_path) == 0.5 and read_status(tmp_path) == before
 
 
 def test_objective_is_recorded_and_json(tmp_path):
