@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tensors here are tiny, and thre
 sys.path.insert(0, str(Path(__file__).parent))
 
 UNIT_TIER = "not recipe and not table and not gpu and not fuzz and not faults"
-SPREAD = {UNIT_TIER: "worksteal", "recipe": "loadgroup"}  # how the tests of a whole tier find their workers
+SPREAD = {UNIT_TIER: "worksteal", "recipe": "loadscope"}  # how the tests of a whole tier find their workers
+TOGETHER = {"test_experiments.py": "lab", "test_ranks.py": "ranks", "test_toys_on_ranks.py": "ranks"}  # file -> what it shares
 MOST_WORKERS = 8  # each imports torch, which takes seconds and memory
 
 
@@ -20,8 +22,7 @@ MOST_WORKERS = 8  # each imports torch, which takes seconds and memory
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Spread a whole tier over the cores, unless -n or --pdb is given; files named on the command line run here.
 
-    Tests of the recipe tier that share what takes minutes to make stay together (`xdist_group`).  The other tiers run one
-    test after the other: they kill what they start and measure devices.
+    The other tiers run one test after the other: they kill what they start and measure devices.
     """
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.markexpr in SPREAD
     if whole and config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
@@ -31,10 +32,21 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
             config.option.dist = SPREAD[config.option.markexpr]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Tell workers to keep groups together: they read the command line, which does not say so."""
-    if hasattr(config, "workerinput") and SPREAD.get(config.option.markexpr) == "loadgroup":
-        config.option.loadgroup = True
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep tests of the recipe tier together that share what takes minutes to make; any other test goes to any worker.
+
+    xdist's own groups are lost under pytest 9.2, which does not take the names that xdist gives to tests.
+    """
+    if SPREAD.get(config.option.markexpr) != config.option.dist or config.option.dist != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByWhatIsShared(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return TOGETHER.get(nodeid.partition("::")[0].rpartition("/")[2], nodeid)
+
+    return ByWhatIsShared(config, log)
 
 
 @pytest.fixture

@@ -11,9 +11,6 @@ EXPERIMENTS = ("divergences", "equilibrium", "generator_costs", "lipschitz", "mo
                "optimal_discriminator", "value_at_optimum", "vanishing_gradient")
 
 
-pytestmark = pytest.mark.xdist_group("lab")
-
-
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """The folder of all experiments, run with their defaults."""

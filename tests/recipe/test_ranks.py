@@ -27,8 +27,6 @@ from gancli.ranks.shards import Place
 from gancli.runs.checkpoint import CheckpointFolder, read
 from gancli.runs.status import read_status
 
-pytestmark = pytest.mark.xdist_group("ranks")
-
 COMMON = ("dataset.size=8", "trainer.batch_size=8", "device=cpu", "trainer.precision=fp32", "trainer.record_kimg=0.008",
           "trainer.sample_kimg=0.08", "trainer.checkpoint_kimg=0.2")
 ROUNDS = 50

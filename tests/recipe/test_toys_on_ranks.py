@@ -8,8 +8,6 @@ from toys import TOYS
 from gancli.engine.supervision import on_every_rank
 from gancli.runs.checkpoint import CheckpointFolder, read
 
-pytestmark = pytest.mark.xdist_group("ranks")
-
 
 @pytest.fixture(scope="module")
 def ends(tmp_path_factory):
