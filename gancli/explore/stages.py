@@ -8,6 +8,7 @@ class Stages:
 
     def __init__(self) -> None:
         self.screen: Screen | None = None
+        self._shown: tuple[str, int] | None = None
 
     def __enter__(self) -> "Stages":
         return self
@@ -21,8 +22,9 @@ class Stages:
 
     def told(self, label: str, done: int, total: int, unit: str = "images") -> None:
         """Show how far the piece of work called `label` is."""
-        if self.screen is None or self.screen.label != label:
+        if self.screen is None or self._shown != (label, total):  # training data may be decoded after the held-out ones
             self._close()
+            self._shown = label, total
             self.screen = Screen(label, total, unit=unit, scale=1)
         if self.screen.live is not None or done < total:  # where there is no live line, ends are not worth one
             self.screen.update(done)
