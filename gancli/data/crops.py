@@ -34,8 +34,8 @@ def cropped(spec: DataSpec, options: Any) -> DataSpec:
                         f"dataset.crops={side} or less, or dataset.size={larger} to enlarge them.")
     step = max(1, spec.reduction)
     if any(side % step for side in size):
-        raise UserError(f"dataset.crops={_shown(*size)} is not whole pixels of images {step} times smaller: give sides that are "
-                        f"multiples of {step}.")
+        raise UserError(f"dataset.crops={_shown(*size)} is not whole pixels of images {step} times smaller: give sides that "
+                        f"are multiples of {step}.")
     crops = Crops(spec.count, (height, width), size, step)
     return replace(spec, shape=(channels, *size), count=min(crops.total, MOST), stored=spec.stored_bytes)
 

@@ -120,7 +120,8 @@ class Data:
             self._examples = [examples.to(device) for examples in self._examples]
         self._labels = None if decoded.labels is None else torch.from_numpy(decoded.labels).to(device)
         self._attributes = None if decoded.attributes is None else torch.from_numpy(decoded.attributes).to(device)
-        self._crops = [Crops(len(images), images.shape[1:3], spec.shape[1:], max(1, spec.reduction)) if crops else None for images in self._examples]
+        self._crops = [Crops(len(images), images.shape[1:3], spec.shape[1:], max(1, spec.reduction)) if crops else None
+                       for images in self._examples]
         domains = [0] if spec.paired else range(len(self._examples))
         orders = [Order(len(self._examples[domain]), seed, domain, device, flip) if cuts is None
                   else Draws(cuts.total, seed, domain, device, flip) for domain in domains for cuts in (self._crops[domain],)]

@@ -11,8 +11,8 @@ from gancli.data.decode import BrokenImage
 from gancli.data.listing import Entry
 from gancli.errors import UserError
 
-ENDING = re.compile(r"[ _-]?(?:x\d|(?<![A-Za-z0-9])(?:[HL]R|LR[ _-]?(?:bic(?:ubic)?|bi|bd|dn|mild|difficult|wild|unknown)|SRF[ _-]?\d))$",
-                    re.IGNORECASE)
+KINDS = "bic(?:ubic)?|bi|bd|dn|mild|difficult|wild|unknown"  # of reductions
+ENDING = re.compile(rf"[ _-]?(?:x\d|(?<![A-Za-z0-9])(?:[HL]R|LR[ _-]?(?:{KINDS})|SRF[ _-]?\d))$", re.IGNORECASE)
 HIGH = re.compile(r"(?<![A-Za-z0-9])HR$", re.IGNORECASE)
 LOW = re.compile(r"(?<![A-Za-z0-9])LR$", re.IGNORECASE)
 FACTORS = range(2, 9)  # that data may have
@@ -66,7 +66,7 @@ def _by_scene(entries: Iterable[Entry]) -> Mapping[str, Entry]:
     for entry in entries:
         key = scene(entry.key.rsplit("/", 1)[-1])
         if key in found:
-            raise UserError(f"{found[key].name} and {entry.name} are both of {key}, so that it is not certain which belongs to "
-                            "its other resolution: keep one of them, or give folders of one factor.")
+            raise UserError(f"{found[key].name} and {entry.name} are both of {key}, so that it is not certain which belongs "
+                            "to its other resolution: keep one of them, or give folders of one factor.")
         found[key] = entry
     return found

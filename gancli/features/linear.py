@@ -43,8 +43,8 @@ def read_linear(extractor: str, channels: Sequence[int], data_dir: Path) -> Line
             raise UserError(f"{path} holds no linear weights of {extractor}: lin{layer}.model.1.weight should be "
                             f"[1, {count}, 1, 1]. Remove it for uniform weights.")
         if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
-            raise UserError(f"{path} holds weights in lin{layer} that are negative or not finite: get the file anew, or remove "
-                            "it for uniform weights.")
+            raise UserError(f"{path} holds weights in lin{layer} that are negative or not finite: get the file anew, or "
+                            "remove it for uniform weights.")
         found.append(tensor.flatten().float())
     return Linear(tuple(found), f"sha256 {digest(path)}")
 

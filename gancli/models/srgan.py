@@ -1,7 +1,8 @@
 """SRGAN: a network enlarges images, first for the squared error, then against a discriminator (Ledig 2017, 1609.04802).
 
 Networks, losses, rates and the order (a generator trained for the squared error alone begins the game) are the paper's.
-Low resolution is made of the data's images, in steps of 8 bits (networks/bicubic.py), or comes with them (dataset=resolutions).  Phases:
+Low resolution is made of the data's images, in steps of 8 bits (networks/bicubic.py), or comes with them
+(dataset=resolutions).  Phases:
 
     pretraining     |y - G(x)|^2, mean over images in [-1, 1]; that is SRResNet
     game            content + 1e-3 (-log D(G(x))), and D's own loss; after model.decay_kimg at a tenth of the rates

@@ -20,7 +20,7 @@ class Workload:
 
 
 DIGITS = "dataset=digits"
-BY_TURNS: dict[str, tuple] = {  # model: shape, the paper's batch, domains, and what else; widths are conf/model's unless they stand here
+BY_TURNS: dict[str, tuple] = {  # model: shape, the paper's batch, domains, and more; widths are conf/model's but for these
     "lapgan": ((3, 32, 32), 128, 1),
     "catgan": ((1, 32, 32), 100, 1, DIGITS, "dataset.size=32", "dataset.labeled=100"),
     "sgan": ((1, 32, 32), 100, 1, DIGITS, "dataset.size=32", "dataset.labeled=100"),

@@ -66,7 +66,8 @@ def here(tmp_path_factory):
     folder, before = tmp_path_factory.mktemp("awkward"), Path.cwd()
     for name, changes in RUNS.items():
         two = name in ("cyclegan", "pix2pix")
-        config = small_runs.config_of(name, **changes) | {"dataset": dataset_values("digits", size=SIDE, channels=3, background="white")}
+        data = dataset_values("digits", size=SIDE, channels=3, background="white")
+        config = small_runs.config_of(name, **changes) | {"dataset": data}
         spec = DataSpec((3, SIDE, SIDE), 9, ("20", "30", "40"), ("a", "b") if two else ("real",), paired=name == "pix2pix")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(small_runs, "config_of", lambda *given, made=config, **more: made)

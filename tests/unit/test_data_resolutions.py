@@ -1,4 +1,4 @@
-"""Images in two resolutions: which files belong together, what is cut out of them, and what srgan and `gan upscale` make of them."""
+"""Images in two resolutions: which files belong together, what is cut out of them, and what srgan makes of them."""
 
 from pathlib import Path
 
@@ -24,7 +24,8 @@ def entry(name):
 
 def picture(size, start):
     width, height = size
-    return np.add.outer(np.arange(height) * 7, np.arange(width) * 3 + start).astype(np.uint8)[..., None] + np.uint8([0, 60, 120])
+    gray = np.add.outer(np.arange(height) * 7, np.arange(width) * 3 + start).astype(np.uint8)
+    return gray[..., None] + np.uint8([0, 60, 120])
 
 
 @pytest.fixture
@@ -66,7 +67,8 @@ def test_the_middle_of_both_is_cut_and_nothing_resized(div2k, tmp_path):
     high, repeated = data.domains(torch.arange(3))
     assert torch.equal(high, repeated), "the originals were made by repetition"
     low = picture(SIZES["0002"], 11)[(40 - 20) // 2:][:20, (25 - 20) // 2:][:, :20]
-    assert torch.equal(((repeated[1, :, ::3, ::3] + 1) * 127.5).round().to(torch.uint8), torch.from_numpy(low).permute(2, 0, 1))
+    given = ((repeated[1, :, ::3, ::3] + 1) * 127.5).round().to(torch.uint8)
+    assert torch.equal(given, torch.from_numpy(low).permute(2, 0, 1))
     assert load("resolutions", tmp_path, path=str(div2k), **PLACES).spec.shape == (3, 78, 75), "the least of all sides"
 
 
@@ -92,7 +94,8 @@ def test_one_folder_of_both_and_a_file_of_another_size(tmp_path):
 
 
 @pytest.mark.parametrize("changes, told", [
-    ({"high": "DIV2K_train_HR"}, "give both"), ({"high": "DIV2K_train_HR", "low": "none"}, "does not exist"), ({}, "not certain"),
+    ({"high": "DIV2K_train_HR"}, "give both"), ({}, "not certain"),
+    ({"high": "DIV2K_train_HR", "low": "none"}, "does not exist"),
     ({**PLACES, "size": 61}, "whole pixels"), ({**PLACES, "size": 90}, "never enlarged")])
 def test_what_is_refused(changes, told, div2k, tmp_path):
     with pytest.raises((UserError, UsageError), match=told):

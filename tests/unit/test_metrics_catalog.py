@@ -10,13 +10,14 @@ LOOKING = ("lpips", "ppl", "style_diversity", "target_agreement")  # at features
 
 def test_names_and_deciding_figures():
     assert sorted(METRICS) == [
-        "agreement", "bleu", "class_error", "classes", "fid", "inpainting", "is", "kid", "lpips", "modes", "ms_jaccard", "ms_ssim",
-        "nearest", "nll", "oracle_nll", "parzen", "pixel_agreement", "ppl", "prdc", "style_diversity", "swd",
+        "agreement", "bleu", "class_error", "classes", "fid", "inpainting", "is", "kid", "lpips", "modes", "ms_jaccard",
+        "ms_ssim", "nearest", "nll", "oracle_nll", "parzen", "pixel_agreement", "ppl", "prdc", "style_diversity", "swd",
         "target_agreement", "translation", "upscaling"]
     assert len(FIGURES) == sum(len(measure.figures) for measure in MEASURES)  # no figure stands in two measures
     assert {name: measure.lower_is_better for name, measure in METRICS.items()} == {
         "agreement": False, "bleu": False, "class_error": True, "classes": True, "fid": True, "inpainting": True, "is": False,
-        "kid": True, "lpips": True, "modes": False, "ms_jaccard": False, "ms_ssim": None, "nearest": None, "nll": True, "oracle_nll": True,
+        "kid": True, "lpips": True, "modes": False,
+        "ms_jaccard": False, "ms_ssim": None, "nearest": None, "nll": True, "oracle_nll": True,
         "parzen": False, "pixel_agreement": False, "ppl": True, "prdc": False, "style_diversity": None, "swd": True,
         "target_agreement": False, "translation": True, "upscaling": False}
     assert {name for name, measure in METRICS.items() if measure.needs_tokens} == {"bleu", "ms_jaccard", "nll", "oracle_nll"}

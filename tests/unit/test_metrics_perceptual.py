@@ -121,8 +121,9 @@ class Held:
         return tuple(self.examples(rows, domain) for domain in range(len(self.counts)))
 
 
-@pytest.mark.parametrize("name, domains, of", [("pix2pix", ("a", "b"), "translations"), ("srgan", ("real",), "enlarged images"),
-                                               ("context_encoder", ("real",), "whole images with filled holes")])
+@pytest.mark.parametrize("name, domains, of", [
+    ("pix2pix", ("a", "b"), "translations"), ("srgan", ("real",), "enlarged images"),
+    ("context_encoder", ("real",), "whole images with filled holes")])
 def test_what_a_model_makes_is_compared_with_what_it_should_be(name, domains, of):
     spec = DataSpec((1, 16, 16), 5, domains=domains, paired=len(domains) > 1)
     held, model = Held(spec), compose_model(name, spec=spec).eval()
@@ -136,7 +137,8 @@ def test_what_a_model_makes_is_compared_with_what_it_should_be(name, domains, of
     with torch.no_grad():
         found = METRICS["lpips"].score({}, {}, Context(5, 0, held, len(domains) - 1, torch.arange(5), looking, held, sampler))
     made, wanted = torch.cat(seen[::2]), torch.cat(seen[1::2])
-    assert found.values["lpips"] == pytest.approx(perceptual_distance([made.double() + 1], [wanted.double() + 1]).mean().item())
+    expected = perceptual_distance([made.double() + 1], [wanted.double() + 1]).mean().item()
+    assert found.values["lpips"] == pytest.approx(expected)
     assert found.details["of"] == of and found.real == 5 and found.details["linear_weights"] == "uniform"
     target = held.examples(torch.arange(5), len(domains) - 1)
     rows = torch.randperm(5, generator=torch.Generator().manual_seed(0))

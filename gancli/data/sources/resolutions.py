@@ -1,7 +1,7 @@
 """Own images in two resolutions: what is to be learned, and what it is to be learned from, as given and not made here.
 
-The low resolution is the second domain, each of its pixels repeated so many times in both directions that it has the size of
-the first: what all of the house's pairs have.  Nothing is ever resized: the middle of larger images is cut out, whole pixels of
+The low resolution is the second domain, each of its pixels repeated so many times in both directions that it has the size
+of the first, as all pairs have one size.  Nothing is ever resized: the middle of larger images is cut out, whole pixels of
 the low resolution.
 
 Legend: H height, W width, C channels.
@@ -61,9 +61,9 @@ class Resolutions(FileSource):
         high, low = self.both()
         found = partners(low, high)
         if not found:
-            raise UserError(f"No image of low resolution in {self.folder} (such as {shown(low[0].name)}) belongs to an original "
-                            f"(such as {shown(high[0].name)}): give both the same name, or one that ends in x2, x3 or x4, "
-                            "_LR or _HR.")
+            raise UserError(f"No image of low resolution in {self.folder} (such as {shown(low[0].name)}) belongs to an "
+                            f"original (such as {shown(high[0].name)}): give both the same name, or one that ends in x2, x3 "
+                            "or x4, _LR or _HR.")
         alone = len(high) + len(low) - 2 * len(found)
         if alone:
             self.notes.append(f"Left out {alone} files of {self.folder} without one in the other resolution.")
@@ -116,8 +116,8 @@ class Resolutions(FileSource):
             return next(iter(factors))  # type: ignore[return-value]
         if None in factors:
             (height, width), (h, w) = factors[None]
-            raise UserError(f"An original of {width}x{height} pixels is not {FACTORS[0]} to {FACTORS[-1]} times as large as its "
-                            f"low resolution of {w}x{h}: dataset=resolutions takes sizes that are whole multiples.")
+            raise UserError(f"An original of {width}x{height} pixels is not {FACTORS[0]} to {FACTORS[-1]} times as large as "
+                            f"its low resolution of {w}x{h}: dataset=resolutions takes sizes that are whole multiples.")
         raise UserError(f"The originals are {' and '.join(map(str, sorted(factors)))} times as large as their low resolution: "
                         f"give folders of one factor, as {EXAMPLE}.")
 

@@ -28,8 +28,8 @@ def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
     held = context.holdout or context.data
     return Score({"lpips": values.mean().item()}, 0, len(values), {
         "real_split": held.split, "of": of, "layers": list(EXTRACTORS[extractor.name].layers),
-        "linear_weights": extractor.linear.told, "size": "own; sides below 32 enlarged for networks of ImageNet, images of more "
-        "than 32 shrunk for the classifier"})
+        "linear_weights": extractor.linear.told,
+        "size": "own; sides below 32 enlarged for networks of ImageNet, images of more than 32 shrunk for the classifier"})
 
 
 def without_layers(features: str) -> str:
@@ -41,7 +41,7 @@ def without_layers(features: str) -> str:
 
 MEASURE = Measure(
     name="lpips",
-    figures=(Figure("lpips", True, "mean squared difference of unit-length channels, averaged over space, summed over layers"),),
+    figures=(Figure("lpips", True, "squared difference of unit-length channels, averaged over space, summed over layers"),),
     decides="lpips",
     text="Translations, enlarged images or filled holes beside what they should be, in a named extractor's layers.",
     paper="Zhang 2018, equation 1",

@@ -11,7 +11,10 @@ TESTED = 200  # images at most
 
 
 def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
-    """Reduce held-out images (where there are none, training images) or take what is given, enlarge them, and compare with the originals."""
+    """Reduce held-out images (where there are none, training images), enlarge them, and compare with the originals.
+
+    Low resolution that the data give takes the place of what is reduced here.
+    """
     import torch
 
     from gancli.metrics.measures.luminance import compared

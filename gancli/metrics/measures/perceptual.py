@@ -19,10 +19,10 @@ def unit(maps: Tensor) -> Tensor:
 
 
 def perceptual_distance(x: Maps, y: Maps, weights: Sequence[Tensor] | None = None) -> Tensor:
-    """Return the distance [N]: of unit-length channels the squared differences, weighted, averaged over space, summed over layers.
+    """Return the distance [N]: squared differences of unit-length channels, averaged over space, summed over layers.
 
     Args:
-        weights: of each layer's channels, L times [C]; None: 1 for all (the paper's "cos" baseline, twice one minus the cosine).
+        weights: of each layer's channels, L times [C]; None: 1 for all, which makes it twice one minus the cosine.
     """
     total = x[0].new_zeros(len(x[0]))
     for layer, (one, other) in enumerate(zip(x, y, strict=True)):
