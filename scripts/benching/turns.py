@@ -1,9 +1,9 @@
 """The plain loop for any system: its own turns, losses and networks, without the engine.
 
 What it proves: what the engine costs, or saves, beside a loop that an expert would write around the same networks and losses:
-bf16 where the hardware has it, channels last, fused optimizers, decoded images in memory, one generated batch for turns
-that share it, gradients for the player's own weights alone.  The loop has no named random streams, guard against numbers that
-are not finite, norm of gradients, averaged weights, records, store or ranks; losses are fetched with .item() at every step, and
+bf16 where the hardware has it, channels last, fused optimizers, decoded images in memory, one generated batch for turns that
+share it, gradients for the player's own weights alone.  The loop has no named random streams, guard against numbers that are
+not finite, norm of gradients, averaged weights, records, store or ranks; losses are fetched with .item() at every step, and
 the library's kernels run where gancli has its own.
 
 What it does not prove: that another formulation of a system's losses would not be faster.  Both sides call the same
