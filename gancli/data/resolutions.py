@@ -5,7 +5,7 @@ img_001_SRF_4_HR.png beside img_001_SRF_4_LR.png, or as baby.png in folders of b
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from gancli.data.decode import BrokenImage
 from gancli.data.listing import Entry
@@ -31,14 +31,24 @@ def partners(low: Iterable[Entry], high: Iterable[Entry]) -> dict[Entry, Entry]:
     """Return the original of each image of low resolution that has one: of the same name, else of the same scene.
 
     Raises:
-        UserError: two originals, or two of low resolution, are of one scene, so that it is not certain which belong together.
+        UserError: two originals are of one scene, so that it is not certain which one is meant.
     """
     low, high = list(low), list(high)
     same = {entry.key: entry for entry in high}
     if any(entry.key in same for entry in low):
         return {entry: same[entry.key] for entry in low if entry.key in same}
-    of_scene, small = _by_scene(high), _by_scene(low)
-    return {entry: of_scene[key] for key, entry in small.items() if key in of_scene}
+    known: dict[str, list[Entry]] = {}
+    for entry in high:
+        known.setdefault(_scene_of(entry), []).append(entry)
+    found: dict[Entry, Entry] = {}
+    for entry in low:
+        originals = known.get(_scene_of(entry), [])
+        if len(originals) > 1:
+            raise UserError(f"{originals[0].name} and {originals[1].name} may both be the original of {entry.name}: keep one "
+                            "of them, or give a folder of originals alone.")
+        if originals:
+            found[entry] = originals[0]
+    return found
 
 
 def factor_of(high: tuple[int, int], low: tuple[int, int]) -> int | None:
@@ -61,12 +71,5 @@ def refuse_unlike(high: tuple[int, int], low: tuple[int, int], factor: int) -> N
                           f"{factor * low[1]}x{factor * low[0]}")
 
 
-def _by_scene(entries: Iterable[Entry]) -> Mapping[str, Entry]:
-    found: dict[str, Entry] = {}
-    for entry in entries:
-        key = scene(entry.key.rsplit("/", 1)[-1])
-        if key in found:
-            raise UserError(f"{found[key].name} and {entry.name} are both of {key}, so that it is not certain which belongs "
-                            "to its other resolution: keep one of them, or give folders of one factor.")
-        found[key] = entry
-    return found
+def _scene_of(entry: Entry) -> str:
+    return scene(entry.key.rsplit("/", 1)[-1])

@@ -55,8 +55,9 @@ def test_files_of_one_scene(low, high):
 def test_names_alone_are_no_resolution():
     assert [scene(name) for name in ("HR", "x4", "hour", "a/LR", "mirror")] == ["HR", "x4", "hour", "a/LR", "mirror"]
     assert not partners([entry("bird.png")], [entry("baby.png")])
-    with pytest.raises(UserError, match="both of 0001"):
-        partners([entry("0001x2.png"), entry("0001x4.png")], [entry("0001.png")])
+    with pytest.raises(UserError, match="may both be the original of 0001x4"):
+        partners([entry("0001x4.png")], [entry("a/0001_HR.png"), entry("b/0001_HR.png")])
+    assert len(partners([entry("0001x2.png"), entry("0001x4.png")], [entry("0001.png")])) == 2
     assert [factor_of((480, 321), (h, w)) for h, w in ((120, 80), (240, 160), (160, 107), (120, 79), (480, 321))] == [
         4, 2, 3, None, None]
 
