@@ -62,7 +62,7 @@ def _divergence(down: Tensor, right: Tensor) -> Tensor:
     nothing = {dim: torch.zeros_like(flow.narrow(dim, 0, 1)) for dim, flow in ((2, down), (3, right)) if flow.shape[dim]}
     parts = [torch.cat((nothing[dim], flow, nothing[dim]), dim).diff(dim=dim)
              for dim, flow in ((2, down), (3, right)) if dim in nothing]
-    return sum(parts, torch.zeros(()))
+    return sum(parts, down.new_zeros(*right.shape[:3], down.shape[3]))
 
 
 # The Gaussian-Poisson equation

@@ -32,17 +32,26 @@ def cropped(spec: DataSpec, options: Any) -> DataSpec:
         larger = _shown(max(size[0], height), max(size[1], width))
         raise UserError(f"dataset.crops={_shown(*size)} is larger than the images of {height}x{width}: give "
                         f"dataset.crops={side} or less, or dataset.size={larger} to enlarge them.")
-    crops = Crops(spec.count, (height, width), size)
+    step = max(1, spec.reduction)
+    if any(side % step for side in size):
+        raise UserError(f"dataset.crops={_shown(*size)} is not whole pixels of images {step} times smaller: give sides that "
+                        f"are multiples of {step}.")
+    crops = Crops(spec.count, (height, width), size, step)
     return replace(spec, shape=(channels, *size), count=min(crops.total, MOST), stored=spec.stored_bytes)
 
 
 class Crops:
     """The crops of D images of one size by number: images take turns, and the places of any first few are spread out."""
 
-    def __init__(self, images: int, whole: tuple[int, int], size: tuple[int, int]) -> None:
-        self.images, self.size = images, size
-        self.columns = whole[1] - size[1] + 1
-        self.places = (whole[0] - size[0] + 1) * self.columns
+    def __init__(self, images: int, whole: tuple[int, int], size: tuple[int, int], grid: int = 1) -> None:
+        """Number the crops.
+
+        Args:
+            grid: pixels from one place to the next, in both directions.
+        """
+        self.images, self.size, self.grid = images, size, grid
+        self.columns = (whole[1] - size[1]) // grid + 1
+        self.places = ((whole[0] - size[0]) // grid + 1) * self.columns
         self.total = images * self.places
         step = max(1, round(GOLDEN * self.places))
         while math.gcd(step, self.places) > 1:
@@ -66,7 +75,7 @@ class Crops:
     def corners(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Return the top and the left pixel [N] of crops [N]."""
         place = numbers // self.images * self._step % self.places
-        return place // self.columns, place % self.columns
+        return self.grid * (place // self.columns), self.grid * (place % self.columns)
 
     def cut(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Return the crops [N, h, w, C] of images [D, H, W, C], both numbers [N] and images on one device."""

@@ -120,7 +120,8 @@ class Data:
             self._examples = [examples.to(device) for examples in self._examples]
         self._labels = None if decoded.labels is None else torch.from_numpy(decoded.labels).to(device)
         self._attributes = None if decoded.attributes is None else torch.from_numpy(decoded.attributes).to(device)
-        self._crops = [Crops(len(images), images.shape[1:3], spec.shape[1:]) if crops else None for images in self._examples]
+        self._crops = [Crops(len(images), images.shape[1:3], spec.shape[1:], max(1, spec.reduction)) if crops else None
+                       for images in self._examples]
         domains = [0] if spec.paired else range(len(self._examples))
         orders = [Order(len(self._examples[domain]), seed, domain, device, flip) if cuts is None
                   else Draws(cuts.total, seed, domain, device, flip) for domain in domains for cuts in (self._crops[domain],)]
@@ -166,6 +167,10 @@ class Data:
     def examples(self, rows: Tensor, domain: int = 0) -> Tensor:
         """Return the examples of a domain at `rows` [N] (on the CPU), never mirrored."""
         return self._assembled(domain, rows, rows.to(self.device), None)
+
+    def domains(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return the examples of every domain at `rows` [N] (on the CPU), which are each other's partners in paired data."""
+        return tuple(self.examples(rows, domain) for domain in range(len(self.spec.domains)))
 
     def labels(self, rows: Tensor) -> Tensor | None:
         """Return the classes [N] int64 of the first domain's examples at `rows` [N] (on the CPU), on the device."""

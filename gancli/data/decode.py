@@ -41,6 +41,7 @@ class Frame:
     channels: int
     fit: str
     rgb: tuple[int, int, int]  # background
+    least: int = MIN_SIDE  # pixels of an image's side, of which fewer show nothing to learn from
 
     @classmethod
     def of(cls, options: ImageOptions, shape: tuple[int, ...]) -> "Frame":
@@ -64,14 +65,14 @@ def readable() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def probe(path: Path) -> Header:
-    """Return the size (upright) and kind of an image without decoding it; BrokenImage if it is none."""
+def probe(path: Path, least: int = MIN_SIDE) -> Header:
+    """Return the size (upright) and kind of an image without decoding it; BrokenImage if it is none or a side is smaller."""
     try:
         with Image.open(path, formats=readable()) as image:
             width, height = image.size
             if image.getexif().get(ORIENTATION, 1) >= 5:
                 width, height = height, width
-            refuse_small(width, height)
+            refuse_small(width, height, least)
             return Header(height, width, image.mode in GRAY_MODES or image.mode.startswith("I;16"))
     except BrokenImage:
         raise
@@ -80,7 +81,7 @@ def probe(path: Path) -> Header:
 
 
 def decode_image(file: Path | io.BytesIO, frame: Frame) -> np.ndarray:
-    """Return one image as uint8 [H, W, C]; BrokenImage if it cannot be decoded or a side is below 8 pixels."""
+    """Return one image as uint8 [H, W, C]; BrokenImage if it cannot be decoded or has a side below the frame's least."""
     return framed(open_upright(file, frame), frame)
 
 
@@ -129,7 +130,7 @@ def eight_bit(image: Image.Image) -> Image.Image:
 
 def framed(image: Image.Image, frame: Frame) -> np.ndarray:
     """Return an 8-bit image as uint8 [H, W, C] in the frame."""
-    refuse_small(*image.size)
+    refuse_small(*image.size, frame.least)
     if image.mode in ("LA", "RGBA") and frame.channels in (1, 3):
         canvas = Image.new("RGBA", image.size, (*frame.rgb, 255))
         canvas.alpha_composite(image.convert("RGBA"))
@@ -138,9 +139,9 @@ def framed(image: Image.Image, frame: Frame) -> np.ndarray:
     return np.asarray(image).reshape(*frame.size, frame.channels)
 
 
-def refuse_small(width: int, height: int) -> None:
+def refuse_small(width: int, height: int, least: int = MIN_SIDE) -> None:
     """Raise BrokenImage for an image too small to show anything."""
-    if min(width, height) < MIN_SIDE:
+    if min(width, height) < least:
         raise BrokenImage(f"{width}x{height} pixels are too few")
 
 

@@ -28,6 +28,7 @@ class DataSpec:
     attributes: tuple[str, ...] = ()  # names of binary labels, of which an example may have several
     labeled: int = 0  # examples whose labels are known to training, where not all of them are; 0: all of a labeled set
     stored: int = 0  # bytes that are kept of the data, where examples are cut out of them; 0: as count and shape say
+    reduction: int = 0  # how many times smaller the second domain is, whose pixels are repeated so often; 0: it is not
 
     def __post_init__(self) -> None:
         if not self.kind:
@@ -73,16 +74,17 @@ class DataSpec:
         return {"shape": list(self.shape), "count": self.count, "classes": list(self.classes),
                 "domains": list(self.domains), "paired": self.paired, "kind": self.kind,
                 "vocabulary": list(self.vocabulary), "separator": self.separator,
-                "attributes": list(self.attributes), "labeled": self.labeled, "stored": self.stored}
+                "attributes": list(self.attributes), "labeled": self.labeled, "stored": self.stored,
+                **({"reduction": self.reduction} if self.reduction else {})}
 
     @classmethod
     def from_dict(cls, values: dict) -> "DataSpec":
         """Read what `as_dict` wrote, also before a spec had all of today's fields."""
-        once = {"kind": "", "vocabulary": (), "separator": "", "attributes": (), "labeled": 0, "stored": 0}
+        once = {"kind": "", "vocabulary": (), "separator": "", "attributes": (), "labeled": 0, "stored": 0, "reduction": 0}
         values = once | values
         return cls(tuple(values["shape"]), values["count"], tuple(values["classes"]), tuple(values["domains"]),
                    values["paired"], values["kind"], tuple(values["vocabulary"]), values["separator"],
-                   tuple(values["attributes"]), values["labeled"], values["stored"])
+                   tuple(values["attributes"]), values["labeled"], values["stored"], values["reduction"])
 
 
 @dataclass

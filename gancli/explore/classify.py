@@ -7,7 +7,6 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +19,7 @@ from gancli.devices import describe_device
 from gancli.errors import UserError, check_range
 from gancli.explore.confusion import draw_confusion
 from gancli.explore.dataset import DatasetPlace
-from gancli.explore.examples import Examples, OfData, OfFiles, Part, run_data
+from gancli.explore.examples import Examples, OfData, OfFiles, Part, first_found, run_data
 from gancli.explore.inputs import find_inputs
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import CommandOptions
@@ -83,7 +82,7 @@ def classify(values: Mapping[str, Any]) -> Report:
         examples = _examples(options, loaded, stages)
         names, notes = name_clusters(options, loaded, categories, stages) if loaded.model.clusters else (None, [])
         verdicts = Verdicts(loaded.spec.classes, categories, loaded.model.clusters, names)
-        parts = _first_found(examples.parts(options.batch_size))
+        parts = first_found(examples.parts(options.batch_size))
         target = chosen or default_target("classify", checkpoint_stem(loaded), "")
         files = _files(target)
         with writing(target.path):
@@ -146,11 +145,6 @@ def _examples(options: ClassifyOptions, loaded: Loaded, stages: Stages) -> Examp
         return OfFiles(find_inputs(options.input, loaded), str(options.input), loaded.spec.classes)
     held = options.dataset.split is None
     return run_data(loaded, options.dataset, data_folder(options.data_dir), held, stages)
-
-
-def _first_found(parts: Iterator[Part]) -> Iterator[Part]:
-    """Return the parts once there is one."""
-    return chain((next(parts),), parts)
 
 
 def _write(file: BinaryIO, parts: Iterator[Part], verdicts: Verdicts, loaded: Loaded, options: ClassifyOptions,

@@ -7,6 +7,7 @@ Legend: N examples, C channels, H height, W width, P coordinates of a point.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,11 @@ class OfData(Examples):
         for some in rows.split(size):
             labels = self.data.labels(some) if self.classes else None
             yield Part(list(map(str, some.tolist())), self.data.examples(some).cpu(), None if labels is None else labels.cpu())
+
+
+def first_found(parts: Iterator[Part]) -> Iterator[Part]:
+    """Return the parts once there is one, so that nothing is written where none can be read."""
+    return chain((next(parts),), parts)
 
 
 def run_data(loaded: Loaded, place: DatasetPlace, data_dir: Path, held: bool, stages: Stages) -> OfData:

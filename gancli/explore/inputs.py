@@ -20,6 +20,7 @@ from gancli.errors import UserError
 from gancli.explore.loaded import Loaded
 
 MIDDLE = 127  # gray of masks
+ANY_SIDE = 1  # pixels: what is fed to a trained model may be as small as it likes
 PLAIN = {"fit": "crop", "background": "white"}  # of runs on data that have no such options
 
 
@@ -99,7 +100,7 @@ def read_whole(key: str, given: str | None, channels: int, background: tuple[int
     path = find_path(key, given, Path.cwd(), "file")
     try:
         image = open_upright(path, None)
-        pixels = framed(image, Frame((image.height, image.width), channels, "stretch", background))
+        pixels = framed(image, Frame((image.height, image.width), channels, "stretch", background, ANY_SIDE))
     except BrokenImage as error:
         raise UserError(f"{key}={given} cannot be used ({error}): give an image.") from None
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
@@ -145,7 +146,7 @@ def labels_of(entries: Sequence[Entry], classes: Sequence[str]) -> tuple[list[in
 def _frame(loaded: Loaded) -> Frame:
     """Return what the run's own images were brought to."""
     options = PLAIN | {key: value for key, value in dict(loaded.config.get("dataset") or {}).items() if key in PLAIN}
-    return Frame(loaded.spec.shape[1:], loaded.spec.shape[0], options["fit"], _rgb(options["background"]))
+    return Frame(loaded.spec.shape[1:], loaded.spec.shape[0], options["fit"], _rgb(options["background"]), ANY_SIDE)
 
 
 def _entry(key: str, given: str) -> Entry:

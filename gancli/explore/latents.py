@@ -135,6 +135,9 @@ def _in_the_plane(z: Tensor, prior: Tensor | None) -> tuple[Tensor, Tensor | Non
     """Return latents and the prior's as at most two coordinates [N, 1 or 2], and what is to be said of that."""
     if z.shape[1] <= 2:
         return z, prior, []
+    if len(z) < 2:
+        return z[:, :2], None if prior is None else prior[:, :2], [
+            f"One example has no principal axes: shown are the first two of its {z.shape[1]} numbers."]
     mean, axes, shares = principal_axes(z, 2)
     first, second = (f"{100 * share:.0f} %" for share in shares.tolist())
     placed = [None if each is None else ((each.double() - mean) @ axes).float() for each in (z, prior)]
@@ -155,7 +158,7 @@ def _write(target: Target, options: LatentsOptions, examples: Examples, encoded:
         with open(path, "wb") as file:
             np.savez(file, **arrays)
         return path
-    axes = "principal axis" if encoded.z.shape[1] > 2 else "latent"
+    axes = "principal axis" if encoded.z.shape[1] > 2 and len(encoded.z) > 1 else "latent"
     clouds = [Cloud("encoded", flat.numpy(), None if encoded.labels is None else encoded.labels.numpy())]
     clouds += [] if shown is None else [Cloud("prior", shown.numpy(), None)]
     save_png(path, draw_clouds(clouds, examples.classes, axes, size=512 * (options.zoom or 1)))
@@ -171,10 +174,12 @@ def _metadata(examples: Examples, encoded: _Encoded) -> list[tuple[str, str]]:
 def _figures(z: Tensor, prior: Tensor | None) -> list[tuple[str, str, str]]:
     """Return moments of the latents beside the prior's: how near the aggregated posterior is to what it is held to."""
     rows = []
-    for name, figure in (("mean, its norm", lambda x: x.mean(0).norm()),
-                         ("deviation, least", lambda x: x.std(0).min()), ("deviation, largest", lambda x: x.std(0).max()),
-                         ("correlation, largest", _largest_correlation)):
-        rows.append((name, *("" if each is None else f"{float(figure(each.double())):.3g}" for each in (z, prior))))
+    for name, least, figure in (("mean, its norm", 1, lambda x: x.mean(0).norm()),
+                                ("deviation, least", 2, lambda x: x.std(0).min()),
+                                ("deviation, largest", 2, lambda x: x.std(0).max()),
+                                ("correlation, largest", 2, _largest_correlation)):
+        rows.append((name, *("" if each is None or len(each) < least else f"{float(figure(each.double())):.3g}"
+                             for each in (z, prior))))
     return rows
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gancli.errors import UserError, check_range
 from gancli.explore.dataset import DatasetPlace
-from gancli.explore.examples import Examples, Part, find_examples, labels_of_run
+from gancli.explore.examples import Examples, Part, find_examples, first_found, labels_of_run
 from gancli.explore.layout import Grid
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import PictureOptions
@@ -83,7 +83,7 @@ def reconstruct(values: Mapping[str, Any]) -> Reconstructed:
         numbers = _numbers(loaded, examples)
         target = chosen or default_target("reconstruct", checkpoint_stem(loaded), "")
         seen = _Seen(options.show if loaded.spec.is_image else POINTS)
-        done = _done(loaded, examples, options.batch_size, numbers, stages)
+        done = _done(loaded, examples, first_found(examples.parts(options.batch_size)), options.batch_size, numbers, stages)
         with writing(target.path):
             table = target.path if target.kind == ".csv" else target.path / "errors.csv"
             table.parent.mkdir(parents=True, exist_ok=True)
@@ -151,11 +151,11 @@ def _numbers(loaded: Loaded, examples: Examples) -> Tensor | None:
     return torch.tensor(numbers)
 
 
-def _done(loaded: Loaded, examples: Examples, batch_size: int, numbers: Tensor | None,
+def _done(loaded: Loaded, examples: Examples, parts: Iterator[Part], batch_size: int, numbers: Tensor | None,
           stages: Stages) -> Iterator[tuple[Part, Tensor, Tensor]]:
     """Yield examples, what the model makes of them, and errors, batch by batch."""
     count = 0
-    for part in examples.parts(batch_size):
+    for part in parts:
         labels = None if numbers is None or part.labels is None else numbers[part.labels]
         y = loaded.reconstruct(part.x, batch_size, labels)
         yield part, y, errors_of(part.x, y)

@@ -18,6 +18,7 @@ from gancli.capacity import free_bytes
 from gancli.data.dataset import data_folder
 from gancli.data.decode import MODES, BrokenImage, open_upright
 from gancli.data.listing import Entry, list_names, shown
+from gancli.data.resolutions import fits, partners
 from gancli.errors import UserError, check_range
 from gancli.explore.dataset import DatasetPlace
 from gancli.explore.examples import run_data
@@ -121,16 +122,16 @@ class OfFiles(Pictures):
         key = "originals" if self.reduces else "input"
         self.entries, ignored = find_files(key, getattr(options, key), options.n)
         super().__init__(len(self.entries), ignored)
-        self.originals: dict[str, Entry] | None = None
+        self.originals: dict[Entry, Entry] | None = None
         if not self.reduces and options.originals is not None:
             self.originals = self._partners(find_files("originals", options.originals)[0])
 
-    def _partners(self, originals: list[Entry]) -> dict[str, Entry]:
-        """Return the originals by the names of their inputs: the same but for the ending, or one file of either."""
+    def _partners(self, originals: list[Entry]) -> dict[Entry, Entry]:
+        """Return the originals of the inputs: of the same name but for what tells the resolution, or one file of either."""
         if len(originals) == len(self.entries) == 1:
-            return {self.entries[0].key: originals[0]}
-        known = {entry.key: entry for entry in originals}
-        if not any(entry.key in known for entry in self.entries):
+            return {self.entries[0]: originals[0]}
+        known = partners(self.entries, originals)
+        if not known:
             raise UserError(f"originals= holds no file named as one of input= ({shown(self.entries[0].name)}; there is "
                             f"{shown(originals[0].name)}): give files of the same names, or originals= alone, which are then "
                             "reduced and enlarged again.")
@@ -149,7 +150,7 @@ class OfFiles(Pictures):
             return Work(entry.name, _reduced(original, self.factor), original)
         original = None
         if self.originals is not None:
-            original, why = self._original(self.originals.get(entry.key), image)
+            original, why = self._original(self.originals.get(entry), image)
             if original is None:
                 self.unmeasured.append(f"{shown(entry.name)} ({why})")
         return Work(entry.name, image, original)
@@ -163,7 +164,7 @@ class OfFiles(Pictures):
         except BrokenImage as error:
             return None, f"its original: {error}"
         size = (self.factor * low.width, self.factor * low.height)
-        if any(not 0 <= have - want < self.factor for have, want in zip(image.size, size, strict=True)):
+        if not fits(image.size, low.size, self.factor):
             return None, f"its original is {image.width}x{image.height} and not {size[0]}x{size[1]}"
         return image.crop((0, 0, *size)), ""
 
@@ -180,8 +181,9 @@ class OfData(Pictures):
     def works(self) -> Iterator[Work]:
         data = self.found.data
         for row in range(self.count):
-            original = _picture(data.examples(torch.tensor([row]))[0])
-            yield Work(f"{row:06d}", _reduced(original, self.factor), original)
+            original, *given = map(_picture, (x[0] for x in data.domains(torch.tensor([row]))))
+            low = given[0].resize(_low_size(original, self.factor), Image.Resampling.NEAREST) if given else None
+            yield Work(f"{row:06d}", low or _reduced(original, self.factor), original)
 
 
 def upscale(values: Mapping[str, Any]) -> Report:
@@ -270,7 +272,11 @@ def _whole(image: Image.Image, factor: int) -> Image.Image:
 
 
 def _reduced(image: Image.Image, factor: int) -> Image.Image:
-    return image.resize((image.width // factor, image.height // factor), BICUBIC)
+    return image.resize(_low_size(image, factor), BICUBIC)
+
+
+def _low_size(image: Image.Image, factor: int) -> tuple[int, int]:
+    return image.width // factor, image.height // factor
 
 
 def _picture(x: Tensor) -> Image.Image:

@@ -41,6 +41,14 @@ class Classifier(nn.Module):
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(third, classes)
 
+    def layers(self, x: Tensor) -> list[Tensor]:
+        """Return the map [N, F, h, w] of each convolution, rectified."""
+        maps = []
+        for layer in self.body:
+            x = layer(x)
+            maps += [x] if isinstance(layer, nn.ReLU) else []
+        return maps
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.body(x).float().mean((2, 3))
         return features, self.head(features)
@@ -56,6 +64,10 @@ class StackedClassifier(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.digit = Classifier(1, 10)
+
+    def layers(self, x: Tensor) -> list[Tensor]:
+        """Return the maps of the three digits' networks below each other, [N, 3 F, h, w]."""
+        return [maps.unflatten(0, (-1, 3)).flatten(1, 2) for maps in self.digit.layers(x.flatten(0, 1)[:, None])]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features, logits = self.digit(x.flatten(0, 1)[:, None])

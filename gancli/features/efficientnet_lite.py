@@ -70,6 +70,15 @@ class EfficientNetLite0(nn.Module):
         self._conv_head, self._bn1 = SameConv(channels, HEAD, 1), _norm(HEAD)
         self._fc = nn.Linear(HEAD, CLASSES)
 
+    def layers(self, x: Tensor) -> list[Tensor]:
+        """Return the last map [N, F, h, w] of each resolution."""
+        x, maps = functional.relu6(self._bn0(self._conv_stem(x))), []
+        for block in self._blocks:
+            if block._depthwise_conv.stride[0] > 1:
+                maps.append(x)
+            x = block(x)
+        return [*maps, x]
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = functional.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:

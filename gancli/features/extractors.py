@@ -23,10 +23,14 @@ from gancli.errors import UserError
 from gancli.features import classifier
 from gancli.features.cache import Cache, checksum
 from gancli.features.efficientnet_lite import EfficientNetLite0
-from gancli.features.weights import EXTRACTORS, digest, is_script, require_weights
+from gancli.features.linear import Linear, read_linear
+from gancli.features.weights import EXTRACTORS, LAYERED, digest, is_script, require_weights
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of pixels / 255 (torchvision)
 IMAGENET_SIDE = 224
+LEAST_SIDE = 32  # of images whose layers are looked at: below it the deep ones of AlexNet have no place left
+ALEXNET_LAYERS, VGG16_LAYERS = (1, 4, 7, 9, 11), (3, 8, 15, 22, 29)  # the rectified maps of Zhang 2018's code
+MOBILENET_LAYERS = (1, 3, 6, 13, 17)  # the last map of each resolution
 CLASSIFIER_SEED = 0  # fixed: runs with other seeds are judged by the same network
 
 
@@ -46,12 +50,26 @@ class Extractor(ABC):
         self.name, self.network, self.sha256 = name, network, sha256
         self.facts = {"extractor": name, "weights_sha256": sha256, "resize": resize, "normalization": normalization,
                       **(facts or {})}
+        self.linear = Linear(None, "uniform")  # how much each channel of the layers counts in perceptual distances
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> Features:
         """Return the features of images [N, C, H, W], 0 to 255, uint8 or float, on the extractor's device."""
         vectors, logits = self.see(pixels)
         return Features(vectors.float(), None if logits is None else logits.float())
+
+    @torch.no_grad()
+    def layers(self, pixels: Tensor) -> list[Tensor]:
+        """Return the maps [N, F, h, w] float32 of several layers, of images [N, C, H, W], 0 to 255, at their own size.
+
+        Raises:
+            UserError: this extractor shows no layers.
+        """
+        return [maps.float() for maps in self.maps(pixels)]
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        """Return the layers' maps in any precision."""
+        raise UserError(f"features={self.name} shows no layers: give features={', '.join(LAYERED)}.")
 
     @abstractmethod
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -64,6 +82,9 @@ class ClassifierExtractor(Extractor):
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         x = pixels.float().mul(1 / 127.5).sub_(1).contiguous(memory_format=torch.channels_last)
         return self.network(classifier.shrunk(x))
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        return self.network.layers(classifier.shrunk(pixels.float().mul(1 / 127.5).sub_(1)))
 
 
 class Inception(Extractor):
@@ -82,10 +103,20 @@ class ImageNet(Extractor):
         self.mean, self.std = mean, std  # of pixels from 0 to 255
 
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        x = functional.interpolate(rgb(pixels).float(), (IMAGENET_SIDE, IMAGENET_SIDE), mode="bilinear", antialias=True)
+        return self.network(self.normalized(x))
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
         x = rgb(pixels).float()
+        if min(x.shape[2:]) < LEAST_SIDE:
+            scale = LEAST_SIDE / min(x.shape[2:])
+            x = functional.interpolate(x, [round(side * scale) for side in x.shape[2:]], mode="bilinear")
+        return self.network.layers(self.normalized(x))
+
+    def normalized(self, x: Tensor) -> Tensor:
+        """Return colors [N, 3, H, W], 0 to 255, as the network was trained on them."""
         mean, std = (x.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
-        x = functional.interpolate(x, (IMAGENET_SIDE, IMAGENET_SIDE), mode="bilinear", antialias=True)
-        return self.network(((x - mean) / std).contiguous(memory_format=torch.channels_last))
+        return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 class Script(Extractor):
@@ -109,9 +140,40 @@ class PooledMobileNet(nn.Module):
 
         self.network = mobilenet_v2(weights=None)
 
+    def layers(self, x: Tensor) -> list[Tensor]:
+        """Return the maps of MOBILENET_LAYERS."""
+        return _tapped(self.network.features, x, MOBILENET_LAYERS)
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.network.features(x).mean((2, 3))
         return features, self.network.classifier(features)
+
+
+class Convolutions(nn.Module):
+    """torchvision's AlexNet or VGG16, with the 4096 activations before its logits beside them."""
+
+    def __init__(self, name: str, taps: tuple[int, ...]) -> None:
+        super().__init__()
+        import torchvision.models
+
+        self.network, self.taps = getattr(torchvision.models, name)(weights=None), taps
+
+    def layers(self, x: Tensor) -> list[Tensor]:
+        """Return the maps of the taps."""
+        return _tapped(self.network.features, x, self.taps)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.network.classifier[:-1](self.network.avgpool(self.network.features(x)).flatten(1))
+        return features, self.network.classifier[-1](features)
+
+
+def _tapped(layers: nn.Sequential, x: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
+    """Return what some layers give, the last of which is the last tap."""
+    maps = []
+    for number, layer in enumerate(layers[:taps[-1] + 1]):
+        x = layer(x)
+        maps += [x] if number in taps else []
+    return maps
 
 
 def open_extractor(features: str, weights: str | None, data: Data, data_dir: Path, cache: Cache,
@@ -131,7 +193,7 @@ def open_extractor(features: str, weights: str | None, data: Data, data_dir: Pat
         return open_published(features, weights, data_dir, data.device)
     opened = _classifier(data, cache, progress)
     opened.network.to(data.device).eval()
-    return opened
+    return _weighted(opened, data_dir)
 
 
 def open_published(features: str, weights: str | None, data_dir: Path, device: torch.device) -> Extractor:
@@ -140,10 +202,18 @@ def open_published(features: str, weights: str | None, data_dir: Path, device: t
         opened = _script(features, device)
     else:
         path, sha256 = require_weights(features, weights, data_dir)
-        opened = {"inception": _inception, "mobilenet_v2": _mobilenet, "efficientnet_lite0": _efficientnet}[features](
-            path, sha256)
+        builders = {"inception": _inception, "mobilenet_v2": _mobilenet, "efficientnet_lite0": _efficientnet,
+                    "alexnet": _convolutions("alexnet", ALEXNET_LAYERS), "vgg16": _convolutions("vgg16", VGG16_LAYERS)}
+        opened = builders[features](path, sha256)
     opened.network.to(device).eval()
-    return opened
+    return _weighted(opened, data_dir)
+
+
+def _weighted(extractor: Extractor, data_dir: Path) -> Extractor:
+    """Give an extractor that shows layers the linear weights that lie in the data folder."""
+    if extractor.name in LAYERED:
+        extractor.linear = read_linear(extractor.name, EXTRACTORS[extractor.name].layers, data_dir)
+    return extractor
 
 
 def rgb(pixels: Tensor) -> Tensor:
@@ -192,6 +262,17 @@ def _mobilenet(path: Path, sha256: str) -> Extractor:
     return ImageNet("mobilenet_v2", network.to(memory_format=torch.channels_last), sha256,
                     EXTRACTORS["mobilenet_v2"].resize, "ImageNet mean and standard deviation",
                     mean=tuple(255 * value for value in IMAGENET_MEAN), std=tuple(255 * value for value in IMAGENET_STD))
+
+
+def _convolutions(name: str, taps: tuple[int, ...]) -> Callable[[Path, str], Extractor]:
+    def build(path: Path, sha256: str) -> Extractor:
+        with torch.device("meta"):
+            network = Convolutions(name, taps)
+        network.network.load_state_dict(_state(path), assign=True)
+        return ImageNet(name, network.to(memory_format=torch.channels_last), sha256, EXTRACTORS[name].resize,
+                        "ImageNet mean and standard deviation", mean=tuple(255 * value for value in IMAGENET_MEAN),
+                        std=tuple(255 * value for value in IMAGENET_STD))
+    return build
 
 
 def _efficientnet(path: Path, sha256: str) -> Extractor:

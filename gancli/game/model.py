@@ -33,6 +33,7 @@ Abilities are methods that commands look for (gancli.game.abilities); a model ha
     factor                                   how many times as large both sides of an image become that is upscaled
     reach                                    pixels to each side that an upscaled image depends on at a place
     upscale(x) -> y                          x [n, C, h, w] of any size, y [n, C, factor h, factor w] in [-1, 1]
+    low_of(y, *given) -> x                   low resolution: what the data give beside originals, else reduced
     reduce(y) -> x                           low resolution, as upscale was trained to undo it
 
 Legend: N batch, C channels, H height, W width, P coordinates, Z latent size.
@@ -144,6 +145,7 @@ class Model(nn.Module, ABC):
     reach: int
     upscale: Callable[[Tensor], Tensor]
     reduce: Callable[[Tensor], Tensor]
+    low_of: Callable[..., Tensor]
     log_likelihood: Callable[[Tensor], Tensor]
     mapping: Callable[..., Tensor]
     synthesize: Callable[..., Tensor]

@@ -157,7 +157,7 @@ class Sampler:
             raise ValueError(f"there are {self.limit} images to work on, not {stop}")
         rows = torch.arange(start, stop)
         if self.change == "upscale":
-            return self.model.upscale(self.model.reduce(self.data.examples(rows))).float()
+            return self.model.upscale(self.model.low_of(*self.data.domains(rows))).float()
         if self.change == "inpaint":
             x = self.data.examples(rows)
             return self.model.inpaint(x, self.holes_at(start, stop).to(x.device)).float()

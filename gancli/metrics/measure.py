@@ -67,6 +67,7 @@ class Measure:
     needs_condition: bool = False  # a generator that is told a label
     needs_classify: bool = False  # a model that classifies
     needs_pairs: bool = False  # two domains whose examples correspond, and a model that translates
+    needs_partners: bool = False  # a model that makes examples of which it is known what they should be
     needs_upscale: bool = False  # a model that enlarges images
     needs_holes: bool = False  # a model that fills holes
     needs_targets: bool = False  # a model that translates among the data's classes

@@ -62,6 +62,9 @@ class Given:
              "looks at a model's own classification, and this one has none: leave it out."),
             (measure.needs_pairs and not spec.paired,
              "compares translations with their true partners, and these data are no pairs: leave it out."),
+            (measure.needs_partners and not (spec.paired or self.upscales or self.fills),
+             "compares what a model makes with what it should have made: translated pairs, enlarged images or filled holes; "
+             "leave it out."),
             (measure.needs_upscale and not self.upscales,
              "compares enlarged images with their originals, and this model enlarges none: leave it out."),
             (measure.needs_holes and not self.fills,

@@ -1,7 +1,8 @@
 """SRGAN: a network enlarges images, first for the squared error, then against a discriminator (Ledig 2017, 1609.04802).
 
 Networks, losses, rates and the order (a generator trained for the squared error alone begins the game) are the paper's.
-Low resolution is made of the data's images, in steps of 8 bits (networks/bicubic.py).  Phases:
+Low resolution is made of the data's images, in steps of 8 bits (networks/bicubic.py), or comes with them
+(dataset=resolutions).  Phases:
 
     pretraining     |y - G(x)|^2, mean over images in [-1, 1]; that is SRResNet
     game            content + 1e-3 (-log D(G(x))), and D's own loss; after model.decay_kimg at a tenth of the rates
@@ -19,7 +20,7 @@ Legend: N batch, C channels, H height, W width.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -103,7 +104,12 @@ class SRGAN(Model):
 
     @classmethod
     def check_data(cls, options: SRGANOptions, spec: DataSpec) -> None:
-        super().check_data(options, spec)
+        if spec.reduction not in (0, options.factor):
+            raise UserError(f"model={options.name} has model.factor={options.factor} and these originals are {spec.reduction} "
+                            "times as large as their low resolution: "
+                            + (f"give model.factor={spec.reduction}." if spec.reduction in FACTORS else
+                               f"give data of a factor of {' or '.join(map(str, FACTORS))}."))
+        super().check_data(options, replace(spec, domains=spec.domains[:1], paired=False) if spec.reduction else spec)
         factor, (height, width) = options.factor, spec.shape[1:]
         if height % factor or width % factor:
             fits = [side // factor * factor for side in (height, width)]
@@ -147,7 +153,7 @@ class SRGAN(Model):
     # The losses
 
     def prepare(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        x = self.reduce(batch.real)
+        x = self.low_of(*batch.domains)
         return x, self.generator(x)
 
     def player_loss(self, player: str, batch: Batch, progress: Progress) -> tuple[Tensor, dict[str, Tensor]]:
@@ -189,6 +195,10 @@ class SRGAN(Model):
         """Return images [N, C, H, W] as the low resolution that training undoes, [N, C, H / factor, W / factor]."""
         return reduced(x, self.factor)
 
+    def low_of(self, real: Tensor, repeated: Tensor | None = None) -> Tensor:
+        """Return the low resolution of images [N, C, H, W]: what the data give, each pixel repeated, else reduced here."""
+        return self.reduce(real) if repeated is None else repeated[..., ::self.factor, ::self.factor].contiguous()
+
     def upscale(self, x: Tensor) -> Tensor:
         """Return images [N, C, H, W] of any size as [N, C, factor H, factor W], cut off at -1 and 1."""
         return self.generator(x).clamp(-1, 1)
@@ -196,5 +206,5 @@ class SRGAN(Model):
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         """Show a row enlarged bicubically, the same by the network, and the originals."""
         real = fixed.batch.real[:max(fixed.columns, len(fixed.batch) // 3)]
-        x = self.reduce(real)
+        x = self.low_of(*(images[:len(real)] for images in fixed.batch.domains))
         return {"upscaled": interleave_rows(fixed.columns, enlarged(x, self.factor), self.upscale(x), real)}

@@ -249,7 +249,11 @@ LOOPS = {"pair": pair, "wgan_gp": wgan_gp, "cyclegan": cyclegan, "seqgan": seqga
 
 def steps(kind: str, plan, model, arrays: list[np.ndarray], device: torch.device) -> Iterator[int]:
     """Return the loop `kind`, which yields the images shown by each generator step; only the library's kernels run."""
-    loop = LOOPS[kind](plan, model, batches(arrays, plan.trainer.batch_size, device))
+    return by_library(LOOPS[kind](plan, model, batches(arrays, plan.trainer.batch_size, device)))
+
+
+def by_library(loop: Iterator[int]) -> Iterator[int]:
+    """Return a loop of which the library's kernels alone do the work."""
     while True:
         with library_kernels():
             shown = next(loop)

@@ -18,7 +18,9 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 
 from benching.ceiling import ceilings, needs, synchronize  # noqa: E402
+from benching.reference import by_library  # noqa: E402
 from benching.reference import steps as reference_steps  # noqa: E402
+from benching.turns import turns  # noqa: E402
 from benching.workloads import WORKLOADS  # noqa: E402
 from gancli.config.compose import compose  # noqa: E402
 from gancli.data.dataset import load_data  # noqa: E402
@@ -56,6 +58,9 @@ def our_steps(plan: Plan, device: torch.device) -> Iterator[int]:
 def their_steps(workload: str, plan: Plan, device: torch.device) -> Iterator[int]:
     """Return the plain loop on the same networks and images."""
     model = build_model(plan.model, build_objective(plan.loss, plan.augment, plan.spec), plan.spec).to(device).train()
+    if WORKLOADS[workload].reference == "turns":
+        loop = turns(plan, model, load_data(plan.dataset, plan.data_dir, device, plan.seed), device)
+        return by_library(loop)
     if plan.spec.kind == "tokens":
         data = load_data(plan.dataset, plan.data_dir, "cpu", plan.seed)
         rows = data.examples(torch.arange(data.counts[0])).numpy()

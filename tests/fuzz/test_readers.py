@@ -28,6 +28,7 @@ from gancli.errors import UserError
 from gancli.explore.found_latents import read_points
 from gancli.explore.inputs import read_mask
 from gancli.explore.strokes import read_strokes
+from gancli.features.linear import read_linear
 from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder, read, write
 from gancli.runs.config import read_config
@@ -161,8 +162,15 @@ def latents(folder):
     return folder / "latents.npz", lambda path: read_points(str(path), loaded)
 
 
+def linear_weights(folder):
+    (folder / "weights").mkdir()
+    torch.save({f"lin{layer}.model.1.weight": torch.ones(1, count, 1, 1) for layer, count in enumerate((3, 5))},
+               folder / "weights/lpips-vgg16.pth")
+    return folder / "weights/lpips-vgg16.pth", lambda path: read_linear("vgg16", (3, 5), folder)
+
+
 READERS = [config, status, stats, provenance, owner, sweep, checkpoint, npz, npy, idx, packed_idx, image, strokes,
-           painted_strokes, mask, latents]
+           painted_strokes, mask, latents, linear_weights]
 
 
 def outcomes(reader, folder: Path, cases: int) -> dict[str, int]:

@@ -51,6 +51,12 @@ def home(tmp_path_factory):
         Image.fromarray(random.integers(0, 256, (70, 80, 3), dtype=np.uint8)).save(home / f"pictures/{i}.png")
     for copy in ("pairs/drawing", "pairs/photo", "faces/0-5", "faces/6-10", "faces/71+"):
         shutil.copytree(home / "pictures", home / copy)
+    for folder, side, ending in (("DIV2K/DIV2K_train_HR", 480, ""), ("DIV2K/DIV2K_train_LR_bicubic/X4", 120, "x4"),
+                                 ("DIV2K_valid_HR", 64, ""), ("DIV2K_valid_LR_bicubic/X4", 16, "x4")):
+        (home / folder).mkdir(parents=True)
+        for i in range(2):
+            pixels = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(home / folder / f"000{i}{ending}.png")
     for name in ("MNIST", "FashionMNIST"):
         raw = home / "data" / name / "raw"
         raw.mkdir(parents=True)
@@ -100,7 +106,8 @@ def test_command_runs(arguments, home, tmp_path):
         pytest.importorskip("onnxruntime", reason="onnxruntime of the extra export is not installed")
     for run in ("train/RUN", "train/STYLED", "train/GUIDED", "sweep/SWEEP/0", "sweep/SWEEP/1"):
         shutil.copytree(run_for(arguments, home), tmp_path / "outputs" / run)
-    shutil.copytree(home / "pictures", tmp_path / "pictures")
+    for folder in ("pictures", "DIV2K_valid_HR", "DIV2K_valid_LR_bicubic"):
+        shutil.copytree(home / folder, tmp_path / folder)
     for number, name in enumerate(("cat.png", "lawn.png", "mask.png")):
         shutil.copy(home / f"pictures/{number}.png", tmp_path / name)
     (tmp_path / "strokes.json").write_text('{"strokes": [{"color": "#ffffff", "points": [[2, 2], [5, 5]]}]}')

@@ -15,8 +15,8 @@ from gancli.options import typed
 from gancli.registry import datasets
 
 EXPECTED = ["celeba", "cifar10", "cifar100", "digits", "emnist", "fashion_mnist", "folder", "grid", "kmnist", "lsun",
-            "mixture_1d", "mnist", "names", "npz", "oracle", "paired", "ring", "stacked_digits", "stl10", "svhn", "swiss_roll",
-            "text", "unpaired", "usps"]
+            "mixture_1d", "mnist", "names", "npz", "oracle", "paired", "resolutions", "ring", "stacked_digits", "stl10",
+            "svhn", "swiss_roll", "text", "unpaired", "usps"]
 
 
 def test_conf_files_and_registry_agree():

@@ -31,7 +31,7 @@ def known_as(name: str, path: Path, monkeypatch, url: str = "") -> None:
 
 
 def test_there_are_four():
-    assert set(EXTRACTORS) == {"classifier", "inception", "mobilenet_v2", "efficientnet_lite0"}
+    assert set(EXTRACTORS) == {"classifier", "inception", "mobilenet_v2", "efficientnet_lite0", "alexnet", "vgg16"}
     for info in EXTRACTORS.values():
         assert info.weights is None or info.weights.sha256_start in info.weights.file
     with pytest.raises(ValueError, match="features=mobilnet does not exist; did you mean mobilenet_v2"):

@@ -75,9 +75,9 @@ def measured(digits, home):
 
 
 def test_every_metric_of_the_catalog_yields_its_figures(measured, home):
-    assert len(METRICS) == 23
+    assert len(METRICS) == 24
     others = {"parzen", "modes", "agreement", "class_error", "pixel_agreement", "translation", "target_agreement",
-              "style_diversity", "upscaling", "inpainting"}
+              "style_diversity", "upscaling", "inpainting", "lpips"}
     assert {*IMAGES, *TOKENS, *others} == set(METRICS)
     evaluator, found = measured
     assert set(found) == {figure.name for name in IMAGES for figure in METRICS[name].figures}

@@ -69,9 +69,9 @@ def run(name, **changes):
 def test_a_folder_of_any_images(pictures):
     report = run("pix2pix", input="mine", out="new", batch_size=2)
     files = sorted(str(path.relative_to("new")) for path in report.files[0].rglob("*.png"))
-    assert files == ["alpha.png", "deep/gray.png", "ink.png", "one-2.png", "one.png"]
-    assert report.count == 5 and report.domain == "b" and len(report.notes) == 2
-    assert "broken.png" in report.notes[1] and "dot.png" in report.notes[1] and "Ignored 1" in report.notes[0]
+    assert files == ["alpha.png", "deep/gray.png", "dot.png", "ink.png", "one-2.png", "one.png"]
+    assert report.count == 6 and report.domain == "b" and len(report.notes) == 2
+    assert "broken.png" in report.notes[1] and "dot.png" not in report.notes[1] and "Ignored 1" in report.notes[0]
     loaded = load("run-pix2pix")
     x = torch.from_numpy(np.asarray(Image.open("mine/deep/gray.png").convert("L")).copy())
     assert x.shape == (9, 200) and Image.open("new/deep/gray.png").size == (8, 8) and loaded.model.targets == ("b",)
@@ -128,8 +128,8 @@ def test_styles_of_latents_and_of_references(pictures):
     assert not np.array_equal(one, two)
     report = run("stargan_v2", to="a", style="mine", input="domains/b", out="grid.png", columns=2, zoom=1, n=2)
     assert any("broken.png" in note for note in report.notes)
-    rows = cells("grid.png", 1 + 5, 1 + 2)  # five of the pictures can be read: each before the row in its style
-    assert (rows[0][0] == 255).all() and len({row[0].tobytes() for row in rows}) == 6
+    rows = cells("grid.png", 1 + 6, 1 + 2)  # six of the pictures can be read: each before the row in its style
+    assert (rows[0][0] == 255).all() and len({row[0].tobytes() for row in rows}) == 7
     loaded = load("run-stargan_v2")
     x, reference = (torch.from_numpy(image)[None, None] / 127.5 - 1 for image in (rows[0][2], rows[4][0]))
     made = loaded.translate(x.float(), "a", style=loaded.image_styles(reference.float(), "a")[0])

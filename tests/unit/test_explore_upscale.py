@@ -142,3 +142,14 @@ def test_an_original_of_another_size_is_named(pictures):
     report = run("color", input=["mine/one.png", "mine/alpha.png"], originals=["mine/alpha.png"], out="large")
     assert report.count == 2 and not report.figures
     assert "one.png (no original of its name)" in report.notes[0] and "9x9 and not 18x18" in report.notes[0]
+
+
+def test_originals_are_found_by_the_names_that_such_sets_have(here):
+    random = np.random.default_rng(0)
+    for folder, names, size in (("low/X2", ["0801x2", "0802x2"], (9, 8)), ("high", ["0801", "0803"], (19, 17))):
+        (here / folder).mkdir(parents=True)
+        for name in names:
+            Image.fromarray(random.integers(0, 256, (*size[::-1], 3), dtype=np.uint8)).save(here / folder / f"{name}.png")
+    report = run("color", input="low", originals="high", out="large")
+    assert report.count == 2 and sorted(report.figures) == ["X2/0801x2"]
+    assert "0802x2.png (no original of its name)" in " ".join(report.notes)

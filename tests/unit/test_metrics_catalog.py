@@ -5,18 +5,19 @@ import sys
 
 from gancli.metrics.catalog import FIGURES, MEASURES, METRICS
 
-LOOKING = ("ppl", "style_diversity", "target_agreement")  # at features, by themselves
+LOOKING = ("lpips", "ppl", "style_diversity", "target_agreement")  # at features, by themselves
 
 
 def test_names_and_deciding_figures():
     assert sorted(METRICS) == [
-        "agreement", "bleu", "class_error", "classes", "fid", "inpainting", "is", "kid", "modes", "ms_jaccard", "ms_ssim",
-        "nearest", "nll", "oracle_nll", "parzen", "pixel_agreement", "ppl", "prdc", "style_diversity", "swd",
+        "agreement", "bleu", "class_error", "classes", "fid", "inpainting", "is", "kid", "lpips", "modes", "ms_jaccard",
+        "ms_ssim", "nearest", "nll", "oracle_nll", "parzen", "pixel_agreement", "ppl", "prdc", "style_diversity", "swd",
         "target_agreement", "translation", "upscaling"]
     assert len(FIGURES) == sum(len(measure.figures) for measure in MEASURES)  # no figure stands in two measures
     assert {name: measure.lower_is_better for name, measure in METRICS.items()} == {
         "agreement": False, "bleu": False, "class_error": True, "classes": True, "fid": True, "inpainting": True, "is": False,
-        "kid": True, "modes": False, "ms_jaccard": False, "ms_ssim": None, "nearest": None, "nll": True, "oracle_nll": True,
+        "kid": True, "lpips": True, "modes": False,
+        "ms_jaccard": False, "ms_ssim": None, "nearest": None, "nll": True, "oracle_nll": True,
         "parzen": False, "pixel_agreement": False, "ppl": True, "prdc": False, "style_diversity": None, "swd": True,
         "target_agreement": False, "translation": True, "upscaling": False}
     assert {name for name, measure in METRICS.items() if measure.needs_tokens} == {"bleu", "ms_jaccard", "nll", "oracle_nll"}
@@ -36,7 +37,7 @@ def test_needs_are_consistent():
         assert measure.needs_images or not measure.needs_features
     assert {name for name, measure in METRICS.items() if measure.needs_holdout or measure.likes_holdout} == {
         "parzen", "nearest", "class_error", "nll", "translation", "inpainting", "upscaling", "target_agreement",
-        "style_diversity"}
+        "style_diversity", "lpips"}
     assert {name: measure.least for name, measure in METRICS.items() if measure.least > 1} == {
         "bleu": 2, "fid": 2, "kid": 2, "is": 10, "prdc": 6, "ppl": 4, "ms_ssim": 2, "pixel_agreement": 2}
     assert METRICS["swd"].kinds(True, is_image=True) == ("patches",)

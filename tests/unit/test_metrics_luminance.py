@@ -52,13 +52,14 @@ def test_strips_are_the_whole(monkeypatch):
 def test_a_model_that_enlarges_is_compared_with_bicubic(tmp_path):
     train, test = (load("digits", tmp_path, size=16, limit=60, holdout=0.4, split=split) for split in ("train", "test"))
     options = SimpleNamespace(metrics=["upscaling"], n=9, features="classifier", features_weights=None, real=None)
-    model = SimpleNamespace(factor=2, reduce=lambda x: reduced(x, 2), upscale=lambda x: enlarged(x, 2))
+    model = SimpleNamespace(factor=2, low_of=lambda x: reduced(x, 2), upscale=lambda x: enlarged(x, 2))
     draw = SimpleNamespace(batch_size=8, limit=None, seed=0, labels=lambda start, stop: None, model=model)
     found = {each.figure: each for each in Evaluator(options, train, tmp_path, holdout=test)(draw)}
     assert set(found) == {"luma_psnr", "luma_ssim", "bicubic_psnr", "bicubic_ssim"}
     assert found["luma_psnr"].value == found["bicubic_psnr"].value > 15 and found["luma_psnr"].decides
     assert found["luma_psnr"].name == f"luma_psnr(0/{test.spec.count})"
-    assert found["luma_psnr"].protocol.details["real_split"] == "test"
+    details = found["luma_psnr"].protocol.details
+    assert details["real_split"] == "test" and details["low_resolution"] == "bicubic, antialiased"
     model.upscale = lambda x: enlarged(x, 2) * 0.5
     worse = {each.figure: each.value for each in Evaluator(options, train, tmp_path)(draw)}
     assert worse["luma_psnr"] < worse["bicubic_psnr"] and worse["luma_ssim"] < worse["bicubic_ssim"]

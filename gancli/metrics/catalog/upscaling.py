@@ -11,7 +11,10 @@ TESTED = 200  # images at most
 
 
 def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
-    """Reduce held-out images (where there are none, training images), enlarge them, and compare with the originals."""
+    """Reduce held-out images (where there are none, training images), enlarge them, and compare with the originals.
+
+    Low resolution that the data give takes the place of what is reduced here.
+    """
     import torch
 
     from gancli.metrics.measures.luminance import compared
@@ -24,14 +27,15 @@ def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
     rows = torch.randperm(held.counts[0], generator=random)[:TESTED]
     found: dict[str, list] = {figure.name: [] for figure in MEASURE.figures}
     for part in rows.split(size):
-        wanted = held.examples(part)
-        low = model.reduce(wanted)
+        wanted, *given = held.domains(part)
+        low = model.low_of(wanted, *given)
         for prefix, made in (("luma", model.upscale(low)), ("bicubic", enlarged(low, model.factor))):
             noise, likeness = compared(to_uint8(made).cpu(), to_uint8(wanted).cpu(), model.factor)
             found[f"{prefix}_psnr"].append(noise)
             found[f"{prefix}_ssim"].append(likeness)
     values = {name: torch.cat(parts).mean().item() for name, parts in found.items()}
     return Score(values, 0, len(rows), {"real_split": held.split, "border": model.factor,
+                                        "low_resolution": "given" if held.spec.reduction else "bicubic, antialiased",
                                         "values": "Y of BT.601 in 8 bits' range, means over images"})
 
 
