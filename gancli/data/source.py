@@ -54,6 +54,8 @@ class Source(ABC):
     """
 
     slow = False  # decoding takes long enough for the store to be kept on disk
+    chosen_size: tuple[int, int] | None = None  # (height, width), set by `inspect` where dataset.size leaves it to the source
+    size_note = ""  # the sentence on it
 
     def __init__(self, options: DatasetOptions, data_dir: Path) -> None:
         self.options = options
