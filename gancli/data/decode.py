@@ -64,7 +64,7 @@ def readable() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def probe(path: Path) -> Header:
+def probe(path: Path | io.BytesIO) -> Header:
     """Return the size (upright) and kind of an image without decoding it; BrokenImage if it is none."""
     try:
         with Image.open(path, formats=readable()) as image:

@@ -19,6 +19,7 @@ from gancli.data.splits import Splits
 from gancli.errors import UsageError, UserError
 
 SAMPLE = 64  # files whose headers `inspect` reads
+RUN = 4  # of them that are neighbors
 FIRST_SIDE = 64  # pixels; what a processor trains on within a first hour
 KEPT_SIDE = 128  # pixels; up to here images of one size keep theirs
 
@@ -51,7 +52,7 @@ class FileSource(Source):
 
     def decode(self, row: tuple[Entry, ...], frame: Frame) -> tuple[np.ndarray, ...]:
         """Return a row's images, each uint8 [H, W, C]."""
-        return tuple(decode_image(entry.path, frame) for entry in row)
+        return tuple(decode_image(entry.file(), frame) for entry in row)
 
     @cached_property
     def everything(self) -> list[Group]:
@@ -95,10 +96,9 @@ class FileSource(Source):
         """The headers of a few files, evenly spread over all."""
         entries = [entry for group in self.everything for row in group.rows for entry in row]
         broken, headers = [], []
-        for at in range(min(SAMPLE, len(entries))):
-            entry = entries[at * len(entries) // min(SAMPLE, len(entries))]
+        for entry in spread(entries):
             try:
-                headers.append(probe(entry.path))
+                headers.append(probe(entry.file()))
             except BrokenImage as error:
                 broken.append((entry, error))
         if broken and (self.broken == "fail" or not headers):
@@ -191,6 +191,15 @@ class FileSource(Source):
             raise cannot_decode(row[0], result)
         self.skipped.append(f"{shown(row[0].name)} ({result})")
         return True
+
+
+def spread(entries: list[Entry]) -> list[Entry]:
+    """Return SAMPLE entries evenly spread, neighbors by RUN: tables are read by blocks of rows."""
+    if len(entries) <= SAMPLE:
+        return entries
+    places = SAMPLE // RUN
+    starts = [place * (len(entries) - RUN) // (places - 1) for place in range(places)]
+    return [entries[start + at] for start in starts for at in range(RUN)]
 
 
 def size_for(seen: list[tuple[int, int]]) -> tuple[int, int]:

@@ -165,5 +165,5 @@ class ArraySource(Source):
 def stored(options: Any) -> dict[str, Any]:
     """Return the options that the decoded examples depend on; of those that once there were not, what is given."""
     return {key: value for key, value in vars(options).items()
-            if key not in ("flip", "store", "path", "labeled", "crops", "splits")
-            and (key not in ("attributes", "second") or value is not None)}
+            if key not in ("flip", "store", "path", "labeled", "crops", "splits", "label_files")
+            and (key not in ("attributes", "second", "images") or value is not None)}
