@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from gancli.data.archives.members import LARGEST_TEXT, refuse_size, unreadable_labels
-from gancli.data.decode import BrokenImage
+from gancli.data.broken import BrokenImage
 from gancli.data.labels import choose_column
 from gancli.data.listing import LABEL_FILES, Entry, Listing, shown
 

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from gancli.capacity import cores, free_bytes
+from gancli.data.broken import BrokenImage
 from gancli.data.geometry import fill_for, fit_image
 from gancli.data.options import MIN_SIDE, ImageOptions
 
@@ -27,10 +28,6 @@ MOST_PACKED = 1100  # bytes that deflate makes of one, and a little
 LARGE = 1 << 24  # pixels, above which it is asked how much memory there is
 COPIES = 12  # bytes of a pixel while it is decoded: up to four values, copied as it is turned and converted
 PART = 256  # files decoded between two looks at the progress bar
-
-
-class BrokenImage(Exception):
-    """A file that cannot be used; the message is the reason."""
 
 
 @dataclass(frozen=True)

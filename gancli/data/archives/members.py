@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gancli.capacity import free_bytes
-from gancli.data.decode import BrokenImage
+from gancli.data.broken import BrokenImage
 from gancli.data.listing import Entry
 from gancli.data.sizes import UNREADABLE
 from gancli.errors import UserError
