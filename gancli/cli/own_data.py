@@ -34,7 +34,7 @@ def with_own_data(command: str, overrides: list[str], config_dir: Path | None = 
     if not path.exists():
         return overrides if "path" in _brought(command, _without_data(overrides), config_dir) else [
             "dataset=folder", *overrides]  # which says that there is nothing
-    brought = _brought(command, _without_data(overrides), config_dir)
+    brought = {} if command == "data" else _brought(command, _without_data(overrides), config_dir)
     if "path" in brought and brought.get("name") != "text":
         return overrides
     return _named(_kind_of(path), value, overrides)

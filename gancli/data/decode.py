@@ -52,6 +52,8 @@ class Header:
     height: int
     width: int
     gray: bool
+    mode: str = ""  # as Pillow names it
+    format: str = ""
 
 
 @cache
@@ -69,7 +71,8 @@ def probe(path: Path | io.BytesIO) -> Header:
             if image.getexif().get(ORIENTATION, 1) >= 5:
                 width, height = height, width
             refuse_small(width, height)
-            return Header(height, width, image.mode in GRAY_MODES or image.mode.startswith("I;16"))
+            return Header(height, width, image.mode in GRAY_MODES or image.mode.startswith("I;16"), image.mode,
+                          image.format or "")
     except BrokenImage:
         raise
     except Exception as error:
