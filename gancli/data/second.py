@@ -82,6 +82,9 @@ class SecondDomain(Source):
     def counts(self) -> tuple[int, ...]:
         return _halves(self.source.look().count)
 
+    def present(self) -> bool:
+        return self.source.present()
+
     def prepare(self) -> None:
         self.source.prepare()
 

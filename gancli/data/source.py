@@ -75,6 +75,10 @@ class Source(ABC):
         """Return the number of examples of each domain, broken files included."""
         return (self.look().count,)
 
+    def present(self) -> bool:
+        """Whether the data are on disk, so that nothing is to be downloaded."""
+        return True
+
     def prepare(self) -> None:  # noqa: B027 - most sources have nothing to fetch
         """Download what is missing."""
 

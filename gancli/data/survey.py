@@ -19,6 +19,7 @@ from gancli.data.files import FileSource
 from gancli.data.listing import Entry
 from gancli.data.source import Source
 from gancli.data.spec import DataSpec
+from gancli.data.splits import PARTS
 
 WHITE = (255, 255, 255)
 HASHED = Frame((8, 9), 1, "stretch", WHITE)
@@ -34,6 +35,7 @@ class Survey:
     """What was found."""
 
     names: list[str] = field(default_factory=list)  # of the images that were looked at
+    parts: list[str | None] = field(default_factory=list)  # that they belong to: train, val, test
     sizes: Counter = field(default_factory=Counter)  # (height, width), upright
     modes: Counter = field(default_factory=Counter)  # as Pillow names them: L, RGB, RGBA, P, CMYK
     formats: Counter = field(default_factory=Counter)
@@ -43,19 +45,26 @@ class Survey:
     classes: Counter = field(default_factory=Counter)  # examples by the number of their class
 
 
-def survey_files(source: FileSource, progress: Progress) -> Survey:
-    """Look at every file of a source: read, decoded small, compared."""
+def survey_files(source: FileSource, place: str, progress: Progress) -> Survey:
+    """Look at every file of a source: read, decoded small, compared.
+
+    Args:
+        source: with dataset.split=all, where there are parts, so that names begin with them.
+        place: the folder or archive, to leave out of names.
+    """
     found = Survey()
     entries = [entry for group in source.groups for row in group.rows for entry in row]
-    found.names = [entry.name for entry in entries]
+    found.names = [str(entry.path).removeprefix(place).lstrip("/") for entry in entries]
+    if source.splits is not None:
+        found.parts = [PARTS.get(entry.name.split("/", 1)[0].lower()) for entry in entries]
     digests: list[bytes | None] = []
     hashes: list[int | None] = []
     for results in decode_many(entries, _examined):
-        for entry, result in zip(entries[len(digests):], results):
+        for result in results:
             if isinstance(result, BrokenImage):
                 found.broken_count += 1
                 if len(found.broken) < TOLD_BROKEN:
-                    found.broken.append(f"{entry.name} ({result})")
+                    found.broken.append(f"{found.names[len(digests)]} ({result})")
                 digests.append(None)
                 hashes.append(None)
                 continue

@@ -66,19 +66,18 @@ def examine(cfg: Mapping[str, Any], progress: Progress) -> Report:
         UserError: the data are missing, empty or unreadable, or out= cannot be written.
     """
     load_plugins()
-    values = OmegaConf.to_container(cfg, resolve=True)
-    dataset = values.pop("dataset")
-    options = typed(DoctorOptions, values, "")
+    dataset = OmegaConf.to_container(cfg["dataset"], resolve=True)
+    options = typed(DoctorOptions, {key: cfg[key] for key in ("out", "overwrite", "n", "data_dir")}, "")
     target = choose_target(options.out, (".png",), options.overwrite)
     data_dir = data_folder(options.data_dir)
     source = open_source(dataset, data_dir)
     spec = source.inspect()
     report = Report([("data", f"{dataset['name']}, {spec.describe()}"), *(("found", note) for note in source.notes)])
-    if not getattr(source, "present", lambda: True)():
+    if not source.present():
         report.use = _commands(dataset, spec, source, 0)
         return report
     if isinstance(source, FileSource):
-        survey = survey_files(_everything(dataset, data_dir, source), progress)
+        survey = survey_files(_everything(dataset, data_dir, source), source.place().split("|")[0], progress)
         survey.classes = count_classes(source)
         report.columns = _pictures(source, spec, options.n)
     else:
@@ -163,7 +162,8 @@ def _duplicates(survey: Survey) -> Iterator[Line]:
         least = "" if found.complete else "at least "
         if found.near:
             pairs = [f"{shown(names[a])} ~ {shown(names[b])}" for a, b in found.near[:NAMED]]
-            yield "near", f"{least}{len(found.near):,} pair{"s" if len(found.near) > 1 else ""} look the same{_named(pairs, len(found.near))}"
+            look = "pair looks" if len(found.near) == 1 else "pairs look"
+            yield "near", f"{least}{len(found.near):,} {look} the same{_named(pairs, len(found.near))}"
         if not found.near and not copies:
             yield "copies", "none, to the byte or to the eye"
     elif not copies:
@@ -175,13 +175,9 @@ def _duplicates(survey: Survey) -> Iterator[Line]:
 
 def _across(survey: Survey) -> int:
     """Return how many copies or near ones lie in different parts."""
-    from gancli.data.splits import PARTS
-
-    def part(row: int) -> str | None:
-        return PARTS.get(survey.names[row].split("/", 1)[0].lower()) if survey.names else None
-
+    parts = survey.parts
     pairs = [(rows[0], row) for rows in survey.duplicates.exact for row in rows[1:]] + survey.duplicates.near
-    return sum(part(a) is not None and part(b) is not None and part(a) != part(b) for a, b in pairs)
+    return sum(None not in (parts[a], parts[b]) and parts[a] != parts[b] for a, b in pairs) if parts else 0
 
 
 def _named(found: list[str], count: int) -> str:
