@@ -79,7 +79,8 @@ def _metadata(entry: Entry, wanted: str, listing: Listing, notes: list[str]) -> 
             if named is None:
                 notes.append(f"{shown(entry.name)} is passed over: it has no column {NAME_COLUMNS[0]} that names the images.")
                 return {}
-            column = choose_column([name for name in row if name != named], wanted, entry.where, listing)
+            columns = [name for name in row if isinstance(name, str) and name != named]  # csv puts what has no heading under None
+            column = choose_column(columns, wanted, entry.where, listing)
             if column is None:
                 return {}
         if isinstance(row.get(named), str):
