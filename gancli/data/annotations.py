@@ -1,4 +1,4 @@
-"""Files that give images their labels: StyleGAN's dataset.json, imagefolder's metadata.csv and .jsonl, webdataset's .cls and .json.
+"""Files that give images their labels: StyleGAN's dataset.json, imagefolder's metadata, webdataset's .cls and .json.
 
 Names in them are looked up among the images that were listed, and lead nowhere else.
 """
@@ -79,7 +79,7 @@ def _metadata(entry: Entry, wanted: str, listing: Listing, notes: list[str]) -> 
             if named is None:
                 notes.append(f"{shown(entry.name)} is passed over: it has no column {NAME_COLUMNS[0]} that names the images.")
                 return {}
-            columns = [name for name in row if isinstance(name, str) and name != named]  # csv puts what has no heading under None
+            columns = [name for name in row if isinstance(name, str) and name != named]  # None: what has no heading
             column = choose_column(columns, wanted, entry.where, listing)
             if column is None:
                 return {}

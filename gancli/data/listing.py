@@ -61,7 +61,7 @@ class Listing:
 
 
 def place_in(listing: Listing, entry: Entry) -> None:
-    """Put a member of an archive where it belongs by its name: among images, files of labels, the others; hidden ones nowhere."""
+    """Put a member of an archive where its name belongs: among images, files of labels or others; hidden ones nowhere."""
     parts = entry.name.split("/")
     if any(part.startswith(".") or part == "__MACOSX" for part in parts):
         return

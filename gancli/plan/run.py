@@ -126,7 +126,8 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
                else None)
     evaluation, more = _evaluation(config["evaluation"], model, source, spec, data_dir, holdout is not None)
     plan = Plan(config, overrides, model, loss, augment, config["dataset"], optimizer, trainer, evaluation, run.seed,
-                run.device, data_dir, spec, Path(), holdout=holdout, ranks=ranks, notices=notices + more, found=list(source.notes))
+                run.device, data_dir, spec, Path(), holdout=holdout, ranks=ranks, notices=notices + more,
+                found=list(source.notes))
     _check_game(plan)
     return plan
 

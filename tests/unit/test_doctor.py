@@ -78,8 +78,8 @@ def test_near_images_are_found_among_many_and_different_ones_are_not():
     images[200] = images[100]
     images[200, 0, 0] ^= 255  # one comparison may turn
     small = np.repeat(images[:, :, :8], 2, 1).repeat(2, 2)
-    found = find_duplicates([bytes([row % 256, row // 256]) for row in range(300)], [difference_hash(image) for image in images],
-                            lambda rows: {row: small[row] for row in rows})
+    digests, hashes = [row.to_bytes(2) for row in range(300)], [difference_hash(image) for image in images]
+    found = find_duplicates(digests, hashes, lambda rows: {row: small[row] for row in rows})
     assert found.near == [(100, 200)] and found.exact == [] and found.complete
 
 

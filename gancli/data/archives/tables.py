@@ -35,7 +35,7 @@ def image_column(schema: Any, wanted: str | None, path: Path) -> str:
         if wanted in made:
             return wanted
         raise UserError(f"dataset.images={wanted} is no column of images in {path}; {near(wanted, made)}")
-    described = [name for name, feature in features(schema).items() if feature.get("_type") == "Image" and name in made]
+    described = [name for name, what in features(schema).items() if what.get("_type") == "Image" and name in made]
     structs = [name for name in made if str(schema.field(name).type).startswith("struct")]
     named = [name for name in IMAGES if name in made]
     found = described or structs or named or (made if len(made) == 1 else [])
