@@ -88,5 +88,5 @@ def told_columns(listing: Listing) -> str | None:
     """Return a sentence on columns that are no labels, or None where there are none."""
     if not listing.columns or listing.label_source:
         return None
-    return (f"No labels: the columns {list_names(listing.columns)} are not taken for classes "
-            f"(dataset.labels={listing.columns[0]} would take that).")
+    return (f"No labels: of the columns {list_names(listing.columns)} none is taken for classes "
+            f"(dataset.labels={listing.columns[0]} would).")

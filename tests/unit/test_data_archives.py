@@ -137,7 +137,7 @@ def test_captions_are_no_classes_and_named(tmp_path):
     for part, name in (("train", "a"), ("test", "b")):
         (tmp_path / f"in/{part}/metadata.csv").write_text(f"file_name,text\n{name}.png,a photo\n")
     notes = load("folder", tmp_path, path=str(tmp_path / "in"), size=16, store="memory").notes
-    assert "the columns text are not taken for classes (dataset.labels=text would take that)" in notes[0]
+    assert "of the columns text none is taken for classes (dataset.labels=text would)" in notes[0]
 
 
 def test_some_images_without_a_label(tmp_path):

@@ -13,8 +13,7 @@ from typing import Any
 
 from gancli.data.archives.members import Packed
 from gancli.data.archives.parquet import ROW_BYTES, table_errors, unreadable
-from gancli.data.archives.tables import arrow, bytes_of, class_names, image_column
-from gancli.data.labels import choose_column
+from gancli.data.archives.tables import arrow, bytes_of, image_column, label_column
 from gancli.data.listing import Listing
 from gancli.data.sizes import check_memory
 from gancli.errors import UserError
@@ -37,7 +36,7 @@ def list_arrow(path: Path, listing: Listing, prefix: str, images: str | None, la
                 raise UserError(f"{path} is in the Feather format: write it with datasets' save_to_disk, or as parquet.")
         schema, batches = _batches(pyarrow, path)
         column = image_column(schema, images, path)
-        label = choose_column([name for name in schema.names if name != column], labels, str(path), listing)
+        label = label_column(schema, column, labels, path, listing)
         count = sum(batch.num_rows for batch in batches)
         check_memory(path, ROW_BYTES * count)
         for batch in batches:
@@ -45,7 +44,6 @@ def list_arrow(path: Path, listing: Listing, prefix: str, images: str | None, la
                 batch.column(name).validate(full=True)
         values: list[Any] = [None] * count
         if label is not None:
-            listing.names = class_names(schema, label) or listing.names
             values = [value for batch in batches for value in batch.column(label).to_pylist()]
         rows = Cells([batch.column(column) for batch in batches])
     except table_errors() as error:

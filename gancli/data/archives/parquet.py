@@ -9,8 +9,7 @@ from threading import Lock
 from typing import Any
 
 from gancli.data.archives.members import Packed
-from gancli.data.archives.tables import arrow, bytes_of, class_names, image_column
-from gancli.data.labels import choose_column
+from gancli.data.archives.tables import arrow, bytes_of, image_column, label_column
 from gancli.data.listing import Listing
 from gancli.data.sizes import UNREADABLE, check_memory
 from gancli.errors import UserError
@@ -38,10 +37,8 @@ def list_parquet(path: Path, listing: Listing, prefix: str, images: str | None, 
             raise UserError(f"{path} is damaged: it claims {count:,} rows and has {path.stat().st_size:,} bytes.")
         check_memory(path, ROW_BYTES * count)
         column = image_column(schema, images, path)
-        label = choose_column([name for name in schema.names if name != column], labels, str(path), listing)
+        label = label_column(schema, column, labels, path, listing)
         values = [None] * count if label is None else file.read(columns=[label], use_threads=False).column(0).to_pylist()
-        if label is not None:
-            listing.names = class_names(schema, label) or listing.names
         rows = Rows(path, column, file.metadata)
     except table_errors() as error:
         raise unreadable(path, error) from None

@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gancli.data.labels import choose_column
+from gancli.data.listing import Listing
 from gancli.errors import UserError, near
 
 IMAGES = ("image", "img", "images", "picture", "photo", "jpg", "jpeg", "png", "webp", "bytes", "data")
@@ -35,13 +37,13 @@ def image_column(schema: Any, wanted: str | None, path: Path) -> str:
         if wanted in made:
             return wanted
         raise UserError(f"dataset.images={wanted} is no column of images in {path}; {near(wanted, made)}")
-    described = [name for name, what in features(schema).items() if what.get("_type") == "Image" and name in made]
+    described = [name for name in of_type(schema, "Image") if name in made]
     structs = [name for name in made if str(schema.field(name).type).startswith("struct")]
     named = [name for name in IMAGES if name in made]
     found = described or structs or named or (made if len(made) == 1 else [])
     if not found:
-        raise UserError(f"{path} has no column of images but {', '.join(schema.names[:10]) or 'nothing'}: images are bytes, or "
-                        "structs of bytes and path. Name one, dataset.images=COLUMN.")
+        raise UserError(f"{path} has no column of images but {', '.join(schema.names[:10]) or 'nothing'}: images are bytes, "
+                        "or structs of bytes and path. Name one, dataset.images=COLUMN.")
     return found[0]
 
 
@@ -53,6 +55,22 @@ def features(schema: Any) -> dict[str, dict]:
         return {str(name): feature for name, feature in found.items() if isinstance(feature, dict)}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def of_type(schema: Any, kind: str) -> list[str]:
+    """Return the columns that the description says to be of a kind: Image, ClassLabel."""
+    return [name for name, feature in features(schema).items() if feature.get("_type") == kind]
+
+
+def label_column(schema: Any, image: str, wanted: str, path: Path, listing: Listing) -> str | None:
+    """Return the column of labels, as `choose_column` does; one that is described as classes will do by any name."""
+    others = [name for name in schema.names if name != image]
+    found = choose_column(others, wanted, str(path), listing)
+    classes = [name for name in of_type(schema, "ClassLabel") if name in others]
+    if found is None and wanted == "auto" and classes:
+        found = choose_column(others, classes[0], str(path), listing)
+    listing.names = (found and class_names(schema, found)) or listing.names
+    return found
 
 
 def class_names(schema: Any, column: str) -> tuple[str, ...] | None:
