@@ -42,10 +42,12 @@ def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, m
         UsageError: the command line does not compose; nothing has been created.
         Exception: whatever a single run's task raises.
     """
+    from gancli.cli.own_data import with_own_data
     from gancli.config.explain import TRANSLATED, explain
     from gancli.sweeps.sweeping import continued_sweep, sweep
 
     overrides, multirun = _mode(overrides, multirun)
+    overrides = with_own_data(config_name, overrides, config_dir)
     continued = None
     if resumes_sweeps and cfg is None and info is None:
         continued = continued_sweep(config_name, overrides, config_dir)

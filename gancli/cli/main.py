@@ -14,6 +14,7 @@ from gancli.cli import (
     blend,
     classify,
     compare,
+    data,
     diagnose,
     edit,
     evaluate,
@@ -47,7 +48,7 @@ EXAMPLES = (
 COMMANDS = {module.__name__.rpartition(".")[2]: module
             for module in (train, sample, interpolate, traverse, age, arithmetic, mix, latents, reconstruct, project, edit,
                            translate, upscale, inpaint, blend, classify, evaluate, export, compare, diagnose, lab, validate,
-                           list)}
+                           data, list)}
 
 
 # What befalls files from outside, not by a mistake of ours: permissions, full disks, names too long, folders gone.

@@ -68,8 +68,9 @@ def load_data(values: Mapping[str, Any], data_dir: str | os.PathLike | None, dev
     decoded = decode(source, whole, getattr(source.options, "store", "memory"), progress or (lambda done, total: None))
     whole = replace(whole, count=max(len(examples) for examples in decoded.examples))
     spec = partly_labeled(cropped(whole, source.options), source.options)
-    data = Data(spec, decoded, torch.device(device), seed, getattr(source.options, "flip", False),
-                (*source.notes, *told_of_crops(spec, whole)), getattr(source.options, "crops", None) is not None)
+    notes = (*source.notes, *filter(None, [source.size_note]), *told_of_crops(spec, whole))
+    data = Data(spec, decoded, torch.device(device), seed, getattr(source.options, "flip", False), notes,
+                getattr(source.options, "crops", None) is not None)
     if hasattr(source, "centers"):
         data.mixture = source.centers(), source.stds(), source.weights()
     if hasattr(source, "oracle"):

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from gancli.capacity import cores, free_bytes
+from gancli.data.broken import BrokenImage
 from gancli.data.geometry import fill_for, fit_image
 from gancli.data.options import MIN_SIDE, ImageOptions
 
@@ -27,10 +28,6 @@ MOST_PACKED = 1100  # bytes that deflate makes of one, and a little
 LARGE = 1 << 24  # pixels, above which it is asked how much memory there is
 COPIES = 12  # bytes of a pixel while it is decoded: up to four values, copied as it is turned and converted
 PART = 256  # files decoded between two looks at the progress bar
-
-
-class BrokenImage(Exception):
-    """A file that cannot be used; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,8 @@ class Header:
     height: int
     width: int
     gray: bool
+    mode: str = ""  # as Pillow names it
+    format: str = ""
 
 
 @cache
@@ -65,7 +64,7 @@ def readable() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def probe(path: Path, least: int = MIN_SIDE) -> Header:
+def probe(path: Path | io.BytesIO, least: int = MIN_SIDE) -> Header:
     """Return the size (upright) and kind of an image without decoding it; BrokenImage if it is none or a side is smaller."""
     try:
         with Image.open(path, formats=readable()) as image:
@@ -73,7 +72,8 @@ def probe(path: Path, least: int = MIN_SIDE) -> Header:
             if image.getexif().get(ORIENTATION, 1) >= 5:
                 width, height = height, width
             refuse_small(width, height, least)
-            return Header(height, width, image.mode in GRAY_MODES or image.mode.startswith("I;16"))
+            return Header(height, width, image.mode in GRAY_MODES or image.mode.startswith("I;16"), image.mode,
+                          image.format or "")
     except BrokenImage:
         raise
     except Exception as error:

@@ -19,6 +19,9 @@ from gancli.data.splits import Splits
 from gancli.errors import UsageError, UserError
 
 SAMPLE = 64  # files whose headers `inspect` reads
+RUN = 4  # of them that are neighbors
+FIRST_SIDE = 64  # pixels; what a processor trains on within a first hour
+KEPT_SIDE = 128  # pixels; up to here images of one size keep theirs
 
 
 @dataclass
@@ -49,7 +52,7 @@ class FileSource(Source):
 
     def decode(self, row: tuple[Entry, ...], frame: Frame) -> tuple[np.ndarray, ...]:
         """Return a row's images, each uint8 [H, W, C]."""
-        return tuple(decode_image(entry.path, frame) for entry in row)
+        return tuple(decode_image(entry.file(), frame) for entry in row)
 
     @cached_property
     def everything(self) -> list[Group]:
@@ -93,10 +96,9 @@ class FileSource(Source):
         """The headers of a few files, evenly spread over all."""
         entries = [entry for group in self.everything for row in group.rows for entry in row]
         broken, headers = [], []
-        for at in range(min(SAMPLE, len(entries))):
-            entry = entries[at * len(entries) // min(SAMPLE, len(entries))]
+        for entry in spread(entries):
             try:
-                headers.append(probe(entry.path))
+                headers.append(probe(entry.file()))
             except BrokenImage as error:
                 broken.append((entry, error))
         if broken and (self.broken == "fail" or not headers):
@@ -144,15 +146,23 @@ class FileSource(Source):
         return sizes.pop() if len(sizes) == 1 else None
 
     def missing_size(self) -> tuple[int, int]:
-        """Raise the error that proposes a size."""
-        sizes = set(self.seen_sizes())
-        height, width = min(sizes)
-        if len(sizes) == 1:
-            text = f"{height}" if height == width else f"[{height},{width}]"
-            raise UsageError(f"dataset.size has no value; the images are {height}x{width}: give dataset.size={text}")
-        side = max(size for size in (16, 32, 64, 128, 256) if size <= max(16, min(height, width)))
-        raise UsageError("dataset.size has no value and the images differ in size "
-                         f"({height}x{width} is the smallest seen): give dataset.size={side}, or another number.")
+        """Choose a size and say so; a UsageError where crops are to be taken of images that differ in size."""
+        seen = self.seen_sizes()
+        if self.options.crops is not None:
+            height, width = min(seen)
+            side = max(size for size in (16, 32, 64, 128, 256) if size <= max(16, min(height, width)))
+            raise UsageError("dataset.size has no value and the images differ in size "
+                             f"({height}x{width} is the smallest seen): give dataset.size={side}, or another number.")
+        height, width = self.chosen_size = size_for(seen)
+        least, most = min(seen), max(seen)
+        are = f"are {least[0]}x{least[1]}" if least == most else f"differ, from {least[0]}x{least[1]} to {most[0]}x{most[1]}"
+        text = f"{height}" if height == width else f"[{height},{width}]"
+        if (height, width) == least == most:
+            self.size_note = f"dataset.size has no value: the images keep their {height}x{width}."
+        else:
+            self.size_note = (f"dataset.size has no value and the images {are}: they become {height}x{width} "
+                              f"(dataset.size={text}; another number makes them larger or smaller).")
+        return height, width
 
     def stamps(self) -> list[Stamp]:
         return [Stamp(entry.name, entry.size, entry.mtime_ns) for group in self.groups for row in group.rows
@@ -181,6 +191,29 @@ class FileSource(Source):
             raise cannot_decode(row[0], result)
         self.skipped.append(f"{shown(row[0].name)} ({result})")
         return True
+
+
+def spread(entries: list[Entry]) -> list[Entry]:
+    """Return SAMPLE entries evenly spread, neighbors by RUN: tables are read by blocks of rows."""
+    if len(entries) <= SAMPLE:
+        return entries
+    places = SAMPLE // RUN
+    starts = [place * (len(entries) - RUN) // (places - 1) for place in range(places)]
+    return [entries[start + at] for start in starts for at in range(RUN)]
+
+
+def size_for(seen: list[tuple[int, int]]) -> tuple[int, int]:
+    """Return the (height, width) that images of these sizes get where none is asked for.
+
+    Images of one size keep it where networks can halve it and a first run can bear it.  Others become squares of the
+    largest power of two, up to FIRST_SIDE, that nine of ten fill: one thumbnail among photos decides nothing.
+    """
+    height, width = seen[0]
+    if len(set(seen)) == 1 and max(height, width) <= KEPT_SIDE and height % 8 == width % 8 == 0:
+        return height, width
+    shorter = sorted(min(size) for size in seen)[len(seen) // 10]
+    side = max(size for size in (16, 32, FIRST_SIDE) if size <= max(16, shorter))
+    return side, side
 
 
 def cannot_decode(entry: Entry, error: BrokenImage) -> UserError:

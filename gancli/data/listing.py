@@ -1,15 +1,20 @@
 """Which image files a folder holds, and what is wrong with a folder that holds none."""
 
+import io
 import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from gancli.errors import UserError, near
 
 SUFFIXES = frozenset(
     ".png .jpg .jpeg .jpe .jfif .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .tga .avif .jp2".split())
+
+LABEL_FILES = ("dataset.json", "metadata.csv", "metadata.jsonl")  # of StyleGAN's archives, and of Hugging Face's imagefolder
+BESIDE = (".cls", ".json", ".txt")  # of one image of that name in a tar archive, as webdataset has them
 
 TEXT_SUFFIXES = frozenset((".txt", ".text"))
 
@@ -22,6 +27,20 @@ class Entry:
     path: Path
     size: int  # bytes
     mtime_ns: int
+    label: Any = None  # as a file of labels or a table has it: a number or text
+
+    def file(self) -> Path | io.BytesIO:
+        """Return what a decoder opens."""
+        return self.path
+
+    def text(self) -> str:
+        """Return the content of a file of labels, in UTF-8; what a reader of files raises."""
+        return self.path.read_text(encoding="utf-8-sig")
+
+    @property
+    def where(self) -> str:
+        """What the file is called in messages."""
+        return shown(self.path)
 
     @property
     def key(self) -> str:
@@ -31,10 +50,28 @@ class Entry:
 
 @dataclass
 class Listing:
-    """The contents of a folder."""
+    """The contents of a folder, of an archive or of several."""
 
     images: list[Entry] = field(default_factory=list)  # sorted by name
     ignored: int = 0  # files that are no images by their ending; hidden ones are not even counted
+    texts: dict[str, Entry] = field(default_factory=dict)  # files that may hold labels, by name
+    names: tuple[str, ...] | None = None  # of the classes, where labels are their numbers
+    label_source: str = ""  # where labels come from, in words
+    columns: list[str] = field(default_factory=list)  # that could be labels and are not taken
+
+
+def place_in(listing: Listing, entry: Entry) -> None:
+    """Put a member of an archive where its name belongs: among images, files of labels or others; hidden ones nowhere."""
+    parts = entry.name.split("/")
+    if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+        return
+    ending = os.path.splitext(parts[-1])[1].lower()
+    if ending in SUFFIXES:
+        listing.images.append(entry)
+    elif parts[-1] in LABEL_FILES or ending in BESIDE:
+        listing.texts[entry.name] = entry
+    else:
+        listing.ignored += 1
 
 
 def list_images(folder: Path) -> Listing:
@@ -66,6 +103,8 @@ def walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...], listing:
             walk(Path(entry.path), f"{prefix}{entry.name}/", (*above, identity), listing)
         elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and (stamp := stamp_of(entry)) is not None:
             listing.images.append(Entry(f"{prefix}{entry.name}", Path(entry.path), stamp[0], stamp[1]))
+        elif entry.name in LABEL_FILES and (stamp := stamp_of(entry)) is not None:
+            listing.texts[f"{prefix}{entry.name}"] = Entry(f"{prefix}{entry.name}", Path(entry.path), stamp[0], stamp[1])
         else:
             listing.ignored += 1
 

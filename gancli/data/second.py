@@ -56,6 +56,16 @@ class SecondDomain(Source):
         return self.source.notes
 
     @property
+    def chosen_size(self) -> tuple[int, int] | None:  # type: ignore[override]
+        """The size that the source chose."""
+        return self.source.chosen_size
+
+    @property
+    def size_note(self) -> str:  # type: ignore[override]
+        """The sentence on it."""
+        return self.source.size_note
+
+    @property
     def skipped(self) -> list[str]:
         """Broken files."""
         return self.source.skipped
@@ -71,6 +81,9 @@ class SecondDomain(Source):
 
     def counts(self) -> tuple[int, ...]:
         return _halves(self.source.look().count)
+
+    def present(self) -> bool:
+        return self.source.present()
 
     def prepare(self) -> None:
         self.source.prepare()

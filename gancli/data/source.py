@@ -54,6 +54,8 @@ class Source(ABC):
     """
 
     slow = False  # decoding takes long enough for the store to be kept on disk
+    chosen_size: tuple[int, int] | None = None  # (height, width), set by `inspect` where dataset.size leaves it to the source
+    size_note = ""  # the sentence on it
 
     def __init__(self, options: DatasetOptions, data_dir: Path) -> None:
         self.options = options
@@ -72,6 +74,10 @@ class Source(ABC):
     def counts(self) -> tuple[int, ...]:
         """Return the number of examples of each domain, broken files included."""
         return (self.look().count,)
+
+    def present(self) -> bool:
+        """Whether the data are on disk, so that nothing is to be downloaded."""
+        return True
 
     def prepare(self) -> None:  # noqa: B027 - most sources have nothing to fetch
         """Download what is missing."""
@@ -163,5 +169,5 @@ class ArraySource(Source):
 def stored(options: Any) -> dict[str, Any]:
     """Return the options that the decoded examples depend on; of those that once there were not, what is given."""
     return {key: value for key, value in vars(options).items()
-            if key not in ("flip", "store", "path", "labeled", "crops", "splits", "verify")
-            and (key not in ("attributes", "second") or value is not None)}
+            if key not in ("flip", "store", "path", "labeled", "crops", "splits", "label_files", "verify")
+            and (key not in ("attributes", "second", "images") or value is not None)}

@@ -70,9 +70,9 @@ def find_splits(folders: Iterable[str]) -> Splits | None:
     return None if "" in found["train"] and len(found["train"]) > 1 else Splits(found)
 
 
-def told(counts: dict[str, int], chosen: Iterable[str], what: str) -> str:
-    """Return a sentence on how many examples each part has, and what is done with them."""
+def told(counts: dict[str, int], chosen: Iterable[str], classes: int = 0) -> str:
+    """Return in words how many examples each part has and what is done with them: `train 50 in 2 classes; test 9 kept ...`."""
     chosen = list(chosen)
-    used = " and ".join(f"{part} ({counts[part]:,} {what})" for part in chosen)
-    left = ", ".join(f"{part} ({count:,})" for part, count in counts.items() if part not in chosen)
-    return f"The folders are parts of the data: {used} is taken" + (f", {left} kept apart." if left else ".")
+    used = " and ".join(f"{part} {counts[part]:,}" for part in chosen) + (f" in {classes} classes" if classes else "")
+    left = " and ".join(f"{part} {count:,}" for part, count in counts.items() if part not in chosen)
+    return used + (f"; {left} {'kept for evaluation' if 'train' in chosen else 'left out'}" if left else "")

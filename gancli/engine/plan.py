@@ -31,7 +31,8 @@ class Plan:
     checkpoint: Path | None = None  # to continue from
     holdout: dict[str, Any] | None = None  # the data set of examples that evaluation alone sees, where a metric needs them
     ranks: int = 1  # processes that share each batch, one a device
-    notices: list[str] = field(default_factory=list)  # what was changed for the loss's sake, for the screen and the log
+    notices: list[str] = field(default_factory=list)  # what was changed for the loss's or the data's sake, to be told
+    found: list[str] = field(default_factory=list)  # what a look at the data says of them; training says it as it loads them
 
     @property
     def total_images(self) -> int:

@@ -29,6 +29,7 @@ from gancli.metrics.options import EvaluationOptions
 from gancli.options import typed
 from gancli.plan.course import check_course
 from gancli.plan.fitting import blueprint_that_fits, check_memory
+from gancli.plan.small import suit_to_data
 from gancli.plan.stabilizing import check_batches, rehearse
 from gancli.ranks.shards import launched
 from gancli.registry import load_plugins, models
@@ -77,7 +78,7 @@ def plan_run(cfg: DictConfig, overrides: list[str], job_dir: Path | None = None)
         run_dir, values = continued_values(resume, values, overrides)
     directory = Path(run_dir).absolute() if run_dir is not None else job_dir
     if directory is not None and resume is None and holds_run(directory):
-        _, values = continued_values(str(directory), values, None)
+        _, values = continued_values(str(directory), _suited(values), None)
     plan = _plan(values, overrides)
     plan.run_dir = directory or RUNS.absolute() / run_name(plan.config["model"]["name"], plan.config["dataset"]["name"])
     _check_writable(plan.run_dir)
@@ -110,11 +111,13 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     optimizer = typed(OptimizerOptions, config["optimizer"], "optimizer")
     trainer = typed(TrainerOptions, config["trainer"], "trainer")
     ranks = _ranks(run)
-    _check_division(trainer, ranks)
-    check_batches(loss, trainer, ranks)
     data_dir = data_folder(run.data_dir)
     source = open_source(config["dataset"], data_dir)
     spec = source.inspect()
+    notices += suit_to_data(config, source, spec, ranks)
+    trainer = typed(TrainerOptions, config["trainer"], "trainer")
+    _check_division(trainer, ranks)
+    check_batches(loss, trainer, ranks)
     build = models.get(model.name).build
     build.check_data(model, spec)
     build.check_files(model, data_dir)
@@ -123,9 +126,19 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
                else None)
     evaluation, more = _evaluation(config["evaluation"], model, source, spec, data_dir, holdout is not None)
     plan = Plan(config, overrides, model, loss, augment, config["dataset"], optimizer, trainer, evaluation, run.seed,
-                run.device, data_dir, spec, Path(), holdout=holdout, ranks=ranks, notices=notices + more)
+                run.device, data_dir, spec, Path(), holdout=holdout, ranks=ranks, notices=notices + more,
+                found=list(source.notes))
     _check_game(plan)
     return plan
+
+
+def _suited(values: dict[str, Any]) -> dict[str, Any]:
+    """Return settings as a run with them has recorded them, which may be suited to its data (plan/small.py)."""
+    values = deepcopy(values)
+    run = typed(RunOptions, {key: values[key] for key in TOP}, "")
+    source = open_source(values["dataset"], data_folder(run.data_dir))
+    suit_to_data(values, source, source.inspect(), _ranks(run))
+    return values
 
 
 def _check_game(plan: Plan) -> None:

@@ -27,6 +27,7 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     loss = "losses of its own" if plan.loss.rule == "none" else f"loss {plan.loss.name}"
     lines = [("model", f"{plan.model.name} with {loss}"),
              ("data", f"{plan.dataset['name']}, {plan.spec.describe()}")]
+    lines += [("found", sentence) for sentence in plan.found]
     for player, count in needs.parameters.items():
         own = plan.optimizer.of(player, player in model.discriminators)
         lines.append((player, f"{count:,} parameters, {own.name}, lr {own.lr:g}"))

@@ -6,12 +6,16 @@ import json
 import os
 import re
 import struct
+import tarfile
+import zipfile
 from collections import Counter
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 from forked import forked
@@ -169,8 +173,89 @@ def linear_weights(folder):
     return folder / "weights/lpips-vgg16.pth", lambda path: read_linear("vgg16", (3, 5), folder)
 
 
+@cache
+def _folder_options():
+    return compose("train", ["dataset=folder", "dataset.size=8"]).dataset
+
+
+def _png():
+    file = io.BytesIO()
+    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _decoded(path):
+    """Read everything that lies at a path, as training would."""
+    values = _folder_options()
+    values.path = str(path)
+    source = open_source(values, path.parent)
+    source.inspect()
+    source.stamps()
+    for _ in source.blocks():
+        pass
+
+
+def _labeled(folder, name, text):
+    """Return a file of labels beside four images, and what reads it."""
+    for number in range(4):
+        (folder / f"{number}.png").write_bytes(_png())
+    (folder / name).write_text(text)
+    return folder / name, lambda path: _decoded(folder)
+
+
+def dataset_json(folder):
+    return _labeled(folder, "dataset.json", json.dumps({"labels": [[f"{number}.png", number % 2] for number in range(4)]}))
+
+
+def metadata_csv(folder):
+    return _labeled(folder, "metadata.csv", "file_name,label,text\n" + "".join(f'{i}.png,{i % 2},"a, b"\n' for i in range(4)))
+
+
+def metadata_jsonl(folder):
+    return _labeled(folder, "metadata.jsonl", "".join(json.dumps({"file_name": f"{i}.png", "label": "ab"[i % 2]}) + "\n"
+                                                      for i in range(4)))
+
+
+def zip_archive(folder):
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(4):
+            archive.writestr(f"{number % 2}/{number}.png", _png())
+        archive.writestr("dataset.json", json.dumps({"labels": [[f"{i % 2}/{i}.png", i % 2] for i in range(4)]}))
+    return folder / "a.zip", _decoded
+
+
+def tar_archive(folder):
+    with tarfile.open(folder / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        for number in range(4):
+            for ending, content in (("png", _png()), ("cls", b"1"), ("json", b'{"label": 3}')):
+                member = tarfile.TarInfo(f"{number:05d}{'é' * (number == 1)}.{ending}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return folder / "a.tar", _decoded
+
+
+def _table():
+    features = {"info": {"features": {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": ["a", "b"]}}}}
+    cells = [{"bytes": _png(), "path": f"{number}.png"} for number in range(6)]
+    table = pyarrow.table({"image": cells, "label": [number % 2 for number in range(6)], "text": ["x"] * 6})
+    return table.replace_schema_metadata({"huggingface": json.dumps(features)})
+
+
+def parquet_file(folder):
+    pyarrow.parquet.write_table(_table(), folder / "a.parquet", row_group_size=4)
+    return folder / "a.parquet", _decoded
+
+
+def arrow_file(folder):
+    with pyarrow.OSFile(str(folder / "a.arrow"), "wb") as file, pyarrow.ipc.new_stream(file, _table().schema) as writer:
+        for batch in _table().to_batches(max_chunksize=4):
+            writer.write_batch(batch)
+    return folder / "a.arrow", _decoded
+
+
 READERS = [config, status, stats, provenance, owner, sweep, checkpoint, npz, npy, idx, packed_idx, image, strokes,
-           painted_strokes, mask, latents, linear_weights]
+           painted_strokes, mask, latents, dataset_json, metadata_csv, metadata_jsonl, zip_archive, tar_archive,
+           parquet_file, arrow_file, linear_weights]
 
 
 def outcomes(reader, folder: Path, cases: int) -> dict[str, int]:

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from PIL import Image
 from running import ROOT, command, commands_in, environment, gan
@@ -64,6 +65,7 @@ def home(tmp_path_factory):
             images, labels = random.integers(0, 256, (100, 28, 28), dtype=np.uint8), np.arange(100, dtype=np.uint8) % 10
             (raw / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
             (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
+    own_data(home)
     settings = ("model=acgan", "model.width=4", "dataset.size=8", "dataset.holdout=0.2", "trainer.batch_size=8",
                 "trainer.kimg=3", "trainer.checkpoint_kimg=0.5", "device=cpu", "run_dir=stopped")
     process = subprocess.Popen(command("train", *settings), cwd=home, env=environment(), stderr=subprocess.PIPE)
@@ -74,6 +76,24 @@ def home(tmp_path_factory):
     process.communicate(timeout=60)
     assert process.returncode == 3, "a run stopped by SIGTERM exits with 3"
     return home
+
+
+def own_data(home):
+    """Write what docs/own-data.md speaks of: a labeled tree, two domains, an archive, arrays and a table."""
+    pictures = sorted((home / "pictures").glob("*.png"))
+    for number, picture in enumerate(pictures):
+        for copy in (f"flowers/{'train' if number < 6 else 'test'}/{('rose', 'lily')[number % 2]}/{picture.name}",
+                     f"seasons/{'train' if number < 6 else 'test'}{'AB'[number % 2]}/{picture.name}"):
+            (home / copy).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture, home / copy)
+    shutil.make_archive(str(home / "pictures"), "zip", home / "pictures")
+    images = np.stack([np.asarray(Image.open(picture).resize((16, 16))) for picture in pictures])
+    np.savez(home / "arrays.npz", x_train=images, y_train=np.arange(8) % 2, x_test=images[:4], y_test=np.arange(4) % 2)
+    cells = [{"bytes": picture.read_bytes(), "path": None} for picture in pictures]
+    (home / "table").mkdir()
+    for part in ("train", "test"):
+        pyarrow.parquet.write_table(pyarrow.table({"image": cells, "label": [0, 1] * 4}),
+                                    home / f"table/{part}-00000-of-00001.parquet")
 
 
 def run_for(arguments, home):
@@ -110,6 +130,7 @@ def test_command_runs(arguments, home, tmp_path):
         shutil.copytree(home / folder, tmp_path / folder)
     for number, name in enumerate(("cat.png", "lawn.png", "mask.png")):
         shutil.copy(home / f"pictures/{number}.png", tmp_path / name)
+    shutil.copy(home / "pictures.zip", tmp_path)
     (tmp_path / "strokes.json").write_text('{"strokes": [{"color": "#ffffff", "points": [[2, 2], [5, 5]]}]}')
     Image.fromarray(np.pad(np.full((4, 4, 4), 255, np.uint8), ((2, 2), (2, 2), (0, 0)))).save(tmp_path / "strokes.png")
     kimg = max(path.name for path in (tmp_path / "outputs/train/RUN/checkpoints").glob("kimg-*"))[5:15]

@@ -100,7 +100,7 @@ def gan(*arguments: str):
 
 
 def test_every_command_has_examples_at_the_end_of_its_help():
-    assert len(COMMANDS) == 23
+    assert len(COMMANDS) == 24
     for name, module in COMMANDS.items():
         lines = gan(name, "--help").stdout.rstrip().splitlines()
         assert tuple(line.strip() for line in lines[-len(module.EXAMPLES):]) == module.EXAMPLES
@@ -111,7 +111,7 @@ def test_tasks_are_found_by_name_as_launchers_pickle_them():
     tasks = {name: module.task for name, module in COMMANDS.items() if hasattr(module, "task")}
     assert tasks.keys() == {"train", "sample", "interpolate", "traverse", "age", "arithmetic", "mix", "latents",
                             "reconstruct", "project", "edit", "translate", "upscale", "inpaint", "blend", "classify",
-                            "evaluate", "export", "lab", "validate"}
+                            "evaluate", "export", "lab", "validate", "data"}
     for name, task in tasks.items():
         assert (task.__module__, task.__qualname__) == (f"gancli.cli.{name}", "task")
         assert pickle.loads(pickle.dumps(task)) is task

@@ -9,7 +9,8 @@ from PIL import Image
 
 from gancli.data import listing
 from gancli.data.dataset import open_source
-from gancli.errors import UsageError, UserError
+from gancli.data.files import size_for
+from gancli.errors import UserError
 
 
 def inspected(name, data_dir, **changes):
@@ -85,13 +86,22 @@ def test_small_images_are_noted(tmp_path):
     assert "smaller than 32x32" in source.notes[0]
 
 
-def test_size_is_proposed(tmp_path):
+@pytest.mark.parametrize(("seen", "size"), [
+    ([(24, 16)] * 3, (24, 16)), ([(128, 128)], (128, 128)), ([(256, 256)] * 2, (64, 64)), ([(28, 28)] * 4, (16, 16)),
+    ([(70, 70), (16, 24)], (16, 16)), ([(3000, 4000)] * 50 + [(20, 20)], (64, 64)), ([(9, 9), (90, 90)], (16, 16)),
+])
+def test_a_size_for_images_without_one(seen, size):
+    assert size_for(seen) == size
+
+
+def test_a_chosen_size_is_told(tmp_path):
     save_images(tmp_path / "in", ["a.png", "b.png"], (24, 16))
-    with pytest.raises(UsageError, match=r"images are 16x24: give dataset.size=\[16,24\]"):
-        inspected("folder", tmp_path, path=str(tmp_path / "in"))
+    source = open_source(dataset_values("folder", path=str(tmp_path / "in")), tmp_path)
+    assert source.inspect().shape == (3, 16, 24) and "keep their 16x24" in source.size_note
     save_images(tmp_path / "in", ["c.png"], (70, 70))
-    with pytest.raises(UsageError, match="differ in size.*dataset.size=16"):
-        inspected("folder", tmp_path, path=str(tmp_path / "in"))
+    data = load("folder", tmp_path, path=str(tmp_path / "in"))
+    assert data.spec.shape == (3, 16, 16)
+    assert any("differ, from 16x24 to 70x70: they become 16x16 (dataset.size=16;" in note for note in data.notes)
 
 
 def test_missing_folders(tmp_path):
@@ -191,8 +201,7 @@ def test_side_by_side(tmp_path):
     image.paste("blue", (16, 0, 32, 16))
     (tmp_path / "in").mkdir()
     image.save(tmp_path / "in/1.png")
-    with pytest.raises(UsageError, match="16x16: give dataset.size=16"):
-        inspected("paired", tmp_path, path=str(tmp_path / "in"), side_by_side=True)
+    assert inspected("paired", tmp_path, path=str(tmp_path / "in"), side_by_side=True).shape == (3, 16, 16)
     data = load("paired", tmp_path, path=str(tmp_path / "in"), side_by_side=True, size=16, domains=["label", "photo"])
     left, right = data.batch(0, 1).domains
     assert data.spec.domains == ("label", "photo") and data.spec.paired

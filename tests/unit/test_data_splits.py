@@ -42,8 +42,7 @@ def test_training_never_sees_the_test_folder(tmp_path):
     path = classes_in_parts(tmp_path / "in")
     data = load("folder", tmp_path, path=path, size=16)
     assert data.spec.count == 10 and data.spec.classes == ("cat", "dog")
-    assert data.notes == ("The folders are parts of the data: train (10 images in 2 classes) is taken, "
-                          "val (6), test (4) kept apart.",)
+    assert data.notes == ("Folder in: train 10 in 2 classes; val 6 and test 4 kept for evaluation.",)
     others = [load("folder", tmp_path, path=path, size=16, split=split) for split in ("val", "test", "all")]
     assert [data.spec.count for data in others] == [6, 4, 20]
     values = dataset_values("folder", path=path, size=16)

@@ -81,6 +81,9 @@ class IdxSource(ArraySource):
         count, height, width = read_header(paths[0], 3)
         return Native(count, height, width, 1, self.classes)
 
+    def present(self) -> bool:
+        return self.paths() is not None
+
     def prepare(self) -> None:
         if self.paths() is None:
             layout = f"{self.folder}/raw/{self.file_names()[0]}[.gz]"

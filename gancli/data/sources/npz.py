@@ -1,20 +1,24 @@
 """Own images as one array, .npz or .npy; pickled objects are never read.
 
-An .npz holds `images`, and may hold `labels` with `classes` (their names), and `attributes` with `attribute_names`.
+An .npz holds `images`, and may hold `labels` with `classes` (their names), and `attributes` with `attribute_names`; or
+arrays of other names, which dataset.images= and dataset.labels= name, or which are parts (x_train beside x_test).
 """
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from gancli.data.listing import find_path
-from gancli.data.options import MIN_SIDE, HoldoutOptions
+from gancli.data.listing import find_path, list_names
+from gancli.data.named_arrays import IMAGES, Pair, find_parts, labels_beside
+from gancli.data.options import MIN_SIDE, NO_PART, HoldoutOptions
 from gancli.data.sizes import UNREADABLE, check_arrays
 from gancli.data.source import ArraySource, Native, Stamp
-from gancli.errors import UserError
+from gancli.data.spec import DataSpec
+from gancli.data.splits import told
+from gancli.errors import UserError, near
 from gancli.registry import datasets
 
 MOST_CLASSES = 10_000
@@ -25,6 +29,11 @@ class NpzOptions(HoldoutOptions):
     """Options of dataset=npz."""
 
     path: str | None  # the .npz or .npy file; looked for from where the command was typed, then under data_dir
+    images: str | None = field(default=None, kw_only=True)  # an array's name; None: `images`, parts, or the only one
+    labels: str = field(default="auto", kw_only=True)  # an array's name; none; auto: the one that belongs to the images
+
+    SPLITS = ("train", "val", "test", "all")
+    PARTS = True
 
 
 @datasets.register("npz", options=NpzOptions)
@@ -40,37 +49,121 @@ class Npz(ArraySource):
             raise UserError(f"dataset.path={options.path} is a folder: give an .npz or .npy file, or use "
                             "dataset=folder.")
         check_arrays(self.path)
-        self.shape, self.dtype = self.image_header()
+        self.names = [] if self.path.suffix == ".npy" else self.read_names()
+        self.parts = self.find_parts()  # all, whichever are asked for
+        self.chosen = self.choose_parts()
+        shapes = {part: self.image_shape(pair.images) for part, pair in self.parts.items()}
+        self.counts_by_part = {part: shape[0] for part, shape in shapes.items()}
+        if len({shapes[part][1:] for part in self.chosen}) > 1:
+            raise UserError(f"{self.path} holds parts of other shapes ({', '.join(str(list(s)) for s in shapes.values())}): "
+                            f"give dataset.split={self.chosen[0]}.")
+        self.shape = (sum(self.counts_by_part[part] for part in self.chosen), *shapes[self.chosen[0]][1:])
+        if self.is_split:
+            classes = len(self.labels[1]) if self.labels is not None else 0
+            self.notes.append(f"Arrays of {self.path.name}: {told(self.counts_by_part, self.chosen, classes)}.")
 
-    def image_header(self) -> tuple[tuple[int, ...], np.dtype]:
-        """Return shape and type of the images from the file's header; a UserError if they cannot be images."""
+    @property
+    def is_split(self) -> bool:
+        """Whether the arrays are parts."""
+        return "" not in self.parts
+
+    def find_parts(self) -> dict[str, Pair]:
+        """Return the arrays of each part; of "" where there are no parts."""
+        if self.path.suffix == ".npy":
+            if self.options.images is not None:
+                raise UserError(f"{self.path} is one array without a name: leave dataset.images= out.")
+            return {"": Pair("", None)}
+        images = self.options.images
+        if images is None and IMAGES not in self.names:
+            if parts := find_parts(self.names):
+                return {part: replace(pair, labels=self.labels_of(pair.labels)) for part, pair in parts.items()}
+            images = self.only_images()
+        images = IMAGES if images is None else images
+        if images not in self.names:
+            raise UserError(f"dataset.images={images} is no array of {self.path}; {near(images, self.names)}")
+        return {"": Pair(images, self.labels_of(labels_beside(images, self.names)))}
+
+    def labels_of(self, found: str | None) -> str | None:
+        """Return the array of labels: the one that was found beside the images, or the one that dataset.labels= names."""
+        wanted = self.options.labels
+        if wanted in ("auto", "none"):
+            return found if wanted == "auto" else None
+        if wanted not in self.names:
+            raise UserError(f"dataset.labels={wanted} is no array of {self.path}; {near(wanted, self.names)}")
+        return wanted
+
+    def only_images(self) -> str:
+        """Return the only array that can be images, and say so; a UserError where there is none or several."""
+        able = [name for name in self.names if layout(self.header(name)[0]) is not None]
+        if len(able) != 1:
+            what = f"several arrays that could be images ({list_names(able)})" if able else (
+                f"no array called images; there is {list_names(self.names, 10) or 'none'}")
+            raise UserError(f"{self.path} has {what}: give dataset.images=NAME, or write numpy.savez(file, images=..., "
+                            "labels=...).")
+        self.notes.append(f"The images are the array {able[0]} of {self.path.name}, the only one of such a shape.")
+        return able[0]
+
+    def choose_parts(self) -> list[str]:
+        """Return the parts that dataset.split= means."""
+        split = self.options.split
+        if not self.is_split:
+            if split == "val":
+                raise UserError(f"dataset.split=val needs arrays of that name beside train in {self.path} (x_train, x_val): "
+                                "give dataset.split=test and dataset.holdout=0.1 to draw a part.")
+            if split == "test" and not self.options.holdout:
+                raise UserError(f"{NO_PART}.")
+            return [""]
+        chosen = list(self.parts) if split == "all" else [split] if split in self.parts else []
+        if split == "test" and not chosen and "val" in self.parts:
+            chosen = ["val"]
+        if not chosen:
+            raise UserError(f"{self.path} has no arrays for dataset.split={split}, but for {', '.join(self.parts)}: give one "
+                            "of these.")
+        return chosen
+
+    def read_names(self) -> list[str]:
+        """Return the names of the arrays."""
+        with zipfile.ZipFile(self.path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+    def header(self, name: str) -> tuple[tuple[int, ...], np.dtype]:
+        """Return shape and type of an array from its header; a UserError where it cannot be read."""
         try:
-            with self.open_images() as file:
+            with self.open_array(name) as file:
                 version = np.lib.format.read_magic(file)
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape, _, dtype = read(file)
         except UNREADABLE as error:
             raise UserError(f"{self.path} cannot be read as .npz or .npy ({error}): "
                             "write it with numpy.savez.") from None
+        return shape, dtype
+
+    def image_shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of an array of images; a UserError if it cannot be one."""
+        shape, dtype = self.header(name)
         if dtype.hasobject or dtype.kind not in "uifb":
             raise UserError(f"{self.path} holds images of type {dtype}: convert them to uint8, "
                             "or float in [0, 1] or [-1, 1].")
         if layout(shape) is None or min(shape) == 0:
             raise UserError(f"{self.path} holds an array of shape {list(shape)}: images must be [N,H,W], "
                             f"[N,H,W,C] or [N,C,H,W] with 1 to 4 channels and sides of at least {MIN_SIDE}.")
-        return shape, dtype
+        return shape
 
-    def open_images(self):
-        """Return the open .npy stream of the images."""
+    def open_array(self, name: str):
+        """Return the open .npy stream of an array."""
         if self.path.suffix == ".npy":
             return open(self.path, "rb")
-        archive = zipfile.ZipFile(self.path)
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
-        if "images" not in names:
-            raise UserError(f"{self.path} has no array called images; there is "
-                            f"{', '.join(sorted(names)[:10]) or 'none'}: "
-                            "write numpy.savez(file, images=..., labels=...).")
-        return archive.open("images.npy")
+        return zipfile.ZipFile(self.path).open(f"{name}.npy")
+
+    def select(self, names):
+        return self.evenly(len(names)) if self.is_split else super().select(names)
+
+    def look(self) -> DataSpec:
+        if self.is_split and self.options.holdout:
+            note = (f"dataset.holdout={self.options.holdout:g} is not used: the arrays are parts already "
+                    f"({', '.join(self.parts)}).")
+            self.notes += [] if note in self.notes else [note]
+        return super().look()
 
     def native(self) -> Native:
         order = layout(self.shape)
@@ -81,36 +174,39 @@ class Npz(ArraySource):
 
     @cached_property
     def labels(self) -> tuple[np.ndarray, tuple[str, ...]] | None:
-        """The labels [N] int64 with their names, or None."""
-        if self.path.suffix == ".npy":
+        """The labels [N] int64 of the chosen parts with the names of all parts' classes, or None."""
+        if any(pair.labels is None for pair in self.parts.values()):
             return None
         try:
             with np.load(self.path, allow_pickle=False) as file:
-                if "labels" not in file:
-                    return None
-                labels = file["labels"]
+                by_part = {part: file[pair.labels] for part, pair in self.parts.items()}
                 names = [str(name) for name in file["classes"]] if "classes" in file else None
         except UNREADABLE as error:
             raise UserError(f"The labels in {self.path} cannot be read ({error}): "
                             "write them as whole numbers or text.") from None
-        if labels.shape != self.shape[:1]:
-            raise UserError(f"{self.path} has {self.shape[0]} images but labels of shape {list(labels.shape)}: "
-                            "give one each.")
+        by_part = {part: labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+                   for part, labels in by_part.items()}
+        for part, labels in by_part.items():
+            if labels.shape != (self.counts_by_part[part],):
+                raise UserError(f"{self.path} has {self.counts_by_part[part]} images but labels of shape "
+                                f"{list(labels.shape)}: give one each.")
+        chosen = np.concatenate([by_part[part] for part in self.chosen])
+        labels = np.concatenate(list(by_part.values()))
         if labels.dtype.kind in "US":
-            found, numbers = np.unique(labels, return_inverse=True)
-            return numbers.astype(np.int64), tuple(str(name) for name in found)
+            found = np.unique(labels)
+            return np.searchsorted(found, chosen).astype(np.int64), tuple(str(name) for name in found)
         if labels.dtype.kind not in "uib" or labels.min() < 0 or labels.max() >= MOST_CLASSES:
             raise UserError(f"{self.path} has labels of type {labels.dtype} from {labels.min()} to {labels.max()}: "
                             "they must be whole numbers from 0, or text.")
         top = int(labels.max())
         if names is not None and len(names) <= top:
             raise UserError(f"{self.path} names {len(names)} classes but has the label {top}: name them all.")
-        return labels.astype(np.int64), tuple(names or (str(number) for number in range(top + 1)))
+        return chosen.astype(np.int64), tuple(names or (str(number) for number in range(top + 1)))
 
     @cached_property
     def binary(self) -> tuple[np.ndarray, tuple[str, ...]] | None:
         """The attributes [N, A] in {0, 1} with their names, or None."""
-        if self.path.suffix == ".npy":
+        if self.path.suffix == ".npy" or self.is_split:
             return None
         try:
             with np.load(self.path, allow_pickle=False) as file:
@@ -141,20 +237,23 @@ class Npz(ArraySource):
         return str(self.path)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray | None]:
+        parts = [self.read_images(self.parts[part].images) for part in self.chosen]
+        images = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return images, None if self.labels is None else self.labels[0]
+
+    def read_images(self, name: str) -> np.ndarray:
+        """Return an array as uint8 [N, h, w, c]."""
         try:
             if self.path.suffix == ".npy":
                 images = np.load(self.path, mmap_mode="r", allow_pickle=False)
             else:
                 with np.load(self.path, allow_pickle=False) as file:
-                    images = file["images"]
+                    images = file[name]
         except UNREADABLE as error:
             raise UserError(f"{self.path} is damaged ({error}): write it again.") from None
         order = layout(images.shape)
-        if len(order) == 3:
-            images = images.transpose(0, *order)
-        else:
-            images = images[..., None]
-        return to_bytes(images, self.path), None if self.labels is None else self.labels[0]
+        images = images.transpose(0, *order) if len(order) == 3 else images[..., None]
+        return to_bytes(images, self.path)
 
 
 def layout(shape: tuple[int, ...]) -> tuple[int, ...] | None:

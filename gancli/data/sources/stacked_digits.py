@@ -62,6 +62,9 @@ class StackedDigits(ArraySource):
         names = tuple(f"{number:03d}" for number in range(1000))
         return Native(self.options.count, single.height, single.width, 3, names)
 
+    def present(self) -> bool:
+        return self.digits.present()
+
     def prepare(self) -> None:
         self.digits.prepare()
 
