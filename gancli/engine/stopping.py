@@ -1,14 +1,17 @@
-"""SIGTERM, Ctrl-C and a terminal that is gone (SIGHUP) end a run after the turn that is being played."""
+"""What ends a run after the turn that is being played: SIGTERM, Ctrl-C, a terminal that is gone (SIGHUP), a queue's warning.
+
+Queues warn a job of its time limit or of its preemption by SIGUSR1 or SIGUSR2 (`#SBATCH --signal`, submitit).
+"""
 
 import signal
 import threading
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
-    """Return the signals by which this process is asked to stop; SIGHUP unless it is ignored, as under nohup."""
-    hangup = getattr(signal, "SIGHUP", None)
-    listens = hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN
-    return (signal.SIGTERM, signal.SIGINT, *([hangup] if listens else []))
+    """Return the signals by which this process is asked to stop; those of no terminal unless ignored, as under nohup."""
+    there = (getattr(signal, name, None) for name in ("SIGHUP", "SIGUSR1", "SIGUSR2"))  # POSIX has them
+    listens = [number for number in there if number is not None and signal.getsignal(number) != signal.SIG_IGN]
+    return (signal.SIGTERM, signal.SIGINT, *listens)
 
 
 class StopRequest:

@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import Any
 
+from gancli.sweeps.isolation import QUEUES
 from gancli.sweeps.jobs import run_here
 
 
@@ -17,9 +18,10 @@ def main() -> None:
     size, = struct.unpack("<Q", sys.stdin.buffer.read(8))
     message = sys.stdin.buffer.read(size)
     sys.path[:], module, name, cfg, hydra = pickle.loads(message)  # from the process that started this one
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in QUEUES:
+        signal.signal(number, _interrupt)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, QUEUES)
     threading.Thread(target=_watch, args=(sys.stdin.fileno(),), daemon=True).start()
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.utils import setup_globals

@@ -20,6 +20,7 @@ from gancli.runs.find import OUTPUTS
 from gancli.runs.locks import try_lock
 from gancli.runs.status import Status, read_status
 from gancli.runs.sweeps import FILE, SweepRecord, find_sweep, job_folder, job_folders, key_of, read_sweep
+from gancli.sweeps import slurm
 from gancli.sweeps.allowed import stored_overrides
 from gancli.sweeps.jobs import APART
 from gancli.sweeps.matching import changeable, differences
@@ -63,6 +64,8 @@ def sweep(task: Callable[[Any], Any], config_name: str, overrides: list[str], fl
         raise UsageError(f"{ranges[0]}=interval(...) is sampled, not listed: add hydra/sweeper=optuna, or give the values, "
                          f"{ranges[0]}=a,b.")
     metric, lower = objective(swept.cfg)
+    if swept.choice("hydra/launcher") == slurm.LAUNCHER:
+        slurm.check(swept.cfg.hydra.launcher)
     folder = swept.folder
     if folder == SWEEPS:
         folder /= sweep_name()
@@ -160,6 +163,8 @@ def _launch(task: Callable[[Any], Any], overrides: list[str], flags: list[str], 
     tell(f"Sweep {folder}: {cost(swept, jobs)}{known}.")
     ignored = changeable([*overrides, *record.overrides], list(swept.values))
     record.overrides = [override for override in overrides if key_of(override) != "hydra.sweep.dir"]
+    if launcher == slurm.LAUNCHER:
+        slurm.clear(folder)
     with _stopping(folder, launcher) as stop_asked, shared_machine(swept, jobs):
         session = Session(folder, record, launcher, jobs, stop_asked, ignored)
         with resuming(session):
