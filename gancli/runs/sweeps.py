@@ -9,6 +9,7 @@ from gancli import __version__
 from gancli.errors import UserError
 from gancli.runs.atomic import write_json
 from gancli.runs.directory import is_run
+from gancli.runs.files import SWEEP
 from gancli.runs.looking import folders
 from gancli.runs.records import (
     TEXT,
@@ -26,7 +27,7 @@ from gancli.runs.records import (
 )
 from gancli.runs.status import now
 
-FILE = "sweep.json"
+FILE = SWEEP
 
 
 @dataclass

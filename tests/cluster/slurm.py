@@ -54,6 +54,11 @@ class Slurm:
         assert done.returncode == 0, f"{arguments}: {done.stderr}"
         return done.stdout
 
+    def warn(self, number: str, how: str, *options: str) -> bool:
+        """Send a job a signal, as Slurm does before it ends one; whether it was taken.  `scancel` would wait for a queued-again job."""
+        done = subprocess.run(["timeout", "4", "scancel", f"--signal={how}", *options, number], capture_output=True)
+        return done.returncode in (0, 124)
+
     def queue(self) -> dict[str, str]:
         """Return the states of the jobs in the queue, by number."""
         return dict(line.split() for line in self.ask("squeue", "-h", "-r", "-o", "%i %T").splitlines())
@@ -101,10 +106,10 @@ def trains(run: Path) -> bool:
     return status(run) == "running" and stats.exists() and stats.stat().st_size > 0
 
 
-def number_of(sweep: Path, slurm: Slurm, job: int) -> str:
+def number_of(sweep: Path, job: int) -> str:
     """Return the number in Slurm's queue of a sweep's job, the jobs of which make one array."""
-    first = min((path.name for path in (sweep / ".submitit").iterdir() if "_" in path.name), key=lambda name: int(name.split("_")[0]))
-    return f"{first.split('_')[0]}_{job}"
+    first = min(int(path.name.split("_")[0]) for path in (sweep / ".submitit").glob("[0-9]*_[0-9]*"))
+    return f"{first}_{job}"
 
 
 def weights(run: Path) -> dict:
