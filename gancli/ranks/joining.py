@@ -43,7 +43,8 @@ def _join_nodes(backend: str, place: Place) -> None:
     if told:
         distributed.init_process_group(backend, timeout=TIMEOUT)
         return
-    store = distributed.TCPStore(address, port, place.world, is_master=place.rank == 0, timeout=MEETING, wait_for_workers=False)
+    store = distributed.TCPStore(address, port, place.world, is_master=place.rank == 0, timeout=MEETING,
+                                 wait_for_workers=False)
     distributed.init_process_group(backend, timeout=TIMEOUT, store=store, rank=place.rank, world_size=place.world)
 
 

@@ -43,8 +43,8 @@ def _first_node(environment: Mapping[str, str]) -> str:
         first = _answer("scontrol", "show", "hostnames", nodes).split()[0]
         fields = dict(word.split("=", 1) for word in _answer("scontrol", "show", "node", first, "-o").split() if "=" in word)
     except (OSError, IndexError, subprocess.SubprocessError):
-        raise UserError(f"Slurm does not say where the first of the nodes {nodes or 'of this step'} is: export MASTER_ADDR= its "
-                        "address before srun.") from None
+        raise UserError(f"Slurm does not say where the first of the nodes {nodes or 'of this step'} is: export MASTER_ADDR= "
+                        "its address before srun.") from None
     return fields.get("NodeAddr", first)
 
 

@@ -31,11 +31,13 @@ class SweepProgress:
         counts = [f"{count} {standing}" for standing, count in sorted(self.jobs.items())]
         left = self.of - sum(self.jobs.values())
         counts += [f"{left} not launched"] if left > 0 else []
-        best = "" if self.best is None or self.objective is None else f"; the best so far is {self.best} with {self.objective:.5g}"
+        known = self.best is not None and self.objective is not None
+        best = f"; the best so far is {self.best} with {self.objective:.5g}" if known else ""
         return f"{self.status}: {', '.join(counts)} of {self.of} jobs{best}"
 
 
-def progress_of(status: str, count: int, jobs: Mapping[Path, Status], sweep: Path, lower_is_better: bool, started: str) -> SweepProgress:
+def progress_of(status: str, count: int, jobs: Mapping[Path, Status], sweep: Path, lower_is_better: bool,
+                started: str) -> SweepProgress:
     """Return how far a sweep is.
 
     Args:
@@ -45,8 +47,9 @@ def progress_of(status: str, count: int, jobs: Mapping[Path, Status], sweep: Pat
     measured = [(job.objective, path) for path, job in jobs.items() if job.status == "finished" and job.objective is not None]
     best = (min if lower_is_better else max)(measured, default=None)
     size = sum(file.stat().st_size for path in jobs for file in path.glob("checkpoints/kimg-*") if file.is_file())
-    return SweepProgress(status, max(count, len(jobs)), dict(Counter(job.status for job in jobs.values())),
-                         None if best is None else str(best[1].relative_to(sweep)), None if best is None else best[0], size, started, now())
+    name, objective = (None, None) if best is None else (str(best[1].relative_to(sweep)), best[0])
+    return SweepProgress(status, max(count, len(jobs)), dict(Counter(job.status for job in jobs.values())), name, objective,
+                         size, started, now())
 
 
 def write_progress(sweep: Path, progress: SweepProgress) -> None:

@@ -40,16 +40,17 @@ def delete_rest(jobs: Mapping[Path, Status], best: int, lower_is_better: bool) -
 
     A job that failed or was stopped keeps its own: it may be continued.
     """
-    finished = [(path, status) for path, status in jobs.items() if status.status == "finished" and status.objective is not None]
-    ranked = sorted(finished, key=lambda job: job[1].objective if lower_is_better else -job[1].objective)
+    sign = 1 if lower_is_better else -1
+    ranked = sorted((sign * status.objective, path) for path, status in jobs.items()
+                    if status.status == "finished" and status.objective is not None)
     thinned = []
-    for place, (path, status) in enumerate(ranked[best:], best + 1):
+    for place, (value, path) in enumerate(ranked[best:], best + 1):
         checkpoints = CheckpointFolder(path).list()
         for checkpoint in checkpoints:
             checkpoint.unlink(missing_ok=True)
         if checkpoints:
             with open(path / LOG, "a", encoding="utf-8") as log:
-                log.write(f"{now()} {KEY}=best:{best}: {len(checkpoints)} checkpoints deleted; with {status.objective:.5g} this job is "
-                          f"number {place} of those finished\n")
+                log.write(f"{now()} {KEY}=best:{best}: {len(checkpoints)} checkpoints deleted; with {sign * value:.5g} this job "
+                          f"is number {place} of those finished\n")
             thinned.append(path)
     return thinned

@@ -84,8 +84,8 @@ def _time_limit(swept: Swept) -> str:
     if swept.choice("hydra/launcher") != slurm.LAUNCHER:
         return ""
     launcher = swept.cfg.hydra.launcher
-    return (f"; one that preemption or its time limit of {launcher.timeout_min} min ends saves {launcher.signal_delay_s} s before, "
-            "goes back into the queue and continues (at most hydra.launcher.max_num_timeout= times)")
+    return (f"; one that preemption or its time limit of {launcher.timeout_min} min ends saves {launcher.signal_delay_s} s "
+            "before, goes back into the queue and continues (at most hydra.launcher.max_num_timeout= times)")
 
 
 def _kimg(swept: Swept) -> float | None:

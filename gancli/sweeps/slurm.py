@@ -27,8 +27,9 @@ SLOWEST_S, FASTEST_S = 30.0, 1.0  # between two looks at the queue
 MOST_REQUEUES = 10_000
 # Options of hydra.launcher that `sbatch` has under other names, or as they are.
 OPTIONS = {"timeout_min": "time", "tasks_per_node": "ntasks-per-node", "mem_gb": "mem"} | {
-    key: key.replace("_", "-") for key in ("partition", "qos", "constraint", "exclude", "gres", "account", "nodes", "cpus_per_task",
-                                           "gpus_per_node", "cpus_per_gpu", "gpus_per_task", "mem_per_gpu", "mem_per_cpu")}
+    key: key.replace("_", "-") for key in ("partition", "qos", "constraint", "exclude", "gres", "account", "nodes",
+                                           "cpus_per_task", "gpus_per_node", "cpus_per_gpu", "gpus_per_task", "mem_per_gpu",
+                                           "mem_per_cpu")}
 
 
 def check(launcher: DictConfig) -> None:
@@ -43,7 +44,7 @@ def check(launcher: DictConfig) -> None:
                         "on a login node, or try scripts/one_node_slurm.")
     if launcher.tasks_per_node * launcher.nodes > 1:
         raise UsageError("A job of a sweep is one process, which starts its ranks itself: leave hydra.launcher.nodes and "
-                         "tasks_per_node at 1 and give devices=; a run over several nodes is started by scripts/train_on_nodes.sbatch.")
+                         "tasks_per_node at 1 and give devices=; scripts/train_on_nodes.sbatch starts a run over several nodes.")
     if 60 * launcher.timeout_min <= launcher.signal_delay_s:
         raise UsageError(f"hydra.launcher.timeout_min={launcher.timeout_min} ends a job before it is told to save, "
                          f"{launcher.signal_delay_s} s before its end: give a longer timeout_min= or a smaller "
@@ -66,7 +67,7 @@ def _options(launcher: DictConfig) -> Iterator[str]:
 def _reason(said: str) -> str:
     """Return what Slurm's last line says, without its program's name."""
     lines = [line for line in said.splitlines() if line.strip()] or ["it does not say why"]
-    return re.sub(r"^(sbatch: )?(error: )?(allocation failure: |Batch job submission failed: )?", "", lines[-1]).strip().rstrip(".")
+    return re.sub(r"^(sbatch: )?(error: )?(allocation failure: |Batch job submission failed: )?", "", lines[-1]).strip(" .")
 
 
 def _advice(said: str) -> str:
@@ -103,13 +104,15 @@ class Queue:
             return False
         self._looked = now
         try:
-            done = subprocess.run(["squeue", "-h", "-r", "--me", "-o", "%i %T"], capture_output=True, text=True, timeout=PATIENCE_S)
+            done = subprocess.run(["squeue", "-h", "-r", "--me", "-o", "%i %T"], capture_output=True, text=True,
+                                  timeout=PATIENCE_S)
         except (OSError, subprocess.TimeoutExpired):
             return False
         if done.returncode:  # the controller is away: nothing is known, nothing is lost
             return False
         ours = {path.name for path in self.folder.glob("*") if NAME.fullmatch(path.name)}
-        self.states = {number: state for number, state in (line.split()[:2] for line in done.stdout.splitlines()) if number in ours}
+        listed = dict(line.split()[:2] for line in done.stdout.splitlines())
+        self.states = {number: state for number, state in listed.items() if number in ours}
         self._absent = {number: self._absent.get(number, now) for number in ours - self.states.keys()}
         return True
 
@@ -121,7 +124,8 @@ class Queue:
         """Take the jobs that wait out of the queue; return how many."""
         waiting = [number for number, state in self.states.items() if state == "PENDING"]
         for first in range(0, len(waiting), 100):
-            subprocess.run(["scancel", "--state=PENDING", *waiting[first:first + 100]], capture_output=True, timeout=PATIENCE_S)
+            subprocess.run(["scancel", "--state=PENDING", *waiting[first:first + 100]], capture_output=True,
+                           timeout=PATIENCE_S)
         return len(waiting)
 
 
@@ -129,8 +133,8 @@ def clear(sweep: Path) -> None:
     """Cancel jobs of a sweep whose command was killed while they waited: they are queued anew."""
     queue = Queue(sweep)
     if queue.folder.is_dir() and queue.look() and (count := queue.cancel_waiting()):
-        tell(f"{count} job{'s' if count > 1 else ''} of an earlier sitting waited in Slurm's queue and {'are' if count > 1 else 'is'} "
-             "queued anew.")
+        jobs, are = ("jobs", "are") if count > 1 else ("job", "is")
+        tell(f"{count} {jobs} of an earlier sitting waited in Slurm's queue and {are} queued anew.")
 
 
 @contextmanager
@@ -155,7 +159,8 @@ def watched(sweep: Path, stop_asked: Callable[[], bool], look: Callable[[], None
                 time.sleep(0.2)
             if job.paths.result_pickle.exists():
                 return original(job)
-            raise UserError(f"Slurm's job {job.job_id} has left the queue without a report: it was cancelled, or its node lost")
+            raise UserError(f"Slurm's job {job.job_id} has left the queue without a report: it was cancelled, or its node is "
+                            "lost")
         except Exception as error:
             return [JobReturn(status=JobStatus.FAILED, _return_value=error)]
 

@@ -57,8 +57,8 @@ def sweep(task: Callable[[Any], Any], config_name: str, overrides: list[str], fl
         UserError: the folder holds other files or another sweep, or one that is running.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ or srun_place(os.environ) is not None:
-        raise UsageError("torchrun and srun start the ranks of one run and --multirun starts many runs: leave them out and let "
-                         "devices= give each run its ranks, or start the runs one by one.")
+        raise UsageError("torchrun and srun start the ranks of one run and --multirun starts many runs: leave them out and "
+                         "let devices= give each run its ranks, or start the runs one by one.")
     from gancli.config.compose import check_sweep
     from gancli.sweeps.studies import objective
 

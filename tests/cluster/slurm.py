@@ -55,7 +55,7 @@ class Slurm:
         return done.stdout
 
     def warn(self, number: str, how: str, *options: str) -> bool:
-        """Send a job a signal, as Slurm does before it ends one; whether it was taken.  `scancel` would wait for a queued-again job."""
+        """Send a job a signal, as Slurm does before it ends one; whether it was taken (`scancel` tries again on requeued ones)."""
         done = subprocess.run(["timeout", "4", "scancel", f"--signal={how}", *options, number], capture_output=True)
         return done.returncode in (0, 124)
 

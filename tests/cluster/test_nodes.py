@@ -13,12 +13,14 @@ import torch
 from running import ROOT, environment
 from slurm import PATIENCE_S, TINY, status, trains, until
 
+from gancli.runs.checkpoint import CheckpointFolder, images_of
 from gancli.runs.status import read_status
 
 RECIPE = ROOT / "scripts" / "train_on_nodes.sbatch"
 GAN = f"{sys.executable} -m gancli"
 TORCHRUN = Path(sys.executable).with_name("torchrun")
-NETWORKS = (*TINY, "trainer.batch_size=8", "trainer.record_kimg=0.008", "model.discriminator_init=0.3", "model.generator_init=0.5")
+NETWORKS = (*TINY, "trainer.batch_size=8", "trainer.record_kimg=0.008", "model.discriminator_init=0.3",
+            "model.generator_init=0.5")
 SHORT, ENDLESS = "trainer.kimg=0.4", "trainer.kimg=1000"
 FIGURES = re.compile(r"loss/.*|gradient_norm/.*|D\(.*")
 
@@ -32,8 +34,8 @@ def losses(run: Path) -> torch.Tensor:
 
 def submit(slurm, folder: Path, *words: str, options: tuple[str, ...] = (), **more: str) -> str:
     """Submit the recipe; return the job's number."""
-    done = subprocess.run(["sbatch", "--parsable", f"--output={folder}/job.out", *options, RECIPE, *words], capture_output=True,
-                          text=True, check=True, cwd=folder,
+    done = subprocess.run(["sbatch", "--parsable", f"--output={folder}/job.out", *options, RECIPE, *words],
+                          capture_output=True, text=True, check=True, cwd=folder,
                           env=environment(OMP_NUM_THREADS="1", GAN=GAN, TORCHRUN=str(TORCHRUN), **more))
     return done.stdout.strip()
 
@@ -43,16 +45,16 @@ def said(folder: Path) -> str:
 
 
 def wait_for_end(slurm, job: str, folder: Path) -> None:
-    until(lambda: job not in slurm.queue(), f"an end of the job: {said(folder) if (folder / 'job.out').exists() else 'no output'}")
+    until(lambda: job not in slurm.queue(), f"an end of the job, see {folder}/job.out")
 
 
-def processes(run: Path, marker: str = "RANK") -> dict[int, int]:
+def processes(run: Path) -> dict[int, int]:
     """Return the processes that train a run, by rank."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
-            if f"run_dir={run}".encode() not in words or b"train" not in words or b"srun" in words[0] or b"torchrun" in words[1]:
+            if f"run_dir={run}".encode() not in words or b"srun" in words[0] or b"torchrun" in words[1]:
                 continue
             values = dict(word.split(b"=", 1) for word in (path.parent / "environ").read_bytes().split(b"\0") if b"=" in word)
         except (OSError, IndexError):
@@ -85,7 +87,7 @@ def test_a_warned_run_saves_is_queued_again_and_goes_on_on_another_number_of_nod
     slurm.warn(job, "USR1", "--batch")  # as `#SBATCH --signal=B:USR1@120` does before the time limit
     until(lambda: status(run) == "stopped", "a run that has saved")
     assert read_status(run).why.startswith("SIGUSR1 after")
-    until(lambda: "goes back into the queue" in said(tmp_path) and slurm.queue().get(job) == "PENDING", "a job that waits again")
+    until(lambda: slurm.queue().get(job) == "PENDING" and "goes back into the queue" in said(tmp_path), "a job that waits")
     saved = read_status(run).images
     until(lambda: trains(run) and "Continuing from" in (run / "log.txt").read_text(), "a run that continues")
     slurm.ask("scancel", job)  # by a person: it saves and is not queued again
@@ -106,7 +108,7 @@ def test_a_killed_rank_ends_the_step_and_the_run_can_be_continued(slurm, tmp_pat
     wait_for_end(slurm, job, tmp_path)
     assert time.monotonic() - begun < 60 and "goes back into the queue" not in said(tmp_path)
     assert status(run) in ("failed", "killed"), said(tmp_path)
-    length = f"trainer.kimg={max(int(path.stem.removeprefix('kimg-').replace('_', '')[:9]) for path in (run / 'checkpoints').glob('kimg-*')) / 1e3 + 0.4:g}"
+    length = f"trainer.kimg={images_of(CheckpointFolder(run).latest()) / 1000 + 0.4:g}"
     job = submit(slurm, tmp_path, str(run), *NETWORKS, "trainer.checkpoint_kimg=0.04", length)
     wait_for_end(slurm, job, tmp_path)
     assert status(run) == "finished", said(tmp_path)
