@@ -44,7 +44,7 @@ def check(launcher: DictConfig) -> None:
                         "on a login node, or try scripts/one_node_slurm.")
     if launcher.tasks_per_node * launcher.nodes > 1:
         raise UsageError("A job of a sweep is one process, which starts its ranks itself: leave hydra.launcher.nodes and "
-                         "tasks_per_node at 1 and give devices=; scripts/train_on_nodes.sbatch starts a run over several nodes.")
+                         "tasks_per_node at 1 and give devices=. scripts/train_on_nodes.sbatch starts a run over nodes.")
     if 60 * launcher.timeout_min <= launcher.signal_delay_s:
         raise UsageError(f"hydra.launcher.timeout_min={launcher.timeout_min} ends a job before it is told to save, "
                          f"{launcher.signal_delay_s} s before its end: give a longer timeout_min= or a smaller "

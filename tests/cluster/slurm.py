@@ -55,7 +55,10 @@ class Slurm:
         return done.stdout
 
     def warn(self, number: str, how: str, *options: str) -> bool:
-        """Send a job a signal, as Slurm does before it ends one; whether it was taken (`scancel` tries again on requeued ones)."""
+        """Send a job a signal, as Slurm does before it ends one; whether it was taken.
+
+        `scancel` tries again and again on a job that is back in the queue.
+        """
         done = subprocess.run(["timeout", "4", "scancel", f"--signal={how}", *options, number], capture_output=True)
         return done.returncode in (0, 124)
 

@@ -101,8 +101,9 @@ def test_optuna_learns_from_jobs_of_a_queue(slurm, tmp_path):
     sweep = tmp_path / "study"
     settings = [word for word in TINY if not word.startswith("evaluation")]
     output = ended(gan("train", "-m", *settings, "trainer.kimg=0.1", "evaluation.kimg=0.1", "evaluation.n=16",
-                       "evaluation.real=16", "optimizer.lr=tag(log,interval(1e-4,1e-2))", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=4",
-                       "hydra.sweeper.n_jobs=2", f"hydra.sweep.dir={sweep}", *QUEUED, cwd=tmp_path), 0)
+                       "evaluation.real=16", "optimizer.lr=tag(log,interval(1e-4,1e-2))", "hydra/sweeper=optuna",
+                       "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2", f"hydra.sweep.dir={sweep}", *QUEUED,
+                       cwd=tmp_path), 0)
     assert [status(sweep / str(job)) for job in range(4)] == ["finished"] * 4, output
     assert "Best:" in output
 
