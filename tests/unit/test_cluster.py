@@ -1,4 +1,4 @@
-"""What clusters do to a run and to a sweep, without one: signals, places of ranks, checkpoints that are kept, how far sweeps are."""
+"""What clusters do to a run and to a sweep, without one: signals, places of ranks, what is kept, how far sweeps are."""
 
 import json
 import os
