@@ -108,7 +108,7 @@ def owner_of(folder: Path) -> Owner | None:
 
 
 def _claimed(folder: Path) -> Owner:
-    """Write that this process is the owner, where no other one is: machines that do not see each other's locks may meet here."""
+    """Write that this process is the owner, where no other is: machines that do not see each other's locks may meet here."""
     other = _owner(folder)
     if other is not None and _lives(folder, other):
         raise Taken(other)
@@ -139,7 +139,7 @@ def _set_aside(folder: Path, dead: Owner | None, token: str) -> bool:
 
 
 def _is_first(folder: Path, owner: Owner) -> bool:
-    """Write the record under its name unless there is one: a link is made by one process alone, on network file systems, too."""
+    """Write the record unless there is one: a link is made by one process alone, on network file systems, too."""
     temporary = folder / f".{FILE}.{owner.token}.tmp"
     write_json(temporary, asdict(owner))
     try:

@@ -50,7 +50,7 @@ def delete_rest(jobs: Mapping[Path, Status], best: int, lower_is_better: bool) -
             checkpoint.unlink(missing_ok=True)
         if checkpoints:
             with open(path / LOG, "a", encoding="utf-8") as log:
-                log.write(f"{now()} {KEY}=best:{best}: {len(checkpoints)} checkpoints deleted; with {sign * value:.5g} this job "
-                          f"is number {place} of those finished\n")
+                log.write(f"{now()} {KEY}=best:{best}: {len(checkpoints)} checkpoints deleted; with {sign * value:.5g} this "
+                          f"job is number {place} of those finished\n")
             thinned.append(path)
     return thinned

@@ -29,14 +29,14 @@ def losses(run: Path) -> torch.Tensor:
     """Return [rounds, figures] of a run."""
     lines = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
     names = [name for name in lines[-1] if FIGURES.fullmatch(name)]
-    return torch.tensor([[line[name] for name in names] for line in lines], dtype=torch.float64)
+    return torch.tensor([[line.get(name, 0.0) for name in names] for line in lines], dtype=torch.float64)
 
 
 def submit(slurm, folder: Path, *words: str, options: tuple[str, ...] = (), **more: str) -> str:
     """Submit the recipe; return the job's number."""
     done = subprocess.run(["sbatch", "--parsable", f"--output={folder}/job.out", *options, RECIPE, *words],
                           capture_output=True, text=True, check=True, cwd=folder,
-                          env=environment(OMP_NUM_THREADS="1", GAN=GAN, TORCHRUN=str(TORCHRUN), **more))
+                          env=environment(OMP_NUM_THREADS="1", GAN=GAN, TORCHRUN=str(TORCHRUN), LAST_CALL_S="5", **more))
     return done.stdout.strip()
 
 
@@ -54,7 +54,7 @@ def processes(run: Path) -> dict[int, int]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
-            if f"run_dir={run}".encode() not in words or b"srun" in words[0] or b"torchrun" in words[1]:
+            if f"run_dir={run}".encode() not in words or b"srun" in words[0] or any(b"torchrun" in word for word in words[:3]):
                 continue
             values = dict(word.split(b"=", 1) for word in (path.parent / "environ").read_bytes().split(b"\0") if b"=" in word)
         except (OSError, IndexError):

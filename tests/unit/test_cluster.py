@@ -118,8 +118,8 @@ def test_slurm_is_asked_with_the_jobs_own_settings(monkeypatch):
     asked = answering(monkeypatch, 0, "")
     slurm.check(launcher("hydra.launcher.partition=spare", "hydra.launcher.mem_gb=4", "hydra.launcher.timeout_min=30",
                          "hydra.launcher.cpus_per_task=2", "+hydra.launcher.additional_parameters.nice=5"))
-    assert asked == [("sbatch", "--test-only", "--time=30", "--ntasks-per-node=1", "--mem=4G", "--partition=spare", "--nodes=1",
-                      "--cpus-per-task=2", "--nice=5", "--wrap=true")]
+    assert asked == [("sbatch", "--test-only", "--time=30", "--ntasks-per-node=1", "--mem=4G", "--partition=spare",
+                      "--nodes=1", "--cpus-per-task=2", "--nice=5", "--wrap=true")]
 
 
 @pytest.mark.parametrize(("said", "advice"), [

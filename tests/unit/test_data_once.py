@@ -122,7 +122,8 @@ def test_two_machines_decode_a_shared_folder_once(folder, tmp_path):
         data = decode(source, source.inspect(), "mmap", lambda done, total: None)
         return not (len(data.examples[0]) == 12 and data.path is not None)
 
-    assert [code_of(child) for child in [forked(lambda host=host: work(host)) for host in ("one", "another", "third")]] == [0] * 3
+    children = [forked(lambda host=host: work(host)) for host in ("one", "another", "third")]
+    assert [code_of(child) for child in children] == [0] * 3
     assert len(decoded.read_text().splitlines()) == 1
     assert store_path(source_of(folder, data_dir)).is_file()
 
