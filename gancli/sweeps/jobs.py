@@ -170,7 +170,8 @@ def _record(folder: Path, status: str, why: str, trace: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     known = read_status(folder)
     own = known is not None and known.pid == os.getpid()
-    if own and known.status == status or not own and known is not None and known.status == "running":
+    ended = known is not None and (known.status in (status, "finished") if own else known.status == "running")
+    if ended:
         return  # the engine has recorded it, or the run is another process's
     begun = Status.begin(overrides())
     if known is not None:

@@ -13,13 +13,13 @@ from omegaconf import OmegaConf
 
 from gancli import capacity
 from gancli.config.compose import check_sweep
-from gancli.engine.stopping import StopRequest
+from gancli.engine.stopping import StopRequest, handlers_restored
 from gancli.errors import UsageError, UserError
 from gancli.ranks import nodes, shards
 from gancli.ranks.shards import Place
 from gancli.runs.directory import is_run
 from gancli.runs.progress import progress_of, read_progress, write_progress
-from gancli.runs.status import Status, write_status
+from gancli.runs.status import Status, read_status, write_status
 from gancli.runs.sweeps import SweepRecord, shared_words, sweeps_in, write_sweep
 from gancli.sweeps import slurm, warned
 from gancli.sweeps.isolation import run_isolated
@@ -34,11 +34,24 @@ STEP = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LOCALID": "0", 
 
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGTERM"])
-def test_a_queue_s_warning_asks_a_run_to_stop(name):
-    with StopRequest() as stop:
-        os.kill(os.getpid(), getattr(signal, name))
-        assert stop.why == name
-    assert signal.getsignal(getattr(signal, name)) == signal.SIG_DFL
+def test_a_queue_s_warning_asks_a_run_to_stop_and_its_repetition_does_not_end_it_while_it_saves(name):
+    number = getattr(signal, name)
+    with handlers_restored():
+        with StopRequest() as stop:
+            os.kill(os.getpid(), number)
+            assert stop.why == name
+        os.kill(os.getpid(), number)  # while the record is finished
+        with StopRequest() as stop:
+            assert stop.why is None
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_a_signal_after_its_end_does_not_make_a_finished_job_a_stopped_one(tmp_path):
+    from gancli.sweeps.jobs import _record
+
+    write_status(tmp_path, Status.begin([]).end("finished"))
+    _record(tmp_path, "stopped", "interrupted before it could save", "")
+    assert read_status(tmp_path).status == "finished"
 
 
 def test_a_task_of_srun_is_a_rank_and_a_batch_script_is_none(monkeypatch):
