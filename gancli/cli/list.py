@@ -19,7 +19,6 @@ EXAMPLES = (
     "gan list stabilizers",
     "gan list runs",
     "gan list runs --root outputs/sweep/SWEEP --sort best",
-    "gan list runs --watch",
     "gan list metrics",
 )
 

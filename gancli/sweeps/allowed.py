@@ -19,7 +19,7 @@ _NAMES = re.compile(r"[\w\s,()'\"-]+")  # of a group's options: a path would bri
 _PARTITION = re.compile(r"[\w.-]{1,64}")
 _KEY = re.compile(r"[\w.]+")
 _ELSEWHERE = ("run_dir", "resume")  # a job lies where its sweep does
-LAUNCHERS = ("basic", "joblib", "submitit_local", "submitit_slurm")
+LAUNCHERS = ("basic", "joblib", "submitit_local", "submitit_slurm", "ray")
 SWEEPERS = ("basic", "optuna")
 SAMPLERS = ("tpe", "random", "cmaes", "nsgaii", "motpe", "grid")
 

@@ -19,7 +19,7 @@ from gancli.sweeps.machine import gpu_environment, one_free_gpu
 from gancli.sweeps.matching import lengths
 from gancli.sweeps.warned import Warned, queue_again
 
-APART = ("joblib", "submitit_local", "submitit_slurm")  # launchers whose workers give each job a process of its own
+APART = ("joblib", "submitit_local", "submitit_slurm", "ray")  # launchers whose workers give each job a process of its own
 
 
 class Stopped(UserError):

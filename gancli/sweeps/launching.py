@@ -117,6 +117,8 @@ class ResumingLauncher:
             return self._launch_in_pool(waiting, first)
         if self.session.launcher == slurm.LAUNCHER:
             return self._launch_in_queue(waiting, first)
+        if self.session.launcher == "ray":
+            return self._launch_in_ray(waiting, first)
         return dict(zip(waiting, self.launcher.launch(list(waiting.values()), first), strict=True))
 
     def _launch_apart(self, waiting: dict[str, list[str]], first: int) -> dict[str, Any]:
@@ -151,6 +153,16 @@ class ResumingLauncher:
         with slurm.watched(self.session.folder, self.session.stop_asked, look):
             self._check(list(waiting), self.launcher.launch(list(waiting.values()), first))
         look()
+        return {folder: self._recorded(folder) for folder in waiting}
+
+    def _launch_in_ray(self, waiting: dict[str, list[str]], first: int) -> dict[str, Any]:
+        """Launch all: Ray starts a job again whose worker died, and the job goes on from its checkpoint."""
+        try:
+            self._check(list(waiting), self.launcher.launch(list(waiting.values()), first))
+        except Exception as error:  # its worker died too often
+            for folder in waiting:
+                if self._stands(folder).partition(":")[0] in ("not started", "killed"):
+                    self._lost(folder, error)
         return {folder: self._recorded(folder) for folder in waiting}
 
     def _stands(self, folder: str) -> str:

@@ -28,6 +28,7 @@ from gancli.errors import UserError
 from gancli.explore.found_latents import read_points
 from gancli.explore.inputs import read_mask
 from gancli.explore.strokes import read_strokes
+from gancli.cli.watch import told
 from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder, read, write
 from gancli.runs.config import read_config
@@ -35,8 +36,9 @@ from gancli.runs.find import list_runs
 from gancli.runs.owner import owned
 from gancli.runs.provenance import read_provenance
 from gancli.runs.stats import keep_until, read_ticks
+from gancli.runs.progress import progress_of, write_progress
 from gancli.runs.status import Status, read_status, write_status
-from gancli.runs.sweeps import SweepRecord, job_folders, write_sweep
+from gancli.runs.sweeps import SweepRecord, job_folders, sweeps_in, write_sweep
 from gancli.sweeps.sweeping import continued_sweep
 
 BOUNDED, MANY = 15, int(os.environ.get("GANCLI_FUZZ", 1500))  # cases a reader: in the unit tier, behind -m fuzz
@@ -77,6 +79,13 @@ def owner(folder):
 def sweep(folder):
     write_sweep(folder, SweepRecord("train", ["seed=0,1", "model=gan", "hydra/launcher=joblib"], jobs={"0": ["seed=0"]}))
     return folder / "sweep.json", lambda path: (job_folders(folder), continued_sweep("train", [f"resume={folder}"]))
+
+
+def sweep_status(folder):
+    write_sweep(folder, SweepRecord("train", ["seed=0,1"], jobs={"0": ["seed=0"]}))
+    jobs = {folder / "0": Status("finished", objective=0.5)}
+    write_progress(folder, progress_of("running", 2, jobs, folder, True, "2026-01-01T00:00:00+00:00"))
+    return folder / "status.json", lambda path: [told(progress) for _, progress in sweeps_in(folder)]
 
 
 def checkpoint(folder):
@@ -161,7 +170,7 @@ def latents(folder):
     return folder / "latents.npz", lambda path: read_points(str(path), loaded)
 
 
-READERS = [config, status, stats, provenance, owner, sweep, checkpoint, npz, npy, idx, packed_idx, image, strokes,
+READERS = [config, status, stats, provenance, owner, sweep, sweep_status, checkpoint, npz, npy, idx, packed_idx, image, strokes,
            painted_strokes, mask, latents]
 
 
