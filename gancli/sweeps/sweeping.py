@@ -24,6 +24,7 @@ from gancli.runs.status import Status, read_status
 from gancli.runs.sweeps import FILE, SweepRecord, find_sweep, job_folder, job_folders, key_of, read_sweep
 from gancli.sweeps import slurm
 from gancli.sweeps.allowed import stored_overrides
+from gancli.sweeps.disk import disk_sentence
 from gancli.sweeps.jobs import APART
 from gancli.sweeps.keeping import kept_best
 from gancli.sweeps.matching import changeable, differences
@@ -80,6 +81,9 @@ def sweep(task: Callable[[Any], Any], config_name: str, overrides: list[str], fl
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         with _locked(folder):
+            told = disk_sentence(swept, overrides, config_dir, folder, best)
+            if told is not None:
+                tell(told)
             tending = Tending(folder, swept.count, record.started, lambda: read_jobs(folder), lower, best)
             interrupted, kept = _launch(task, overrides, flags, folder, record, swept, tending)
             if (folder / FILE).exists():

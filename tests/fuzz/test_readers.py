@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from mutations import edits, mutated
 from PIL import Image
 
+from gancli.cli.watch import told
 from gancli.config.compose import compose
 from gancli.config.resume import stored_settings
 from gancli.data.dataset import open_source
@@ -28,15 +29,14 @@ from gancli.errors import UserError
 from gancli.explore.found_latents import read_points
 from gancli.explore.inputs import read_mask
 from gancli.explore.strokes import read_strokes
-from gancli.cli.watch import told
 from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder, read, write
 from gancli.runs.config import read_config
 from gancli.runs.find import list_runs
 from gancli.runs.owner import owned
+from gancli.runs.progress import progress_of, write_progress
 from gancli.runs.provenance import read_provenance
 from gancli.runs.stats import keep_until, read_ticks
-from gancli.runs.progress import progress_of, write_progress
 from gancli.runs.status import Status, read_status, write_status
 from gancli.runs.sweeps import SweepRecord, job_folders, sweeps_in, write_sweep
 from gancli.sweeps.sweeping import continued_sweep
@@ -170,8 +170,8 @@ def latents(folder):
     return folder / "latents.npz", lambda path: read_points(str(path), loaded)
 
 
-READERS = [config, status, stats, provenance, owner, sweep, sweep_status, checkpoint, npz, npy, idx, packed_idx, image, strokes,
-           painted_strokes, mask, latents]
+READERS = [config, status, stats, provenance, owner, sweep, sweep_status, checkpoint, npz, npy, idx, packed_idx, image,
+           strokes, painted_strokes, mask, latents]
 
 
 def outcomes(reader, folder: Path, cases: int) -> dict[str, int]:

@@ -21,7 +21,8 @@ from gancli.runs.directory import is_run
 from gancli.runs.progress import progress_of, read_progress, write_progress
 from gancli.runs.status import Status, read_status, write_status
 from gancli.runs.sweeps import SweepRecord, shared_words, sweeps_in, write_sweep
-from gancli.sweeps import slurm, warned
+from gancli.sweeps import disk, slurm, warned
+from gancli.sweeps.disk import disk_sentence
 from gancli.sweeps.isolation import run_isolated
 from gancli.sweeps.keeping import delete_rest, kept_best
 from gancli.sweeps.launchers import cost, launcher_overrides
@@ -280,3 +281,23 @@ def test_a_queue_s_signal_reaches_a_job_of_a_sweep_that_has_only_begun(tmp_path,
 
     assert run_isolated(task, OmegaConf.create({}), tmp_path / "job", lambda: False, {}) == 5
     assert signal.SIGUSR2 not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_disk_use_is_told_beforehand_by_what_validate_says_of_the_first_job(tmp_path, monkeypatch):
+    asked = []
+
+    def answer(command, **options):
+        asked.append(command[3:])
+        return SimpleNamespace(stdout="model  gan\ndisk          about 2,097,152 bytes: 2 checkpoints of 1 MiB\n")
+
+    monkeypatch.setattr(disk.subprocess, "run", answer)
+    overrides = ["seed=range(0,30)", "model=gan", "sweep.keep=best:4", *SLURM]
+    swept = check_sweep("train", overrides)
+    told = disk_sentence(swept, overrides, None, tmp_path / "new", 4)
+    assert asked == [["validate", "seed=0", "model=gan"]]
+    assert told.startswith("Disk: the checkpoints of 4 jobs (sweep.keep=best:4) take about 8.0 MiB, and ")
+    assert "of 30 jobs take about 60.0 MiB" in disk_sentence(swept, overrides, None, tmp_path, None)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: SimpleNamespace(free=1 << 20))
+    assert "too little; give sweep.keep=best:10" in disk_sentence(swept, overrides, None, tmp_path, None)
+    few = ["seed=0,1"]
+    assert disk_sentence(check_sweep("train", few), few, None, tmp_path, None) is None
