@@ -24,10 +24,14 @@ def download(name: str, fetch: Callable[[], object], folder: Path, layout: str, 
     """
     claims = claims_of(name, folder)
     made = {above for path in (folder / layout, claims / LOCK) for above in path.parents if not above.exists()}
+
+    def look() -> bool | None:
+        wait_for_download(name, folder)  # its files are seen before they are whole
+        return there() or None
+
     try:
-        made_once(claims, lambda: there() or None, lambda: fetch() or True, "downloads it")
+        made_once(claims, look, lambda: fetch() or True, "downloads it")
     except Exception as error:  # torchvision and its downloaders raise OSError, RuntimeError, their own kinds
-        (claims / LOCK).unlink(missing_ok=True)
         for path in sorted(made, key=lambda path: len(path.parts), reverse=True):
             with contextlib.suppress(OSError):
                 path.rmdir()

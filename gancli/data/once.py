@@ -4,13 +4,14 @@ The first claims it as a run claims its folder (gancli.runs.owner), on file syst
 wait, and one of them takes over where the first has died.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from gancli.monitor.terminal import tell
-from gancli.runs.owner import Taken, claim, owner_of
+from gancli.runs.owner import LOCK, Taken, claim, owner_of
 
 FOLDER = ".gancli-store"
 WAIT_S = 0.5
@@ -33,12 +34,22 @@ def made_once(claims: Path, look: Callable[[], T | None], make: Callable[[], T],
         if found is not None:
             return found
         try:
-            with claim(claims):
-                found = look()  # it may have come meanwhile
-                return make() if found is None else found
+            held = claim(claims)
+        except FileNotFoundError:  # another process has tidied up meanwhile
+            continue
         except Taken as other:
             told = told or _tell(str(other), doing)
-        time.sleep(WAIT_S)
+            time.sleep(WAIT_S)
+            continue
+        except OSError:
+            _tidy(claims)
+            raise
+        try:
+            with held:
+                found = look()  # it may have come meanwhile
+                return make() if found is None else found
+        finally:
+            _tidy(claims)
 
 
 def wait_for(claims: Path, doing: str) -> None:
@@ -47,6 +58,14 @@ def wait_for(claims: Path, doing: str) -> None:
     while (owner := owner_of(claims)) is not None:
         told = told or _tell(str(Taken(owner)), doing)
         time.sleep(WAIT_S)
+
+
+def _tidy(claims: Path) -> None:
+    """Remove the folder of a claim unless another process has claimed it; the record, not the lock, decides who has."""
+    with contextlib.suppress(OSError):
+        if owner_of(claims) is None:
+            (claims / LOCK).unlink(missing_ok=True)
+            claims.rmdir()
 
 
 def _tell(who: str, doing: str) -> bool:

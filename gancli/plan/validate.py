@@ -96,7 +96,8 @@ def _evaluation(options: EvaluationOptions) -> str:
 def _disk(plan: Plan, checkpoint: int) -> str:
     """Return what a run's checkpoints take at most; sweeps read the bytes (gancli.sweeps.disk)."""
     kept = plan.trainer.keep + plan.evaluation.on  # the newest and the best
-    return f"about {kept * checkpoint:,} bytes: {kept} checkpoint{'s' if kept > 1 else ''} of {_gib(checkpoint)}; grids beside them"
+    each = f"{kept} checkpoint{'s' if kept > 1 else ''} of {_gib(checkpoint)}"
+    return f"about {kept * checkpoint:,} bytes: {each}; grids beside them"
 
 
 def _gib(size: int) -> str:

@@ -32,7 +32,7 @@ from gancli.sweeps.tending import Tending, tended
 
 SWEEPS = Path(OUTPUTS) / "sweep"
 LOCK = ".lock"
-BEGINNINGS = {FILE, LOCK, STATUS, "multirun.yaml", "study.db"}  # what a sweep leaves in which no job has begun
+BEGINNINGS = {FILE, LOCK, "multirun.yaml", "study.db"}  # what a sweep leaves in which no job has begun
 NO_BEST = ("No trials are completed", "Record does not exist")  # Optuna after a study without a value; the table says why
 SETTLE_S = 60.0  # jobs that outlive their workers may take so long to save
 
@@ -236,7 +236,7 @@ def _settle(folder: Path, kept: dict[str, str]) -> None:
 
 def _remove_empty(folder: Path, created: list[Path]) -> None:
     """Remove a sweep directory in which no job has begun, and the parents that were made for it."""
-    if created and folder.is_dir() and {path.name for path in folder.iterdir()} <= BEGINNINGS:
+    if created and folder.is_dir() and {path.name for path in folder.iterdir()} <= BEGINNINGS | {STATUS}:
         for path in folder.iterdir():
             path.unlink()
         for path in created:
