@@ -86,8 +86,7 @@ def sweep(task: Callable[[Any], Any], config_name: str, overrides: list[str], fl
                 tell(told)
             tending = Tending(folder, swept.count, record.started, lambda: read_jobs(folder), lower, best)
             interrupted, kept = _launch(task, overrides, flags, folder, record, swept, tending)
-            if (folder / FILE).exists():
-                tending.look(tending.verdict(interrupted))
+            tending.look(tending.verdict(interrupted))
     finally:
         _remove_empty(folder, missing)
     return Sweep(folder, read_jobs(folder) if folder.is_dir() else {}, interrupted, metric, lower, kept)

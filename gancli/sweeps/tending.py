@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from gancli.runs.files import SWEEP
 from gancli.runs.progress import progress_of, write_progress
 from gancli.runs.status import Status
 from gancli.sweeps.keeping import KEY, delete_rest
@@ -23,7 +24,9 @@ class Tending:
         self.lower_is_better, self.best = lower_is_better, best
 
     def look(self, status: str) -> None:
-        """Write how far the jobs are, and delete what is not to be kept."""
+        """Write how far the jobs are, and delete what is not to be kept; nothing before there are jobs."""
+        if not (self.folder / SWEEP).exists():
+            return
         jobs = self.jobs()
         if self.best is not None:
             thinned = delete_rest(jobs, self.best, self.lower_is_better)

@@ -108,12 +108,18 @@ def test_optuna_learns_from_jobs_of_a_queue(slurm, tmp_path):
     assert "Best:" in output
 
 
+def has_begun(sweep: Path, number: str) -> bool:
+    """Whether a job's worker is there in this sitting: before, Slurm's signal ends what has no handler yet."""
+    said = "".join(path.read_text() for path in (sweep / ".submitit" / number).glob("*.out"))
+    return said.count(TINY[0]) > said.count("goes back into the queue")
+
+
 def disturb(slurm, sweep: Path, moments: random.Random, wanted: int, parent: subprocess.Popen) -> int:
     """Warn random jobs of a sweep at random moments as Slurm does; return how often."""
     done = 0
     while parent.poll() is None and done < wanted:
         time.sleep(moments.uniform(0.2, 4))
-        running = [number for number, state in slurm.queue().items() if state == "RUNNING"]
+        running = [number for number, state in slurm.queue().items() if state == "RUNNING" and has_begun(sweep, number)]
         if not running:
             continue
         number = moments.choice(running)
