@@ -124,11 +124,13 @@ def _run_apart(task: Callable[[Any], Any], cfg: Any, folder: Path) -> float | No
             code = run_isolated(task, cfg, folder, lambda: warned.told or stop.exists(), environment)
     status = read_status(folder)
     if status is None:
-        status = Status.begin(overrides()).end("failed", f"it ended with exit code {code} before it began; see {CONSOLE}")
+        ending = ("stopped", "told to stop before it began") if warned.told or stop.exists() else (
+            "failed", f"it ended with exit code {code} before it began; see {CONSOLE}")
+        status = Status.begin(overrides()).end(*ending)
         write_status(folder, status)
     why = f": {status.why}" if status.why else ""
     print(f"[{folder.name}] {status.status}{why}", flush=True)
-    if status.status == "stopped" and not stop.exists():
+    if status.status in ("stopped", "killed") and not stop.exists():
         queue_again(warned, folder, before, status)
     return status.objective if status.status == "finished" else None
 

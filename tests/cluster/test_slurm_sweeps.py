@@ -118,11 +118,16 @@ def disturb(slurm, sweep: Path, moments: random.Random, wanted: int, parent: sub
     """Warn random jobs of a sweep at random moments as Slurm does; return how often."""
     done = 0
     while parent.poll() is None and done < wanted:
-        time.sleep(moments.uniform(0.2, 4))
+        moments_in_training = moments.random() < 0.6  # and else while it starts
+        time.sleep(moments.uniform(0.1, 2))
         running = [number for number, state in slurm.queue().items() if state == "RUNNING" and has_begun(sweep, number)]
         if not running:
             continue
         number = moments.choice(running)
+        run, deadline = sweep / number.split("_")[1], time.monotonic() + 60
+        while moments_in_training and not trains(run) and time.monotonic() < deadline and parent.poll() is None:
+            time.sleep(0.1)
+        time.sleep(moments.uniform(0, 1))
         done += slurm.warn(number, moments.choice(["USR1", "USR2"]))
     return done
 

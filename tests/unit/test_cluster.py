@@ -5,13 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
+from rich.console import Console
+from typer.testing import CliRunner
 
 from gancli import capacity
+from gancli.cli import main, watch
 from gancli.config.compose import check_sweep
 from gancli.engine.stopping import StopRequest, handlers_restored
 from gancli.errors import UsageError, UserError
@@ -301,3 +306,28 @@ def test_disk_use_is_told_beforehand_by_what_validate_says_of_the_first_job(tmp_
     assert "too little; give sweep.keep=best:10" in disk_sentence(swept, overrides, None, tmp_path, None)
     few = ["seed=0,1"]
     assert disk_sentence(check_sweep("train", few), few, None, tmp_path, None) is None
+
+
+def test_watch_shows_sweeps_and_running_runs_first_and_wants_a_terminal(tmp_path):
+    sweep = tmp_path / "sweep" / "many"
+    jobs = {sweep / str(number): Status("running" if number == 7 else "finished", images=2000, started=f"2026-01-0{number + 1}",
+                                        pid=os.getpid(), host="elsewhere") for number in range(8)}
+    for folder, status in jobs.items():
+        folder.mkdir(parents=True)
+        write_status(folder, status)
+    write_sweep(sweep, SweepRecord("train", [], jobs={folder.name: [] for folder in jobs}))
+    progress = progress_of("running", 200, jobs, sweep, True, "2026-01-01T00:00:00+00:00")
+    write_progress(sweep, progress)
+    console = Console(width=120, file=StringIO())
+    console.print(watch.drawn(tmp_path, 12, lambda best: ""))
+    lines = console.file.getvalue().splitlines()
+    assert lines[0].startswith("many  running: 7 finished, 1 running, 192 not launched of 200 jobs")
+    rows = [line.split()[0] for line in lines if line.strip().startswith("many/")]
+    assert rows == ["many/7", "many/6", "many/5", "many/4", "many/3"] and any(line.strip() == "and 3 more" for line in lines)
+    assert len(lines) <= 12
+    silent = replace(progress, updated="2026-01-01T00:00:00+00:00")
+    assert "(not heard of for" in watch.told(silent) and "not heard" not in watch.told(replace(silent, status="finished"))
+    done = CliRunner().invoke(main.app, ["list", "runs", "--watch", "--root", str(tmp_path)], prog_name="gan")
+    assert done.exit_code == 2 and "--watch redraws a terminal" in done.stderr
+    done = CliRunner().invoke(main.app, ["list", "models", "--watch"], prog_name="gan")
+    assert done.exit_code == 2 and "belongs to gan list runs" in done.stderr
