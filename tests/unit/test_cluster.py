@@ -310,8 +310,8 @@ def test_disk_use_is_told_beforehand_by_what_validate_says_of_the_first_job(tmp_
 
 def test_watch_shows_sweeps_and_running_runs_first_and_wants_a_terminal(tmp_path):
     sweep = tmp_path / "sweep" / "many"
-    jobs = {sweep / str(number): Status("running" if number == 7 else "finished", images=2000, started=f"2026-01-0{number + 1}",
-                                        pid=os.getpid(), host="elsewhere") for number in range(8)}
+    jobs = {sweep / str(number): Status("running" if number == 7 else "finished", images=2000, pid=os.getpid(),
+                                        started=f"2026-01-0{number + 1}", host="elsewhere") for number in range(8)}
     for folder, status in jobs.items():
         folder.mkdir(parents=True)
         write_status(folder, status)
