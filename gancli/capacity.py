@@ -10,12 +10,15 @@ except ImportError:  # Windows has no such limits
 
 MEMINFO = Path("/proc/meminfo")
 STATM = Path("/proc/self/statm")
+ALLOCATED = "SLURM_CPUS_ON_NODE"  # of a job of Slurm
 LIMITS = Path("/sys/fs/cgroup")  # of a container, as cgroup v2 shows them inside it
 
 
 def cores() -> int:
-    """Return how many cores this process may use: its affinity mask, and a container's quota."""
+    """Return how many cores this process may use: its affinity mask, what Slurm has given its job, and a container's quota."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    given = os.environ.get(ALLOCATED, "")  # where Slurm does not bind jobs to their processors
+    count = max(1, min(count, int(given))) if given.isdecimal() else count
     try:
         quota, period = (LIMITS / "cpu.max").read_text().split()
         return max(1, min(count, int(quota) // int(period)))

@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from gancli.capacity import cores
+from gancli.capacity import ALLOCATED, cores
 from gancli.errors import UserError, near
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -109,8 +109,8 @@ def count_ranks(devices: str, device: torch.device, named: str) -> int:
         raise UserError(f"device={named} is one device and devices={ranks} needs more: give device={device.type}.")
     if ranks > there:
         less = f"devices={there} or less" if there > 1 else "devices=1"
-        raise UserError(f"devices={ranks} is more than the {there} {kind}{'' if there == 1 else 's'} of this machine: "
-                        f"give {less}.")
+        whose = "that Slurm has given this job" if ALLOCATED in os.environ else "of this machine"
+        raise UserError(f"devices={ranks} is more than the {there} {kind}{'' if there == 1 else 's'} {whose}: give {less}.")
     return ranks
 
 

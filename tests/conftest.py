@@ -12,7 +12,7 @@ from PIL import Image
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tensors here are tiny, and threads that wait for each other cost more
 sys.path.insert(0, str(Path(__file__).parent))
 
-UNIT_TIER = "not recipe and not table and not gpu and not fuzz and not faults"
+UNIT_TIER = "not recipe and not table and not gpu and not fuzz and not faults and not cluster"
 SPREAD = {UNIT_TIER: "worksteal", "recipe": "loadscope"}  # how the tests of a whole tier find their workers
 TOGETHER = {"test_experiments.py": "lab", "test_ranks.py": "ranks", "test_toys_on_ranks.py": "ranks"}  # file -> what it shares
 MOST_WORKERS = 8  # each imports torch, which takes seconds and memory

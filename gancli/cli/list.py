@@ -50,6 +50,7 @@ def command(
                                              "oldest comes first.")] = None,
     descending: Annotated[bool | None, typer.Option("--descending/--ascending", show_default=False,
                                                     help="Largest or smallest first.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show the runs and how far sweeps are until Ctrl-C.")] = False,
     config_dir: ConfigDir = None,
 ) -> None:
     """List what can be chosen, or the runs.
@@ -57,6 +58,13 @@ def command(
     Of runs it tells the figure by which their best checkpoint was chosen, how many alarms the diagnosis raised, and
     of a sweep's jobs the overrides that tell them apart.
     """
+    if watch and (kind is not Kind.runs or sort is not None or descending is not None):
+        raise UsageError("--watch belongs to gan list runs and shows those that run first: leave --sort and --descending out.")
+    if watch:
+        from gancli.cli.watch import watch as watch_runs
+
+        watch_runs(root, _best_text)
+        return
     if kind is Kind.runs:
         _list_runs(root, sort, descending)
         return
@@ -122,7 +130,7 @@ def _list_runs(root: Path, sort: str | None, descending: bool | None) -> None:
     elif descending:
         runs = runs[::-1]
     rows = [(run.id, run.status, f"{run.kimg:g}", run.model, run.loss, run.dataset, _best_text(run.best),
-             str(run.alarms or ""), " ".join(_own_overrides(run, runs)), str(run.path)) for run in runs]
+             str(run.alarms or ""), words, str(run.path)) for run, words in zip(runs, _own_overrides(runs), strict=True)]
     told = [place for place, name in enumerate(_COLUMNS) if name not in ("best", "alarms", "overrides") or
             any(row[place] for row in rows)]
     print_table([_COLUMNS[place] for place in told], [[row[place] for place in told] for row in rows])
@@ -144,13 +152,17 @@ def _sorted(runs: list["RunInfo"], column: str, descending: bool) -> list["RunIn
     return sorted((run for run in runs if run.best), key=key) + [run for run in runs if not run.best]
 
 
-def _own_overrides(run: "RunInfo", runs: list["RunInfo"]) -> list[str]:
-    """Return the overrides of a sweep's job that not all listed jobs of its sweep have; none for a single run."""
-    if not run.in_sweep:
-        return []
-    jobs = [other.overrides for other in runs if other.in_sweep and other.path.parent == run.path.parent]
-    shared = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
-    return [word for word in run.overrides if word not in shared]
+def _own_overrides(runs: list["RunInfo"]) -> list[str]:
+    """Return for each run the overrides that tell a sweep's job from the others of its sweep; nothing for a single run."""
+    from gancli.runs.sweeps import shared_words, sweep_of
+
+    jobs: dict[Path, list[list[str]]] = {}
+    for run in runs:
+        if run.in_sweep:
+            jobs.setdefault(run.path.parent, []).append(run.overrides)
+    shared = {folder: shared_words(sweep_of((folder / "job").absolute()), words) for folder, words in jobs.items()}
+    return [" ".join(word for word in run.overrides if word not in shared[run.path.parent]) if run.in_sweep else ""
+            for run in runs]
 
 
 def _best_text(best: tuple[str, float, int] | None) -> str:

@@ -6,6 +6,7 @@ import typer
 
 from gancli.cli.table import figures_text, print_table
 from gancli.runs.status import Status
+from gancli.runs.sweeps import shared_words
 from gancli.sweeps.jobs import Stopped
 from gancli.sweeps.sweeping import Sweep
 
@@ -13,7 +14,7 @@ from gancli.sweeps.sweeping import Sweep
 def report(sweep: Sweep) -> None:
     """Print the jobs of a sweep, the best first, and end with the exit code that they call for."""
     jobs = sorted(sweep.jobs.items(), key=lambda item: rank(item[1], sweep.lower_is_better))
-    shared = set.intersection(*(set(status.overrides) for _, status in jobs)) if len(jobs) > 1 else set()
+    shared = shared_words(sweep.path, [status.overrides for _, status in jobs])
     own = {path: " ".join(each for each in status.overrides if each not in shared) for path, status in jobs}
     rows = [(own[path], _status(sweep, path, status), _value(status.objective),
              status.why if status.status == "failed" else figures_text(status.figures), str(path)) for path, status in jobs]

@@ -13,12 +13,18 @@ from gancli.monitor.terminal import printable
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
     """Print rows of plain strings (no markup) under headings."""
+    table = made_table(columns, rows, title)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 10_000).print(table)
+
+
+def made_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
+    """Return rows of plain strings (no markup) under headings, as rich draws them."""
     table = Table(title=title and Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(Text(printable(column)), overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 10_000).print(table)
+    return table
 
 
 def figures_text(figures: dict[str, float | None]) -> str:

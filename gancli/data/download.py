@@ -5,31 +5,50 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from gancli.data.once import FOLDER, made_once, wait_for
 from gancli.errors import UserError
+from gancli.runs.owner import LOCK
 
 
-def download(name: str, fetch: Callable[[], object], folder: Path, layout: str, page: str) -> None:
-    """Call `fetch`, which downloads into `folder`; a failure leaves no empty folders behind.
+def download(name: str, fetch: Callable[[], object], folder: Path, layout: str, page: str,
+             there: Callable[[], bool]) -> None:
+    """Call `fetch`, which downloads into `folder`, or wait while another process does; a failure leaves no empty folders.
 
     Args:
         layout: the files that were looked for under `folder`.
         page: where a person finds them.
+        there: whether all of it is there.
 
     Raises:
         UserError: no network, a server's refusal, a wrong checksum, or a folder that cannot be written.
     """
-    made = [path for path in (folder / layout).parents if not path.exists()]  # deepest first
+    claims = claims_of(name, folder)
+    made = {above for path in (folder / layout, claims / LOCK) for above in path.parents if not above.exists()}
+
+    def look() -> bool | None:
+        wait_for_download(name, folder)  # its files are seen before they are whole
+        return there() or None
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        fetch()
+        made_once(claims, look, lambda: fetch() or True, "downloads it")
     except Exception as error:  # torchvision and its downloaders raise OSError, RuntimeError, their own kinds
-        for path in made:
+        for path in sorted(made, key=lambda path: len(path.parts), reverse=True):
             with contextlib.suppress(OSError):
                 path.rmdir()
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip("<>. ")
         raise UserError(f"dataset={name} is not in {folder} (looked for {layout}) and cannot be downloaded ({reason}). "
                         f"Fetch it by hand from {page}, or say where it lies with data_dir=FOLDER or "
                         "GAN_DATA.") from None
+
+
+def claims_of(name: str, folder: Path) -> Path:
+    """Return where a process says that it downloads a data set."""
+    return folder / FOLDER / f"{name}.download"
+
+
+def wait_for_download(name: str, folder: Path) -> None:
+    """Wait while another process downloads a data set, whose files are seen before they are whole."""
+    wait_for(claims_of(name, folder), "downloads it")
 
 
 def download_note(name: str, folder: Path) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from gancli.capacity import free_bytes
+from gancli.data.once import FOLDER, made_once
 from gancli.data.source import Source, stored
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
@@ -28,7 +29,6 @@ from gancli.runs.atomic import write_json
 from gancli.runs.records import Damaged, read_json
 
 MAGIC = b"GANSTOR1"
-FOLDER = ".gancli-store"
 MEMORY_SHARE = 0.5  # of the free memory that store=auto fills before it turns to a file
 UNKNOWN_FREE = 2 << 30  # taken for the free memory where the system does not say
 STALE_S = 3600  # a temporary file untouched for so long belongs to a run that was killed
@@ -62,15 +62,10 @@ def decode(source: Source, spec: DataSpec, store: str, progress: Progress) -> De
     needed = sum(source.counts()) * int(np.prod(spec.shape)) * np.dtype(DTYPES[spec.kind]).itemsize
     if store == "memory" or (store == "auto" and not source.slow and needed < _most_in_memory()):
         return in_memory(source, spec, progress)
-    path = store_path(source)
-    key = store_key(source, spec)
-    if path.exists():
-        found, problem = read_file(path, key, verify=getattr(source.options, "verify", False))
-        if found is not None:
-            return found
-        source.notes.append(f"{path} {problem} and is made again.")
+    path, key = store_path(source), store_key(source, spec)
     try:
-        return written(source, spec, path, key, progress)
+        return made_once(path.with_name(f"{path.name}.making"), _Look(path, key, source.notes, getattr(source.options, "verify", False)),
+                         lambda: written(source, spec, path, key, progress), "decodes these data")
     except OSError as error:
         if store == "mmap" or needed > _most_in_memory():
             raise UserError(f"The decoded data ({needed / 1e9:.1f} GB) cannot be kept in {path.parent} "
@@ -79,6 +74,27 @@ def decode(source: Source, spec: DataSpec, store: str, progress: Progress) -> De
         source.notes.append(f"{path.parent} cannot be written ({error.strerror or error}): the decoded data stay in "
                             "memory and will be decoded again at the next start.")
         return in_memory(source, spec, progress)
+
+
+class _Look:
+    """Returns what a file holds, None where it is not there or of no use; reads it again when it has changed."""
+
+    def __init__(self, path: Path, key: str, notes: list[str], verify: bool) -> None:
+        self.path, self.key, self.notes, self.verify = path, key, notes, verify
+        self._seen: tuple[int, int] | None = None
+
+    def __call__(self) -> Decoded | None:
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return None
+        if self._seen == (stat.st_mtime_ns, stat.st_ino):
+            return None
+        self._seen = stat.st_mtime_ns, stat.st_ino
+        found, problem = read_file(self.path, self.key, self.verify)
+        if found is None:
+            self.notes.append(f"{self.path} {problem} and is made again.")
+        return found
 
 
 class Tally:

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gancli.data.download import download, download_note
+from gancli.data.download import download, download_note, wait_for_download
 from gancli.data.source import ArraySource, Native, Stamp
 from gancli.errors import UserError
 
@@ -36,13 +36,15 @@ class TorchvisionArrays(ArraySource):
         return all(path.is_file() for path in self.paths)
 
     def native(self) -> Native:
+        wait_for_download(self.options.name, self.data_dir)
         if not self.present():
             self.notes = [download_note(self.options.name, self.data_dir)]
         return Native(self.published[self.options.split], *self.sides, self.classes)
 
     def prepare(self) -> None:
         if not self.present():
-            download(self.options.name, lambda: self.build(True), self.data_dir, self.files()[0], self.page)
+            download(self.options.name, lambda: self.build(True), self.data_dir, self.files()[0], self.page,
+                     self.present)
 
     def counts(self) -> tuple[int, ...]:
         return (len(self.kept(len(self.content.data))),)

@@ -168,7 +168,7 @@ class Family:
 
     @contextmanager
     def _forwarding(self) -> Iterator[None]:
-        """Hand Ctrl-C, SIGTERM and SIGHUP on to the ranks, which agree on when to stop."""
+        """Hand what asks this process to stop on to the ranks, which agree on when to."""
 
         def forward(number: int, frame) -> None:
             self.forwarded.add(number)

@@ -26,7 +26,7 @@ from gancli.engine.recording.following import FollowingRecord
 from gancli.engine.recording.keeping import KeepingRecord
 from gancli.engine.rounds import Game
 from gancli.engine.state import collect, restore
-from gancli.engine.stopping import StopRequest
+from gancli.engine.stopping import StopRequest, handlers_restored
 from gancli.engine.supervision import on_every_rank
 from gancli.engine.threads import as_before
 from gancli.engine.watching import check_state, naming_what_is_good
@@ -58,7 +58,9 @@ def play(plan: Plan) -> Outcome:
     keep_freed_memory()
     start_quickly()
     as_before(plan)
-    with owning(plan), KeepingRecord(plan, device, precision) if shards.rank() == 0 else FollowingRecord(plan) as record:
+    keeps = shards.rank() == 0
+    with (handlers_restored(), owning(plan),
+          KeepingRecord(plan, device, precision) if keeps else FollowingRecord(plan) as record):
         with first_goes_first():
             data = load_data(plan.dataset, plan.data_dir, device, plan.seed, record.loading)
         check_same(data.fingerprint, "other data")

@@ -25,6 +25,7 @@ class Estimate:
     weights: int  # bytes of weights, gradients, averaged weights and optimizer states
     activations: dict[str, int]  # bytes kept for backward passes on each player's turn, with what a later one shares
     data: int  # bytes of the decoded data
+    checkpoint: int  # bytes of one on disk: all but the gradients
 
     @property
     def total(self) -> int:
@@ -58,7 +59,7 @@ def estimate(plan: Plan, model: Model, stretches: list[Stretch]) -> Estimate:
                  for player, count in parameters.items())
     remembered = sum(parameters.values()) if plan.loss.historical_averaging else 0
     weights = 4 * (2 * everything + states + averaged + remembered)
-    return Estimate(parameters, weights, activations, plan.spec.stored_bytes)
+    return Estimate(parameters, weights, activations, plan.spec.stored_bytes, weights - 4 * everything)
 
 
 def _states(options: OptimizerOptions, scheme: str) -> int:

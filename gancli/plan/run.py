@@ -71,7 +71,9 @@ def plan_run(cfg: DictConfig, overrides: list[str], job_dir: Path | None = None)
     """
     load_plugins()
     values = _resolved(cfg)
-    resume, run_dir = values.pop("resume"), values.pop("run_dir")
+    resume, run_dir, sweep = values.pop("resume"), values.pop("run_dir"), values.pop("sweep")
+    if job_dir is None and sweep != {"keep": "all"}:
+        raise UsageError("sweep.keep= is of many runs: add --multirun, or leave it out.")
     if resume is not None:
         if run_dir is not None:
             raise UsageError("resume= continues a run where it lies: leave run_dir= out.")

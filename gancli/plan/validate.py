@@ -40,6 +40,7 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     turn = max(needs.activations, key=needs.activations.get)
     lines.append(("memory", f"about {_gib(needs.total)}: weights and optimizer {_gib(needs.weights)}, data "
                             f"{_gib(needs.data)}, the {turn}'s turn {_gib(needs.activations[turn])} in fp32"))
+    lines.append(("disk", _disk(plan, needs.checkpoint)))
     lines.append(("length", _length(plan, stretches, list(needs.parameters))))
     if len(stretches) > 1:
         lines += [("phase", _phase(stretch, list(needs.parameters))) for stretch in stretches]
@@ -91,6 +92,13 @@ def _evaluation(options: EvaluationOptions) -> str:
     stop = "" if options.patience is None else f", stops after {options.patience} without improvement"
     return (f"{', '.join(options.metrics)} of {options.n:,} examples every {options.kimg:g} kimg; "
             f"{options.metrics[0]} decides the best checkpoint{stop}")
+
+
+def _disk(plan: Plan, checkpoint: int) -> str:
+    """Return what a run's checkpoints take at most; sweeps read the bytes (gancli.sweeps.disk)."""
+    kept = plan.trainer.keep + plan.evaluation.on  # the newest and the best
+    each = f"{kept} checkpoint{'s' if kept > 1 else ''} of {_gib(checkpoint)}"
+    return f"about {kept * checkpoint:,} bytes: {each}; grids beside them"
 
 
 def _gib(size: int) -> str:

@@ -1,5 +1,6 @@
 """Joining the ranks of a run, and the device that each of them has."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -9,10 +10,11 @@ import torch.distributed as distributed
 
 from gancli.errors import UserError
 from gancli.ranks import shards
+from gancli.ranks.nodes import has_name_that_leads_here, interface_toward, meeting_point
 from gancli.ranks.shards import Place
 
 TIMEOUT = timedelta(minutes=30)  # rank 0 may decode, evaluate or write for so long while the others wait
-
+MEETING = timedelta(minutes=5)  # nodes start their ranks within it
 
 
 @contextmanager
@@ -23,7 +25,7 @@ def joined(place: Place, store: distributed.Store | None = None) -> Iterator[Non
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     if store is None:
-        distributed.init_process_group(backend, timeout=TIMEOUT)
+        _join_nodes(backend, place)
     else:
         distributed.init_process_group(backend, timeout=TIMEOUT, store=store, rank=place.rank, world_size=place.world)
     with shards.taking(place):
@@ -31,9 +33,24 @@ def joined(place: Place, store: distributed.Store | None = None) -> Iterator[Non
     distributed.destroy_process_group()
 
 
+def _join_nodes(backend: str, place: Place) -> None:
+    """Join ranks that torchrun or srun has started, perhaps on several nodes."""
+    told = all(name in os.environ for name in shards.LAUNCHER)
+    address, port = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])) if told else meeting_point(os.environ)
+    interface = None if has_name_that_leads_here() else interface_toward(address)
+    if interface is not None:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
+    if told:
+        distributed.init_process_group(backend, timeout=TIMEOUT)
+        return
+    store = distributed.TCPStore(address, port, place.world, is_master=place.rank == 0, timeout=MEETING,
+                                 wait_for_workers=False)
+    distributed.init_process_group(backend, timeout=TIMEOUT, store=store, rank=place.rank, world_size=place.world)
+
+
 @contextmanager
 def under_launcher() -> Iterator[None]:
-    """Join the ranks that torchrun has started, if it has started this process."""
+    """Join the ranks that torchrun or srun has started, if one of them has started this process."""
     place = shards.launched()
     if place is None:
         yield

@@ -18,6 +18,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn.functional import dropout as plain_dropout
 
 from gancli.gradients import halves_apart
+from gancli.ranks.nodes import srun_place
 
 LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what torchrun tells its processes
 
@@ -77,10 +78,11 @@ def alone() -> Iterator[None]:
 
 
 def launched() -> Place | None:
-    """Return the place that torchrun gave this process, None if it did not start it."""
-    if any(name not in os.environ for name in LAUNCHER):
-        return None
-    return Place(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+    """Return the place that torchrun, or srun with several tasks, gave this process; None if neither started it."""
+    if all(name in os.environ for name in LAUNCHER):
+        return Place(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+    place = srun_place(os.environ)
+    return None if place is None else Place(*place)
 
 
 # Slices

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli import __version__
-from gancli.runs.files import CHECKPOINTS, CONFIG, STATUS
+from gancli.runs.files import CHECKPOINTS, CONFIG, STATUS, SWEEP
 
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "safetensors")
 RECORDS = (CONFIG, STATUS, CHECKPOINTS)  # any of them marks a run
@@ -27,8 +27,8 @@ def run_name(model: str, dataset: str) -> str:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a directory holds a run's record."""
-    return any(os.path.exists(path / name) for name in RECORDS)
+    """Whether a directory holds a run's record; a sweep's own status.json is none."""
+    return any(os.path.exists(path / name) for name in RECORDS) and not os.path.exists(path / SWEEP)
 
 
 def provenance(device: str, threads: int, seed: int, fingerprint: str, argv: Sequence[str] | None = None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ CONFIG = "config.yaml"  # resolved
 OVERRIDES = "overrides.yaml"  # of the command line
 PROVENANCE = "provenance.json"
 STATUS = "status.json"
+SWEEP = "sweep.json"  # in the folder of a sweep
 LOG = "log.txt"
 STATS = "stats.jsonl"  # a line of figures a tick
 EVALUATION = "evaluation.json"  # how the figures of the best checkpoint were measured; `gan evaluate` calls its report so

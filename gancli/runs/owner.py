@@ -41,6 +41,14 @@ _KINDS = {"host": TEXT, "pid": Kind("the number of a process", lambda value: is_
           "since": TEXT, "token": TEXT}
 
 
+class Taken(Exception):
+    """Another process owns the folder."""
+
+    def __init__(self, owner: Owner | None) -> None:
+        super().__init__("another process" if owner is None else f"process {owner.pid} on {owner.host}, since {owner.since}")
+        self.owner = owner
+
+
 @contextmanager
 def owned(run_dir: Path) -> Iterator[None]:
     """Own a run's folder, which is made if it is not there, for as long as a block runs.
@@ -49,33 +57,101 @@ def owned(run_dir: Path) -> Iterator[None]:
         UserError: another process owns it (the message says which), or it cannot be written.
     """
     try:
-        lock = try_lock(run_dir / LOCK)
-        owner = _claimed(run_dir, lock)
+        held = claim(run_dir)
     except OSError as error:
         raise UserError(f"{run_dir} cannot be written: {error.strerror}. Give another run_dir=.") from None
-    assert lock is not None  # else it was another's
-    ended = threading.Event()
-    threading.Thread(target=_beat, args=(run_dir / FILE, ended), daemon=True).start()
-    try:
+    except Taken as other:
+        raise UserError(f"The run {run_dir.name} is being trained by {other}: stop that one first, or give another "
+                        "run_dir=.") from None
+    with held:
         yield
-    finally:
-        ended.set()
-        if _owner(run_dir) == owner:
-            _remove(run_dir / FILE)
-        lock.close()
 
 
-def _claimed(run_dir: Path, lock: IO[str] | None) -> Owner:
-    """Write that this process is the owner; a UserError where another one is."""
-    other = _owner(run_dir)
+class Claim:
+    """A folder that this process owns until `with` ends."""
+
+    def __init__(self, folder: Path, lock: IO[str], owner: Owner) -> None:
+        self.folder, self.lock, self.owner, self.ended = folder, lock, owner, threading.Event()
+
+    def __enter__(self) -> "Claim":
+        threading.Thread(target=_beat, args=(self.folder / FILE, self.ended), daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.ended.set()
+        if _owner(self.folder) == self.owner:
+            _remove(self.folder / FILE)
+        self.lock.close()
+
+
+def claim(folder: Path) -> Claim:
+    """Become the owner of a folder, which is made if it is not there.
+
+    Raises:
+        Taken: another process is.
+        OSError: it cannot be written.
+    """
+    lock = try_lock(folder / LOCK)
     if lock is None:
-        raise _running(run_dir, other)
-    if other is not None and _lives(run_dir, other):
+        raise Taken(_owner(folder))
+    try:
+        return Claim(folder, lock, _claimed(folder))
+    except BaseException:
         lock.close()
-        raise _running(run_dir, other)
+        raise
+
+
+def owner_of(folder: Path) -> Owner | None:
+    """Return the process that owns a folder, None where there is none that lives."""
+    owner = _owner(folder)
+    return owner if owner is not None and _lives(folder, owner) else None
+
+
+def _claimed(folder: Path) -> Owner:
+    """Write that this process is the owner, where no other is: machines that do not see each other's locks may meet here."""
+    other = _owner(folder)
+    if other is not None and _lives(folder, other):
+        raise Taken(other)
     mine = Owner(socket.gethostname(), os.getpid(), process_start(os.getpid()), now(), secrets.token_hex(8))
-    write_json(run_dir / FILE, asdict(mine))
+    if os.path.lexists(folder / FILE) and not _set_aside(folder, other, mine.token):
+        raise Taken(_owner(folder))
+    if not _is_first(folder, mine):
+        raise Taken(_owner(folder))
     return mine
+
+
+def _set_aside(folder: Path, dead: Owner | None, token: str) -> bool:
+    """Remove the record of an owner that is gone; whether it was still that one's."""
+    aside = folder / f".{FILE}.{token}.gone"
+    try:
+        os.rename(folder / FILE, aside)
+    except FileNotFoundError:  # another process has removed it
+        return True
+    try:
+        values = read_json(aside)
+        is_same = dead is None or Owner(**checked(values, _KINDS, tuple(_KINDS))) == dead
+    except Damaged:
+        is_same = dead is None
+    if not is_same:  # another process was quicker: it gets its record back
+        os.replace(aside, folder / FILE)
+    _remove(aside)
+    return is_same
+
+
+def _is_first(folder: Path, owner: Owner) -> bool:
+    """Write the record unless there is one: a link is made by one process alone, on network file systems, too."""
+    temporary = folder / f".{FILE}.{owner.token}.tmp"
+    write_json(temporary, asdict(owner))
+    try:
+        os.link(temporary, folder / FILE)
+        return True
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links
+        os.replace(temporary, folder / FILE)
+        return True
+    finally:
+        _remove(temporary)
 
 
 def _lives(run_dir: Path, owner: Owner) -> bool:
@@ -87,11 +163,6 @@ def _lives(run_dir: Path, owner: Owner) -> bool:
         return (run_dir / LOCK).stat().st_mtime - (run_dir / FILE).stat().st_mtime < QUIET_S
     except OSError:
         return False
-
-
-def _running(run_dir: Path, owner: Owner | None) -> UserError:
-    who = "another process" if owner is None else f"process {owner.pid} on {owner.host}, since {owner.since}"
-    return UserError(f"The run {run_dir.name} is being trained by {who}: stop that one first, or give another run_dir=.")
 
 
 def _owner(run_dir: Path) -> Owner | None:

@@ -9,7 +9,9 @@ from gancli import __version__
 from gancli.errors import UserError
 from gancli.runs.atomic import write_json
 from gancli.runs.directory import is_run
+from gancli.runs.files import SWEEP
 from gancli.runs.looking import folders
+from gancli.runs.progress import SweepProgress, read_progress
 from gancli.runs.records import (
     TEXT,
     TEXTS,
@@ -26,7 +28,7 @@ from gancli.runs.records import (
 )
 from gancli.runs.status import now
 
-FILE = "sweep.json"
+FILE = SWEEP
 
 
 @dataclass
@@ -107,6 +109,20 @@ def job_folders(folder: Path) -> list[Path]:
 def sweep_of(path: Path) -> Path | None:
     """Return the sweep in which a run lies, by the sweep.json above it; None for a run of its own."""
     return next((above for above in path.parents if os.path.isfile(above / FILE)), None)
+
+
+def shared_words(sweep: Path | None, jobs: Sequence[Sequence[str]]) -> set[str]:
+    """Return the overrides that do not tell jobs of a sweep apart: those that all have, and those of the sweep's command."""
+    record = None if sweep is None else read_sweep(sweep)
+    common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
+    return common | set([] if record is None else record.overrides)
+
+
+def sweeps_in(root: Path) -> list[tuple[Path, SweepProgress]]:
+    """Return the sweeps that lie in a folder, in its folder `sweep`, or are it, with how far they are; the oldest first."""
+    found = [(folder, read_progress(folder)) for folder in (root, *folders(root, []), *folders(root / "sweep", []))]
+    told = [(folder, progress) for folder, progress in found if progress is not None and os.path.isfile(folder / FILE)]
+    return sorted(told, key=lambda each: (each[1].started, each[0].name))
 
 
 def find_sweep(text: str, root: Path | str) -> Path | None:

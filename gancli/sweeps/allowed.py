@@ -16,9 +16,10 @@ _WHOLE = re.compile(r"\d{1,9}")
 _SIGNED = re.compile(r"-?\d{1,9}")
 _SUBDIR = re.compile(r"(?!/)(?:[^${}]|\$\{[\w./]+\})+")  # references to other keys, but no resolver's work
 _NAMES = re.compile(r"[\w\s,()'\"-]+")  # of a group's options: a path would bring another folder's
+_PARTITION = re.compile(r"[\w.-]{1,64}")
 _KEY = re.compile(r"[\w.]+")
 _ELSEWHERE = ("run_dir", "resume")  # a job lies where its sweep does
-LAUNCHERS = ("basic", "joblib", "submitit_local", "submitit_slurm")
+LAUNCHERS = ("basic", "joblib", "submitit_local", "submitit_slurm", "ray")
 SWEEPERS = ("basic", "optuna")
 SAMPLERS = ("tpe", "random", "cmaes", "nsgaii", "motpe", "grid")
 
@@ -32,11 +33,13 @@ _HYDRA: dict[str, Callable[[str], bool]] = {
     "hydra/sweeper": _one_of(SWEEPERS),
     "hydra/sweeper/sampler": _one_of(SAMPLERS),
     "hydra.launcher.n_jobs": lambda value: _SIGNED.fullmatch(value) is not None,
+    "hydra.launcher.partition": lambda value: _PARTITION.fullmatch(value) is not None,
     "hydra.sweeper.direction": _one_of(("minimize", "maximize")),
     "hydra.sweep.subdir": lambda value: _SUBDIR.fullmatch(value.strip("'\"")) is not None and ".." not in value,
 } | dict.fromkeys(("hydra.launcher.timeout_min", "hydra.launcher.cpus_per_task", "hydra.launcher.gpus_per_node",
                    "hydra.launcher.mem_gb", "hydra.launcher.nodes", "hydra.launcher.tasks_per_node",
-                   "hydra.launcher.array_parallelism", "hydra.sweeper.n_jobs", "hydra.sweeper.n_trials",
+                   "hydra.launcher.array_parallelism", "hydra.launcher.signal_delay_s", "hydra.launcher.max_num_timeout",
+                   "hydra.sweeper.n_jobs", "hydra.sweeper.n_trials",
                    "hydra.sweeper.max_batch_size", "hydra.sweeper.sampler.seed"),
                   lambda value: _WHOLE.fullmatch(value) is not None)
 

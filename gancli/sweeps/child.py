@@ -9,7 +9,8 @@ import sys
 import threading
 from typing import Any
 
-from gancli.sweeps.jobs import run_here
+from gancli.sweeps.isolation import QUEUES
+from gancli.sweeps.jobs import Stopped, run_here
 
 
 def main() -> None:
@@ -17,17 +18,22 @@ def main() -> None:
     size, = struct.unpack("<Q", sys.stdin.buffer.read(8))
     message = sys.stdin.buffer.read(size)
     sys.path[:], module, name, cfg, hydra = pickle.loads(message)  # from the process that started this one
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in QUEUES:
+        signal.signal(number, _interrupt)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, QUEUES)
     threading.Thread(target=_watch, args=(sys.stdin.fileno(),), daemon=True).start()
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.core.utils import setup_globals
-    from omegaconf import OmegaConf
+    try:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.core.utils import setup_globals
+        from omegaconf import OmegaConf
 
-    setup_globals()
-    HydraConfig.instance().cfg = OmegaConf.create({"hydra": hydra})
-    sys.exit(run_here(getattr(importlib.import_module(module), name), OmegaConf.create(cfg)))
+        setup_globals()
+        HydraConfig.instance().cfg = OmegaConf.create({"hydra": hydra})
+        code = run_here(getattr(importlib.import_module(module), name), OmegaConf.create(cfg))
+    except KeyboardInterrupt:  # before the job itself could answer it
+        code = Stopped.exit_code
+    sys.exit(code)
 
 
 def _watch(descriptor: int) -> None:
@@ -38,6 +44,8 @@ def _watch(descriptor: int) -> None:
 
 def _interrupt(number: int, frame: Any) -> None:
     """End a job that is not playing yet, or no longer; while it plays, the engine handles the signal."""
+    for each in QUEUES:
+        signal.signal(each, signal.SIG_IGN)  # the same news comes from several processes
     raise KeyboardInterrupt
 
 

@@ -6,10 +6,12 @@ the death of the worker: it saves and stops then, as after SIGTERM.
 
 import os
 import pickle
+import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +19,18 @@ CONSOLE = "console.txt"  # what the job says on stdout and stderr
 STOP = ".stop"  # in the sweep's folder: the running jobs shall save and stop, no other may start
 CHILD = "gancli.sweeps.child"  # named, not imported: it runs the jobs that start it
 POLL_S = 0.2
+QUEUES = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name))
 SAVING_S = 120.0  # a job may take so long to save when its worker is told to go away
 
 
-def run_isolated(task: Callable[[Any], Any], cfg: Any, folder: Path, stop: Path, environment: dict[str, str]) -> int:
+def run_isolated(task: Callable[[Any], Any], cfg: Any, folder: Path, stop: Callable[[], bool],
+                 environment: dict[str, str]) -> int:
     """Run task(cfg), a job that gancli.sweeps.jobs.job decorates, in `folder`; return its exit code.
 
     A negative code is the signal that ended it.
 
     Args:
-        stop: a file; as soon as it exists the job is told to save and stop.
+        stop: asked again and again; as soon as it is true the job is told to save and stop.
         environment: variables beside those of this process.
     """
     from hydra.core.hydra_config import HydraConfig
@@ -36,7 +40,7 @@ def run_isolated(task: Callable[[Any], Any], cfg: Any, folder: Path, stop: Path,
     del hydra["launcher"], hydra["sweeper"]  # of the plugins' classes, which some launchers import anew
     message = pickle.dumps((sys.path, task.__module__, task.__qualname__, OmegaConf.to_container(cfg), hydra))
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / CONSOLE, "ab") as console:
+    with open(folder / CONSOLE, "ab") as console, _held_back():
         process = subprocess.Popen([sys.executable, "-m", CHILD], stdin=subprocess.PIPE, stdout=console, stderr=console,
                                    env={**os.environ, **environment}, start_new_session=True)
     try:
@@ -52,13 +56,26 @@ def run_isolated(task: Callable[[Any], Any], cfg: Any, folder: Path, stop: Path,
         process.stdin.close()
 
 
-def _wait(process: subprocess.Popen, stop: Path) -> int:
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Block the signals of a queue, which may reach a process that starts meanwhile before it has handlers for them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, QUEUES)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _wait(process: subprocess.Popen, stop: Callable[[], bool]) -> int:
     told = False
     while True:
         try:
             return process.wait(POLL_S)
         except subprocess.TimeoutExpired:
-            if not told and stop.exists():
+            if not told and stop():
                 told = True
                 process.terminate()
 

@@ -18,8 +18,10 @@ from gancli.runs.files import LOG
 from gancli.runs.status import Status, read_status, write_status
 from gancli.sweeps.isolation import CONSOLE, STOP, run_isolated
 from gancli.sweeps.machine import gpu_environment, one_free_gpu
+from gancli.sweeps.matching import lengths
+from gancli.sweeps.warned import Warned, queue_again
 
-APART = ("joblib", "submitit_local", "submitit_slurm")  # launchers whose workers give each job a process of its own
+APART = ("joblib", "submitit_local", "submitit_slurm", "ray")  # launchers whose workers give each job a process of its own
 
 
 class Stopped(UserError):
@@ -114,17 +116,25 @@ def _run_apart(task: Callable[[Any], Any], cfg: Any, folder: Path) -> float | No
     stop = Path(str(HydraConfig.get().sweep.dir)) / STOP
     if stop.exists():
         return None
+    before = read_status(folder)
+    if before is not None and before.status == "finished" and lengths(before.overrides) == lengths(overrides()):
+        return before.objective  # queued once more by a sweep that was killed before it could note it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches every process of a terminal, and the first one tells the others
     with gpu_environment(cfg, HydraConfig.get().job.num) as environment:
         where = f" (GPU {environment['CUDA_VISIBLE_DEVICES']})" if environment.get("CUDA_VISIBLE_DEVICES") else ""
         print(f"[{folder.name}] {' '.join(overrides())}{where}", flush=True)
-        code = run_isolated(task, cfg, folder, stop, environment)
+        with Warned() as warned:
+            code = run_isolated(task, cfg, folder, lambda: warned.told or stop.exists(), environment)
     status = read_status(folder)
     if status is None:
-        status = Status.begin(overrides()).end("failed", f"it ended with exit code {code} before it began; see {CONSOLE}")
+        ending = ("stopped", "told to stop before it began") if warned.told or stop.exists() else (
+            "failed", f"it ended with exit code {code} before it began; see {CONSOLE}")
+        status = Status.begin(overrides()).end(*ending)
         write_status(folder, status)
     why = f": {status.why}" if status.why else ""
     print(f"[{folder.name}] {status.status}{why}", flush=True)
+    if status.status in ("stopped", "killed") and not stop.exists():
+        queue_again(warned, folder, before, status)
     return status.objective if status.status == "finished" else None
 
 
@@ -168,7 +178,8 @@ def _record(folder: Path, status: str, why: str, trace: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     known = read_status(folder)
     own = known is not None and known.pid == os.getpid()
-    if own and known.status == status or not own and known is not None and known.status == "running":
+    ended = known is not None and (known.status in (status, "finished") if own else known.status == "running")
+    if ended:
         return  # the engine has recorded it, or the run is another process's
     begun = Status.begin(overrides())
     if known is not None:

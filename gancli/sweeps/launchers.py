@@ -8,10 +8,11 @@ from omegaconf import OmegaConf
 
 from gancli.capacity import cores, free_bytes
 from gancli.config.compose import Swept
-from gancli.sweeps import machine
+from gancli.sweeps import machine, slurm
 
 LOCAL = ("basic", "joblib", "submitit_local")
 PARALLEL = ("joblib", "submitit_local")
+SUBMITIT = ("submitit_local", slurm.LAUNCHER)
 MONTH_MIN = 60 * 24 * 31
 
 
@@ -40,8 +41,10 @@ def launcher_overrides(swept: Swept, jobs: int, given: set[str]) -> list[str]:
     values = {
         "joblib": {"n_jobs": jobs},
         "submitit_local": {"timeout_min": MONTH_MIN},  # the plugin's own is an hour, after which jobs are killed
+        slurm.LAUNCHER: {"max_num_timeout": slurm.MOST_REQUEUES},  # the plugin's own is 0: the first time limit is the end
     }.get(swept.choice("hydra/launcher"), {})
-    return [f"hydra.launcher.{key}={value}" for key, value in values.items() if f"hydra.launcher.{key}" not in given]
+    more = ["++hydra.launcher.additional_parameters.requeue=true"] if swept.choice("hydra/launcher") == slurm.LAUNCHER else []
+    return [*more, *(f"hydra.launcher.{key}={value}" for key, value in values.items() if f"hydra.launcher.{key}" not in given)]
 
 
 @contextmanager
@@ -49,6 +52,8 @@ def shared_machine(swept: Swept, jobs: int) -> Iterator[None]:
     """Tell the processes of a local launcher their share of the cores, unless it is set, and which GPUs there are."""
     launcher = swept.choice("hydra/launcher")
     more = {}
+    if launcher in SUBMITIT and "SUBMITIT_LOG_LEVEL" not in os.environ:
+        more["SUBMITIT_LOG_LEVEL"] = "WARNING"  # it would print a line for each of its steps
     if launcher in PARALLEL:
         more[machine.GPUS] = ",".join(machine.gpus())
         if "OMP_NUM_THREADS" not in os.environ:
@@ -71,7 +76,16 @@ def cost(swept: Swept, jobs: int) -> str:
     each = "one after the other" if jobs == 1 else f"{min(jobs, count)} at once"
     total = _kimg(swept)
     length = "" if total is None else f", {total:g} kimg in all"
-    return f"{count} job{'s' if count > 1 else ''}{length}, {each}"
+    return f"{count} job{'s' if count > 1 else ''}{length}, {each}{_time_limit(swept)}"
+
+
+def _time_limit(swept: Swept) -> str:
+    """Return what becomes of a job that Slurm's time limit ends, in words; nothing for other launchers."""
+    if swept.choice("hydra/launcher") != slurm.LAUNCHER:
+        return ""
+    launcher = swept.cfg.hydra.launcher
+    return (f"; one that preemption or its time limit of {launcher.timeout_min} min ends saves {launcher.signal_delay_s} s "
+            "before, goes back into the queue and continues (at most hydra.launcher.max_num_timeout= times)")
 
 
 def _kimg(swept: Swept) -> float | None:

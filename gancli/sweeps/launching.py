@@ -14,6 +14,7 @@ from typing import Any
 from gancli.config.paths import quote
 from gancli.runs.status import Status, read_status, write_status
 from gancli.runs.sweeps import SweepRecord, job_folder, write_sweep
+from gancli.sweeps import slurm
 from gancli.sweeps.matching import standing
 
 OWN_SUBDIR = "${hydra.job.num}"  # as conf/train.yaml has it
@@ -114,6 +115,10 @@ class ResumingLauncher:
             return self._launch_apart(waiting, first)
         if self.session.launcher == "joblib":
             return self._launch_in_pool(waiting, first)
+        if self.session.launcher == slurm.LAUNCHER:
+            return self._launch_in_queue(waiting, first)
+        if self.session.launcher == "ray":
+            return self._launch_in_ray(waiting, first)
         return dict(zip(waiting, self.launcher.launch(list(waiting.values()), first), strict=True))
 
     def _launch_apart(self, waiting: dict[str, list[str]], first: int) -> dict[str, Any]:
@@ -132,6 +137,40 @@ class ResumingLauncher:
 
         with ThreadPoolExecutor(self.session.at_once) as pool:
             return dict(zip(waiting, pool.map(one, range(len(waiting)), waiting), strict=True))
+
+    def _launch_in_queue(self, waiting: dict[str, list[str]], first: int) -> dict[str, Any]:
+        """Launch all as one array of jobs; tell what becomes of each while they are waited for."""
+        seen = {folder: self._stands(folder) for folder in waiting}
+
+        def look() -> None:
+            for folder, before in seen.items():
+                seen[folder] = self._stands(folder)
+                if seen[folder] != before:
+                    print(f"[{folder}] {seen[folder]}", flush=True)
+
+        for folder in waiting:
+            print(f"[{folder}] {' '.join(self.session.record.jobs[folder])}", flush=True)  # its worker's go to a file
+        with slurm.watched(self.session.folder, self.session.stop_asked, look):
+            self._check(list(waiting), self.launcher.launch(list(waiting.values()), first))
+        look()
+        return {folder: self._recorded(folder) for folder in waiting}
+
+    def _launch_in_ray(self, waiting: dict[str, list[str]], first: int) -> dict[str, Any]:
+        """Launch all: Ray starts a job again whose worker died, and the job goes on from its checkpoint."""
+        try:
+            self._check(list(waiting), self.launcher.launch(list(waiting.values()), first))
+        except Exception as error:  # its worker died too often
+            for folder in waiting:
+                if self._stands(folder).partition(":")[0] in ("not started", "killed"):
+                    self._lost(folder, error)
+        return {folder: self._recorded(folder) for folder in waiting}
+
+    def _stands(self, folder: str) -> str:
+        """Return how a job stands, and why it stopped or failed."""
+        status = read_status(self.session.folder / folder)
+        if status is None:
+            return "not started"
+        return f"{status.status}: {status.why}" if status.why else status.status
 
     def _launch_in_pool(self, waiting: dict[str, list[str]], first: int) -> dict[str, Any]:
         """Launch jobs that share workers; where a worker's death ended the pool, launch those that had not begun."""

@@ -15,14 +15,20 @@ from gancli.config.compose import Swept
 from gancli.config.paths import quote
 from gancli.errors import UsageError, UserError
 from gancli.monitor.terminal import tell
+from gancli.ranks.nodes import srun_place
 from gancli.runs.config import printable
+from gancli.runs.files import STATUS
 from gancli.runs.find import OUTPUTS
 from gancli.runs.locks import try_lock
 from gancli.runs.status import Status, read_status
 from gancli.runs.sweeps import FILE, SweepRecord, find_sweep, job_folder, job_folders, key_of, read_sweep
+from gancli.sweeps import slurm
 from gancli.sweeps.allowed import stored_overrides
+from gancli.sweeps.disk import disk_sentence
 from gancli.sweeps.jobs import APART
+from gancli.sweeps.keeping import kept_best
 from gancli.sweeps.matching import changeable, differences
+from gancli.sweeps.tending import Tending, tended
 
 SWEEPS = Path(OUTPUTS) / "sweep"
 LOCK = ".lock"
@@ -51,9 +57,9 @@ def sweep(task: Callable[[Any], Any], config_name: str, overrides: list[str], fl
         UsageError: the command line does not compose; nothing has been created.
         UserError: the folder holds other files or another sweep, or one that is running.
     """
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        raise UsageError("torchrun starts the ranks of one run and --multirun starts many runs: leave torchrun out and let "
-                         "devices= give each run its ranks, or start the runs one by one.")
+    if "TORCHELASTIC_RUN_ID" in os.environ or srun_place(os.environ) is not None:
+        raise UsageError("torchrun and srun start the ranks of one run and --multirun starts many runs: leave them out and "
+                         "let devices= give each run its ranks, or start the runs one by one.")
     from gancli.config.compose import check_sweep
     from gancli.sweeps.studies import objective
 
@@ -63,6 +69,9 @@ def sweep(task: Callable[[Any], Any], config_name: str, overrides: list[str], fl
         raise UsageError(f"{ranges[0]}=interval(...) is sampled, not listed: add hydra/sweeper=optuna, or give the values, "
                          f"{ranges[0]}=a,b.")
     metric, lower = objective(swept.cfg)
+    if swept.choice("hydra/launcher") == slurm.LAUNCHER:
+        slurm.check(swept.cfg.hydra.launcher)
+    best = kept_best(swept)
     folder = swept.folder
     if folder == SWEEPS:
         folder /= sweep_name()
@@ -72,7 +81,12 @@ def sweep(task: Callable[[Any], Any], config_name: str, overrides: list[str], fl
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         with _locked(folder):
-            interrupted, kept = _launch(task, overrides, flags, folder, record, swept)
+            told = disk_sentence(swept, overrides, config_dir, folder, best)
+            if told is not None:
+                tell(told)
+            tending = Tending(folder, swept.count, record.started, lambda: read_jobs(folder), lower, best)
+            interrupted, kept = _launch(task, overrides, flags, folder, record, swept, tending)
+            tending.look(tending.verdict(interrupted))
     finally:
         _remove_empty(folder, missing)
     return Sweep(folder, read_jobs(folder) if folder.is_dir() else {}, interrupted, metric, lower, kept)
@@ -140,7 +154,7 @@ def _record(folder: Path, config_name: str, overrides: list[str], config_dir: Pa
 
 
 def _launch(task: Callable[[Any], Any], overrides: list[str], flags: list[str], folder: Path, record: SweepRecord,
-            swept: Swept) -> tuple[bool, dict[str, str]]:
+            swept: Swept, tending: Tending) -> tuple[bool, dict[str, str]]:
     """Launch what is open; return whether that was interrupted, and the jobs that were not launched."""
     from gancli.sweeps.launchers import at_once, cost, launcher_overrides, shared_machine
     from gancli.sweeps.launching import Session, resuming
@@ -160,9 +174,11 @@ def _launch(task: Callable[[Any], Any], overrides: list[str], flags: list[str], 
     tell(f"Sweep {folder}: {cost(swept, jobs)}{known}.")
     ignored = changeable([*overrides, *record.overrides], list(swept.values))
     record.overrides = [override for override in overrides if key_of(override) != "hydra.sweep.dir"]
+    if launcher == slurm.LAUNCHER:
+        slurm.clear(folder)
     with _stopping(folder, launcher) as stop_asked, shared_machine(swept, jobs):
         session = Session(folder, record, launcher, jobs, stop_asked, ignored)
-        with resuming(session):
+        with resuming(session), tended(tending):
             interrupted = _call(task, record.config_name, [*flags, *defaults, *overrides, *forced])
         interrupted = interrupted or stop_asked()
         if interrupted or any(status.status == "running" for status in read_jobs(folder).values()):
@@ -219,7 +235,7 @@ def _settle(folder: Path, kept: dict[str, str]) -> None:
 
 def _remove_empty(folder: Path, created: list[Path]) -> None:
     """Remove a sweep directory in which no job has begun, and the parents that were made for it."""
-    if created and folder.is_dir() and {path.name for path in folder.iterdir()} <= BEGINNINGS:
+    if created and folder.is_dir() and {path.name for path in folder.iterdir()} <= BEGINNINGS | {STATUS}:
         for path in folder.iterdir():
             path.unlink()
         for path in created:

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from mutations import edits, mutated
 from PIL import Image
 
+from gancli.cli.watch import told
 from gancli.config.compose import compose
 from gancli.config.resume import stored_settings
 from gancli.data.dataset import open_source
@@ -38,10 +39,11 @@ from gancli.runs.checkpoint import CheckpointFolder, read, write
 from gancli.runs.config import read_config
 from gancli.runs.find import list_runs
 from gancli.runs.owner import owned
+from gancli.runs.progress import progress_of, write_progress
 from gancli.runs.provenance import read_provenance
 from gancli.runs.stats import keep_until, read_ticks
 from gancli.runs.status import Status, read_status, write_status
-from gancli.runs.sweeps import SweepRecord, job_folders, write_sweep
+from gancli.runs.sweeps import SweepRecord, job_folders, sweeps_in, write_sweep
 from gancli.sweeps.sweeping import continued_sweep
 
 BOUNDED, MANY = 15, int(os.environ.get("GANCLI_FUZZ", 1500))  # cases a reader: in the unit tier, behind -m fuzz
@@ -82,6 +84,13 @@ def owner(folder):
 def sweep(folder):
     write_sweep(folder, SweepRecord("train", ["seed=0,1", "model=gan", "hydra/launcher=joblib"], jobs={"0": ["seed=0"]}))
     return folder / "sweep.json", lambda path: (job_folders(folder), continued_sweep("train", [f"resume={folder}"]))
+
+
+def sweep_status(folder):
+    write_sweep(folder, SweepRecord("train", ["seed=0,1"], jobs={"0": ["seed=0"]}))
+    jobs = {folder / "0": Status("finished", objective=0.5)}
+    write_progress(folder, progress_of("running", 2, jobs, folder, True, "2026-01-01T00:00:00+00:00"))
+    return folder / "status.json", lambda path: [told(progress) for _, progress in sweeps_in(folder)]
 
 
 def checkpoint(folder):
@@ -253,7 +262,7 @@ def arrow_file(folder):
     return folder / "a.arrow", _decoded
 
 
-READERS = [config, status, stats, provenance, owner, sweep, checkpoint, npz, npy, idx, packed_idx, image, strokes,
+READERS = [config, status, stats, provenance, owner, sweep, sweep_status, checkpoint, npz, npy, idx, packed_idx, image, strokes,
            painted_strokes, mask, latents, dataset_json, metadata_csv, metadata_jsonl, zip_archive, tar_archive,
            parquet_file, arrow_file, linear_weights]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gancli.engine.stopping import StopRequest, stop_signals
+from gancli.engine.stopping import StopRequest, handlers_restored, stop_signals
 from gancli.monitor.screen import Screen
 from gancli.monitor.terminal import printable, tell
 
@@ -83,7 +83,7 @@ def test_a_closed_pipe_does_not_change_the_exit_code(tmp_path):
 
 
 def test_a_terminal_that_is_gone_asks_a_run_to_stop():
-    with StopRequest() as stop:
+    with handlers_restored(), StopRequest() as stop:
         os.kill(os.getpid(), signal.SIGHUP)
         assert stop.why == "SIGHUP"
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gancli.data.download import download, download_note
+from gancli.data.download import download, download_note, wait_for_download
 from gancli.data.files import FileSource, Group
 from gancli.data.listing import Entry, list_images
 from gancli.data.options import ImageOptions
@@ -72,6 +72,7 @@ class Celeba(FileSource):
         return self.folder / "list_attr_celeba.txt"
 
     def look(self) -> DataSpec:
+        wait_for_download("celeba", self.data_dir)
         if self.present():
             return super().look()
         self.check_names(ATTRIBUTES)
@@ -86,7 +87,7 @@ class Celeba(FileSource):
     def prepare(self) -> None:
         if not self.present():
             layout = "celeba/img_align_celeba/*.jpg, and celeba/list_attr_celeba.txt for labels"
-            download("celeba", self.fetch, self.data_dir, layout, PAGE)
+            download("celeba", self.fetch, self.data_dir, layout, PAGE, self.present)
 
     def fetch(self) -> None:
         """Download with torchvision (all of its files)."""

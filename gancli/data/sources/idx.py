@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gancli.data.download import download, download_note
+from gancli.data.download import download, download_note, wait_for_download
 from gancli.data.options import ImageOptions
 from gancli.data.sizes import UNREADABLE, check_memory
 from gancli.data.source import ArraySource, Native, Stamp
@@ -74,6 +74,7 @@ class IdxSource(ArraySource):
         return None if None in found else found
 
     def native(self) -> Native:
+        wait_for_download(self.options.name, self.data_dir)
         paths = self.paths()
         if paths is None:
             self.notes = [download_note(self.options.name, self.data_dir)]
@@ -87,7 +88,7 @@ class IdxSource(ArraySource):
     def prepare(self) -> None:
         if self.paths() is None:
             layout = f"{self.folder}/raw/{self.file_names()[0]}[.gz]"
-            download(self.options.name, self.fetch, self.data_dir, layout, self.page)
+            download(self.options.name, self.fetch, self.data_dir, layout, self.page, lambda: self.paths() is not None)
 
     def fetch(self) -> None:
         """Download with torchvision."""
