@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gancli.blank import blank
 from gancli.data.spec import DataSpec
 from gancli.devices import pick_device
 from gancli.errors import UserError, check_choice, near
@@ -328,7 +329,7 @@ def _rebuild(checkpoint: Checkpoint) -> Model:
     loss = typed(LossOptions, config["loss"], "loss")
     augment = augment_options(config.get("augment", NONE))
     options = model_options(adapt(config["model"], loss)[0])
-    with torch.device("meta"):
+    with blank():
         expected = build_model(options, build_objective(loss, augment, spec), spec).state_dict()
     _check_fit(checkpoint, expected, options.name)
     with torch.random.fork_rng(devices=[]):

@@ -14,7 +14,7 @@ FLOORS = {
     4: "game features",
     3: "config networks losses data",
     2: "diagnosis runs ranks registry options devices",
-    1: "capacity monitor errors seeds gradients equations precision __version__",
+    1: "blank unloaded capacity monitor errors seeds gradients equations precision __version__",
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}
 
