@@ -52,6 +52,7 @@ def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, m
     if continued is not None:
         overrides, multirun = continued, True
     _check_flags(multirun, cfg, info, resolve, package)
+    overrides = [_group_chosen(override, config_name) for override in overrides]
     _check_marks(config_name, overrides, config_dir)
     overrides = quote_paths(overrides, multirun, config_name)
     flags = _flags(multirun, cfg, info, resolve, package, config_dir)
@@ -86,6 +87,14 @@ def _check_flags(multirun: bool, cfg: str | None, info: str | None, resolve: boo
         raise UsageError("--resolve and --package belong to --cfg: add --cfg job.")
     if info is not None and info not in INFO:
         raise UsageError(f"--info takes {', '.join(INFO)}, not {info}.")
+
+
+def _group_chosen(override: str, config_name: str) -> str:
+    """Return +GROUP=NAME as GROUP=NAME, since every group is in the defaults list already, if only as null."""
+    from gancli.config.groups import groups
+
+    plain = override.lstrip("+")
+    return plain if plain != override and plain.partition("=")[0] in groups(config_name) else override
 
 
 def _check_marks(config_name: str, overrides: list[str], config_dir: Path | None) -> None:

@@ -33,6 +33,7 @@ from gancli.cli import (
     upscale,
     validate,
 )
+from gancli.cli.keys import KeyedCommand
 from gancli.cli.options import epilog
 from gancli.errors import UserError
 from gancli.monitor.terminal import open_streams, tell
@@ -99,7 +100,7 @@ app = typer.Typer(cls=Gan, no_args_is_help=True, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog(EXAMPLES))
 
 for name, module in COMMANDS.items():
-    app.command(name, epilog=epilog(module.EXAMPLES, getattr(module, "EXIT_CODES", "")))(module.command)
+    app.command(name, cls=KeyedCommand, epilog=epilog(module.EXAMPLES, getattr(module, "EXIT_CODES", "")))(module.command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -40,8 +40,9 @@ def test_shapes_and_types_are_those_of_torch_itself():
 
 
 def test_blank_layers_are_those_of_the_real_ones_and_draw_nothing():
-    def network():
-        return nn.Sequential(nn.Linear(3, 4), nn.Conv2d(2, 3, 3), nn.ConvTranspose2d(3, 2, 4), nn.LSTM(3, 5), nn.Embedding(5, 2))
+    def network() -> nn.Module:
+        layers = nn.Linear(3, 4), nn.Conv2d(2, 3, 3), nn.ConvTranspose2d(3, 2, 4), nn.LSTM(3, 5), nn.Embedding(5, 2)
+        return nn.Sequential(*layers)
 
     real, before = network().state_dict(), torch.random.get_rng_state()
     with blank():
