@@ -26,6 +26,7 @@ from gancli.cli import (
     mix,
     project,
     reconstruct,
+    remove,
     sample,
     train,
     translate,
@@ -48,7 +49,7 @@ EXAMPLES = (
 COMMANDS = {module.__name__.rpartition(".")[2]: module
             for module in (train, sample, interpolate, traverse, age, arithmetic, mix, latents, reconstruct, project, edit,
                            translate, upscale, inpaint, blend, classify, evaluate, export, compare, diagnose, lab, validate,
-                           list)}
+                           list, remove)}
 
 
 # What befalls files from outside, not by a mistake of ours: permissions, full disks, names too long, folders gone.

@@ -13,8 +13,8 @@ FLOORS = {
     5: "models metrics",
     4: "game features",
     3: "config networks losses data",
-    2: "diagnosis runs ranks registry options devices",
-    1: "blank unloaded capacity monitor errors seeds gradients equations precision __version__",
+    2: "diagnosis runs ranks registry options devices blank",
+    1: "unloaded capacity monitor errors seeds gradients equations precision __version__",
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}
 
