@@ -10,8 +10,8 @@ from gancli.cli.completion import complete_run
 from gancli.errors import UsageError, UserError
 
 EXAMPLES = (
-    "gan remove RUN",
-    "gan remove outputs/sweep/SWEEP yes=true",
+    "gan remove RUN yes=true",
+    "gan remove outputs/train/RUN yes=true",
 )
 EXIT_CODES = """Exit status:
   0  removed

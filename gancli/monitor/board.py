@@ -12,6 +12,10 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
+# The charts of TensorBoard's CUSTOM SCALARS tab: the game at a glance. Each takes the tags that match.
+LAYOUT = {"the game": {"losses": ["Multiline", ["Loss/.*"]],
+                       "D(x), D(G(z))": ["Multiline", [r"D\(x\).*", r"D\(G\(z\)\)/.*"]]}}
+
 
 def tag_of(name: str, discriminators: Sequence[str]) -> str:
     """Return the TensorBoard tag of a recorded scalar `player/name`: figures of one kind share a folder.
@@ -33,6 +37,11 @@ def tag_of(name: str, discriminators: Sequence[str]) -> str:
     if figure == "D(G(z)) after":
         return f"D(G(z))/after_{player}_turn"
     return name
+
+
+def event_tag(tag: str) -> str:
+    """Return a tag as the event file has it: TensorBoard sorts by name, capitals first, and opens on the first ones."""
+    return f"L{tag[1:]}" if tag.startswith("loss/") else tag
 
 
 def leave_errors_to_the_next_write() -> None:
@@ -57,13 +66,14 @@ class Board:
         leave_errors_to_the_next_write()
         self.stats = stats
         self.events = SummaryWriter(str(folder), purge_step=images + 1 if images else None)
+        self.events.add_custom_scalars(LAYOUT)
         self.last: dict[str, float] = {}
 
     def figures(self, images: int, figures: dict[str, float]) -> None:
         """Record scalars at a number of images shown."""
         self.last = {**self.last, **figures}
         for tag, value in figures.items():
-            self.events.add_scalar(tag, value, images)
+            self.events.add_scalar(event_tag(tag), value, images)
         finite = {tag: value if math.isfinite(value) else None for tag, value in figures.items()}
         with open(self.stats, "a", encoding="utf-8") as file:
             file.write(json.dumps({"images": images, **finite}) + "\n")

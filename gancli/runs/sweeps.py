@@ -109,6 +109,16 @@ def sweep_of(path: Path) -> Path | None:
     return next((above for above in path.parents if os.path.isfile(above / FILE)), None)
 
 
+def differing(run_dir: Path) -> list[str]:
+    """Return the keys whose values tell the jobs apart of the sweep in which a run lies; none of a run of its own."""
+    sweep = sweep_of(run_dir.absolute())
+    record = None if sweep is None else read_sweep(sweep)
+    if record is None or len(record.jobs) < 2:
+        return []
+    shared = set.intersection(*(set(job) for job in record.jobs.values()))
+    return list(dict.fromkeys(key_of(word) for job in record.jobs.values() for word in job if word not in shared))
+
+
 def find_sweep(text: str, root: Path | str) -> Path | None:
     """Return the sweep that `text` names: its path, its name in `root`/sweep, or a whole piece of one such name.
 
