@@ -114,7 +114,9 @@ def _taken(entry: os.DirEntry) -> int:
         status = entry.stat(follow_symlinks=False)
     except OSError:
         return 0
-    return getattr(status, "st_blocks", status.st_size / 512) * 512 if stat.S_ISREG(status.st_mode) else 0
+    if not stat.S_ISREG(status.st_mode):
+        return 0
+    return status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size
 
 
 def _is_plain(path: Path) -> bool:

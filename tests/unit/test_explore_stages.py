@@ -77,7 +77,7 @@ def test_stages_of_a_class(here):
     with np.load(run_sample(ckpt="dddddd", stages=True, n=4, label=["two", 0], out="a.npz")) as arrays:
         assert arrays["labels"].tolist() == [2, 2, 0, 0]
     loaded = load("dddddd")
-    assert not torch.allclose(loaded.stages(1, labels=0), loaded.stages(1, labels=1), atol=1e-4)
+    assert not torch.allclose(loaded.stages(1, label=0), loaded.stages(1, label=1), atol=1e-4)
 
 
 def whole(loaded, size, seed=0, number=0):

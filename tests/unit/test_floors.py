@@ -7,7 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "gancli"
 FLOORS = {
     9: "cli",
-    8: "lab",
+    8: "lab api",
     7: "plan",
     6: "sweeps engine explore compare",
     5: "models metrics",

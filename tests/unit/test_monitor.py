@@ -116,7 +116,8 @@ def test_an_error_of_the_writing_thread_is_left_to_the_next_write(tmp_path, monk
 
 def test_tensorboard_opens_on_losses_and_outputs_and_the_hparams_on_what_differs(tmp_path):
     board = Board(tmp_path, tmp_path / "stats.jsonl", 0)
-    board.figures(8, {"gradient_norm/generator": 1.0, "loss/generator": 2.0, "D(G(z))/before_generator_turn": 0.4, "D(x)": 0.6})
+    board.figures(8, {"gradient_norm/generator": 1.0, "loss/generator": 2.0, "D(x)": 0.6,
+                      "D(G(z))/before_generator_turn": 0.4})
     board.hparams(hyperparameters({"seed": 1, "trainer": {"kimg": 2}, "model": {"name": "gan"}}, ["model", "trainer.kimg"]),
                   lasting({"loss/generator": 2.0, "D(x)": 0.6, "swd(2000)": 0.1, "fid(x)": 3.0}, "swd(2000)"))
     board.close()

@@ -55,7 +55,7 @@ class Ending:
 
 
 def lasting(figures: dict[str, float], best: str | None = None) -> dict[str, float]:
-    """Return the figures that tell of the result, and not of the way there: what chooses the best first, then other metrics."""
+    """Return the figures that tell of the result, and not of the way there: the deciding one first, then other metrics."""
     kept = {tag: value for tag, value in figures.items() if not tag.startswith(("lr/", "memory/"))}
     return dict(sorted(kept.items(), key=lambda item: (item[0] != best, "/" in item[0] or item[0].startswith("D("))))
 
