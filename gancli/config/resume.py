@@ -18,7 +18,7 @@ from gancli.runs.records import Damaged
 from gancli.runs.status import read_status
 
 FREE = ("trainer.kimg", "trainer.epochs", "trainer.record_kimg", "trainer.sample_kimg", "trainer.checkpoint_kimg",
-        "trainer.keep", "trainer.memory_check", "device", "devices", "data_dir", "dataset.store")
+        "trainer.keep", "trainer.loggers", "trainer.memory_check", "device", "devices", "data_dir", "dataset.store")
 LENGTH = ("trainer.kimg", "trainer.epochs")
 GROWN = ("trainer", "evaluation")  # groups in which later versions have more keys
 MOST_DIFFERENCES = 8

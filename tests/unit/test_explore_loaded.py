@@ -1,11 +1,13 @@
 """Loaded models: the same seed gives the same images, and what does not fit is refused."""
 
+import io
 import subprocess
 import sys
 
 import pytest
 import torch
 from composing import spec_for
+from PIL import Image
 from small_runs import config_of, save_run
 from systems import VARIANTS, system
 

@@ -101,7 +101,8 @@ class KeepingRecord(Record):
             self.telling.say(line)
         gallery = Gallery(self.dir, model, average, data, self.plan.seed)
         keep_until(self.dir / STATS, progress.images)  # what came after the checkpoint comes again
-        board = self.opened.enter_context(closing(Board(self.dir, self.dir / STATS, progress.images)))
+        board = self.opened.enter_context(closing(Board(self.dir, self.dir / STATS, progress.images,
+                                                          self.plan.trainer.loggers)))
         diagnosis = Diagnosis(self.dir, self.plan.config, model, average, data, self.plan.seed)
         if self.plan.checkpoint is not None:
             diagnosis.remember(read(self.plan.checkpoint, prefixes=(SEEN,)).tensors)
