@@ -44,6 +44,7 @@ def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, m
     """
     from gancli.cli.own_data import with_own_data
     from gancli.config.explain import TRANSLATED, explain
+    from gancli.config.marks import settled
     from gancli.sweeps.sweeping import continued_sweep, sweep
 
     overrides, multirun = _mode(overrides, multirun)
@@ -54,8 +55,7 @@ def run(task: Callable[[Any], Any], config_name: str, overrides: list[str], *, m
     if continued is not None:
         overrides, multirun = continued, True
     _check_flags(multirun, cfg, info, resolve, package)
-    _check_marks(config_name, overrides, config_dir)
-    overrides = quote_paths(overrides, multirun, config_name)
+    overrides = quote_paths(settled(config_name, overrides, config_dir), multirun, config_name)
     flags = _flags(multirun, cfg, info, resolve, package, config_dir)
     try:
         if multirun:
@@ -88,21 +88,6 @@ def _check_flags(multirun: bool, cfg: str | None, info: str | None, resolve: boo
         raise UsageError("--resolve and --package belong to --cfg: add --cfg job.")
     if info is not None and info not in INFO:
         raise UsageError(f"--info takes {', '.join(INFO)}, not {info}.")
-
-
-def _check_marks(config_name: str, overrides: list[str], config_dir: Path | None) -> None:
-    """Refuse ~key, since every key is needed, and +key outside of what is composed, which nothing would read."""
-    from gancli.config.compose import compose
-    from gancli.config.explain import unknown_key
-
-    marked = [override for override in overrides if override[:1] in ("~", "+")]
-    top = set(compose(config_name, [], config_dir)) | {"hydra"} if marked else set()
-    for override in marked:
-        key = override.lstrip("+~").partition("=")[0]
-        if re.split(r"[./@]", key)[0] not in top:
-            raise unknown_key(key, config_name, [], config_dir)
-        if override.startswith("~") and not key.startswith("hydra"):
-            raise UsageError(f"{key} cannot be left out: give it a value ({key}=null where it may be empty).")
 
 
 def _flags(multirun: bool, cfg: str | None, info: str | None, resolve: bool, package: str | None,

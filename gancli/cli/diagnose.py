@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from gancli.cli.completion import complete_run
+
 EXAMPLES = (
     "gan diagnose outputs/train/RUN",
     "gan diagnose RUN --device cpu",
@@ -16,7 +18,8 @@ EXIT_CODES = """Exit status:
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="A run's directory, id or a unique part of it.", show_default=False)],
+    run: Annotated[str, typer.Argument(help="A run's directory, id or a unique part of it.", show_default=False,
+                                        autocompletion=complete_run)],
     data_dir: Annotated[Path | None, typer.Option("--data-dir", metavar="FOLDER", help="Where data sets lie, if no longer "
                                                   "where the run had them.")] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",

@@ -8,7 +8,7 @@ import typer
 
 from gancli.cli.options import ConfigDir
 from gancli.config import groups
-from gancli.errors import UsageError, near
+from gancli.errors import UsageError
 
 if TYPE_CHECKING:
     from gancli.runs.find import RunInfo
@@ -19,6 +19,7 @@ EXAMPLES = (
     "gan list stabilizers",
     "gan list runs",
     "gan list runs --root outputs/sweep/SWEEP --sort best",
+    "gan list runs --sort size --descending",
     "gan list metrics",
 )
 
@@ -40,14 +41,13 @@ class Kind(StrEnum):
 
 _GROUPS = {Kind.models: "model", Kind.losses: "loss", Kind.augmentations: "augment", Kind.datasets: "dataset",
            Kind.optimizers: "optimizer", Kind.experiments: "experiment"}
-_COLUMNS = ("id", "status", "kimg", "model", "loss", "dataset", "best", "alarms", "overrides", "path")
 
 
 def command(
     kind: Annotated[Kind, typer.Argument(help="What to list.", show_default=False)],
     root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Where to look for runs.")] = Path("outputs"),
-    sort: Annotated[str | None, typer.Option("--sort", metavar="COLUMN", help="Sort runs by a column; without it the "
-                                             "oldest comes first.")] = None,
+    sort: Annotated[str | None, typer.Option("--sort", metavar="COLUMN", help="Sort runs by a column, date, size or a figure "
+                                             "(fid); without it the oldest comes first.")] = None,
     descending: Annotated[bool | None, typer.Option("--descending/--ascending", show_default=False,
                                                     help="Largest or smallest first.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show the runs and how far sweeps are until Ctrl-C.")] = False,
@@ -113,12 +113,11 @@ def _list_extractors() -> None:
 
 def _list_runs(root: Path, sort: str | None, descending: bool | None) -> None:
     """Print one line a run."""
+    from gancli.cli.list_columns import COLUMNS, cell, fitting, sort_runs
     from gancli.cli.list_notes import print_notes
-    from gancli.cli.table import print_table
+    from gancli.cli.table import print_table, terminal_width
     from gancli.runs.find import list_runs
 
-    if sort is not None and sort not in _COLUMNS:
-        raise UsageError(f"There is no column {sort}; {near(sort, _COLUMNS)}")
     passed: list[Path] = []
     runs = list_runs(root, passed)
     if not runs:
@@ -126,30 +125,20 @@ def _list_runs(root: Path, sort: str | None, descending: bool | None) -> None:
         print_notes(runs, passed)
         return
     if sort is not None:
-        runs = _sorted(runs, sort, bool(descending))
+        runs = sort_runs(runs, sort, bool(descending))
     elif descending:
         runs = runs[::-1]
-    rows = [(run.id, run.status, f"{run.kimg:g}", run.model, run.loss, run.dataset, _best_text(run.best),
-             str(run.alarms or ""), words, str(run.path)) for run, words in zip(runs, _own_overrides(runs), strict=True)]
-    told = [place for place, name in enumerate(_COLUMNS) if name not in ("best", "alarms", "overrides") or
+    asked = () if sort is None or sort in COLUMNS else (sort,)
+    columns = (*COLUMNS[:3], *asked, *COLUMNS[3:])
+    rows = [(run.id, run.status, f"{run.kimg:g}", *(cell(run, name) for name in asked), run.model, run.loss, run.dataset,
+             _best_text(run.best), str(run.alarms or ""), words, str(run.path))
+            for run, words in zip(runs, _own_overrides(runs), strict=True)]
+    told = [name for place, name in enumerate(columns) if name not in ("best", "alarms", "overrides") or
             any(row[place] for row in rows)]
-    print_table([_COLUMNS[place] for place in told], [[row[place] for place in told] for row in rows])
+    rows = [[row[columns.index(name)] for name in told] for row in rows]
+    shown = fitting(told, rows, terminal_width())
+    print_table(shown, [[row[told.index(name)] for name in shown] for row in rows], whole=("id",))
     print_notes(runs, passed)
-
-
-def _sorted(runs: list["RunInfo"], column: str, descending: bool) -> list["RunInfo"]:
-    """Return the runs by a column; by their best figures metric by metric, the best first."""
-    if column != "best":
-        return sorted(runs, key=lambda run: getattr(run, column), reverse=descending)
-
-    from gancli.metrics.catalog import FIGURES
-
-    def key(run: "RunInfo") -> tuple[str, float]:
-        metric, value, _ = run.best
-        figure = FIGURES.get(metric.partition("(")[0])
-        return metric, -value if (figure is not None and figure.lower_is_better is False) != descending else value
-
-    return sorted((run for run in runs if run.best), key=key) + [run for run in runs if not run.best]
 
 
 def _own_overrides(runs: list["RunInfo"]) -> list[str]:

@@ -27,6 +27,7 @@ from gancli.cli import (
     mix,
     project,
     reconstruct,
+    remove,
     sample,
     train,
     translate,
@@ -34,6 +35,7 @@ from gancli.cli import (
     upscale,
     validate,
 )
+from gancli.cli.keys import KeyedCommand
 from gancli.cli.options import epilog
 from gancli.errors import UserError
 from gancli.monitor.terminal import open_streams, tell
@@ -48,7 +50,7 @@ EXAMPLES = (
 COMMANDS = {module.__name__.rpartition(".")[2]: module
             for module in (train, sample, interpolate, traverse, age, arithmetic, mix, latents, reconstruct, project, edit,
                            translate, upscale, inpaint, blend, classify, evaluate, export, compare, diagnose, lab, validate,
-                           data, list)}
+                           data, list, remove)}
 
 
 # What befalls files from outside, not by a mistake of ours: permissions, full disks, names too long, folders gone.
@@ -100,7 +102,7 @@ app = typer.Typer(cls=Gan, no_args_is_help=True, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog(EXAMPLES))
 
 for name, module in COMMANDS.items():
-    app.command(name, epilog=epilog(module.EXAMPLES, getattr(module, "EXIT_CODES", "")))(module.command)
+    app.command(name, cls=KeyedCommand, epilog=epilog(module.EXAMPLES, getattr(module, "EXIT_CODES", "")))(module.command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,7 +1,7 @@
 """Tables on the screen; outside of a terminal they are as wide as their contents."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -11,17 +11,27 @@ from rich.text import Text
 from gancli.monitor.terminal import printable
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """Print rows of plain strings (no markup) under headings."""
-    table = made_table(columns, rows, title)
-    Console(highlight=False, width=None if sys.stdout.isatty() else 10_000).print(table)
+def terminal_width() -> int | None:
+    """Return how many characters a line of the terminal has; None outside of one, where lines are as long as they are."""
+    return Console().width if sys.stdout.isatty() else None
 
 
-def made_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None,
+                whole: Collection[str] = ()) -> None:
+    """Print rows of plain strings (no markup) under headings.
+
+    Args:
+        whole: columns whose cells are never broken, so that they can be copied.
+    """
+    Console(highlight=False, width=terminal_width() or 10_000).print(made_table(columns, rows, title, whole))
+
+
+def made_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None,
+               whole: Collection[str] = ()) -> Table:
     """Return rows of plain strings (no markup) under headings, as rich draws them."""
     table = Table(title=title and Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(Text(printable(column)), overflow="fold")
+        table.add_column(Text(printable(column)), overflow="ignore" if column in whole else "fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     return table

@@ -4,6 +4,7 @@ Free of torch and of Hydra, since help and TAB completion read it.
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import gancli
@@ -41,6 +42,36 @@ def options(group: str, config_dir: Path | None = None) -> dict[str, str]:
         for path in (folder / group).glob("*.yaml"):
             found.setdefault(path.stem, description(path))
     return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True)
+class OwnKey:
+    """A key that a configuration file itself sets."""
+
+    name: str  # dotted
+    default: str  # as the file has it; empty where nothing stands
+    comment: str
+
+
+def own_keys(config_name: str) -> list[OwnKey]:
+    """Return the keys of conf/<config_name>.yaml in its order, with what its comments say; neither groups nor Hydra's own."""
+    found: list[OwnKey] = []
+    above = ""
+    path = conf_dir() / f"{config_name}.yaml"
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        match = re.fullmatch(r"(  )?([a-z]\w*):(?:\s+([^#\s].*?))??(?:\s+# (.*))?", line)
+        if match is None:
+            above = "" if line[:1] not in (" ", "-", "#", "") else above
+            continue
+        inner, name, default, comment = match.groups()
+        above = above if inner else name
+        if above in ("defaults", "hydra") or inner and above == "":
+            continue
+        if inner:
+            name = f"{above}.{name}"
+            found = [key for key in found if key.name != above]
+        found.append(OwnKey(name, default or "", comment or ""))
+    return found
 
 
 def description(path: Path) -> str:

@@ -4,7 +4,7 @@ import os.path
 import re
 from pathlib import Path
 
-NAMES = ("ckpt", "resume")  # these may also be the id of a run, with @kimg behind it
+NAMES = ("ckpt", "resume", "init")  # these may also be the id of a run, with @kimg behind it
 FILES = ("features", "evaluation.features",  # these may also be other words
          "features_weights", "evaluation.features_weights")
 KINDS = ("mask",)  # this may also be a kind of hole: what exists is a path

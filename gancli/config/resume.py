@@ -18,7 +18,8 @@ from gancli.runs.records import Damaged
 from gancli.runs.status import read_status
 
 FREE = ("trainer.kimg", "trainer.epochs", "trainer.record_kimg", "trainer.sample_kimg", "trainer.checkpoint_kimg",
-        "trainer.keep", "trainer.memory_check", "device", "devices", "data_dir", "dataset.store", "dataset.verify")
+        "trainer.keep", "trainer.loggers", "trainer.memory_check", "device", "devices", "data_dir", "dataset.store",
+        "dataset.verify")
 LENGTH = ("trainer.kimg", "trainer.epochs")
 GROWN = ("trainer", "evaluation")  # groups in which later versions have more keys
 MOST_DIFFERENCES = 8

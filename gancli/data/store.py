@@ -64,7 +64,8 @@ def decode(source: Source, spec: DataSpec, store: str, progress: Progress) -> De
         return in_memory(source, spec, progress)
     path, key = store_path(source), store_key(source, spec)
     try:
-        return made_once(path.with_name(f"{path.name}.making"), _Look(path, key, source.notes, getattr(source.options, "verify", False)),
+        return made_once(path.with_name(f"{path.name}.making"),
+                         _Look(path, key, source.notes, getattr(source.options, "verify", False)),
                          lambda: written(source, spec, path, key, progress), "decodes these data")
     except OSError as error:
         if store == "mmap" or needed > _most_in_memory():

@@ -35,7 +35,7 @@ class Average:
         self.names = [name for name, _, _ in pairs]
         self.mine = [mine for _, mine, _ in pairs]
         self.theirs = [theirs for _, _, theirs in pairs]
-        moving = {name for name, _ in model.named_parameters()} | _statistics(model)
+        moving = {name for name, _ in model.named_parameters()} | statistics(model)
         follows = [name in moving and tensor.is_floating_point() for name, tensor in zip(self.names, self.mine, strict=True)]
         self.following = [i for i, follow in enumerate(follows) if follow]
         self.copied = [i for i, follow in enumerate(follows) if not follow]
@@ -75,7 +75,7 @@ def _tensors(model: Model) -> list[tuple[str, Tensor]]:
     return [*model.named_parameters(), *model.named_buffers()]
 
 
-def _statistics(model: Model) -> set[str]:
+def statistics(model: Model) -> set[str]:
     """Return the names of batch statistics."""
     return {f"{name}.{key}" if name else key for name, module in model.named_modules() if isinstance(module, _BatchNorm)
             for key in ("running_mean", "running_var")}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from gancli.errors import check_choice, check_range
+from gancli.monitor.loggers import check_loggers
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
@@ -34,10 +35,12 @@ class TrainerOptions:
     checkpoint_kimg: float  # of checkpoints
     memory_check: bool  # a run that needs more memory than is free is refused
     keep: int  # the newest checkpoints kept (the best one is always kept)
+    loggers: list[str]  # where figures and pictures go, beside the run's own files
 
     def __post_init__(self) -> None:
         check_choice("trainer.precision", self.precision, PRECISIONS)
         check_choice("trainer.scheme", self.scheme, SCHEMES)
+        check_loggers(self.loggers)
         check_range("trainer.unrolled", self.unrolled, 0, MOST_TURNS)
         check_range("trainer.discriminator_turns", self.discriminator_turns, 1, MOST_TURNS)
         check_range("trainer.consensus", self.consensus, 0)

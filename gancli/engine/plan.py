@@ -29,6 +29,7 @@ class Plan:
     spec: DataSpec  # as seen by looking at the data
     run_dir: Path
     checkpoint: Path | None = None  # to continue from
+    init: Path | None = None  # a checkpoint whose weights a new run begins with
     holdout: dict[str, Any] | None = None  # the data set of examples that evaluation alone sees, where a metric needs them
     ranks: int = 1  # processes that share each batch, one a device
     notices: list[str] = field(default_factory=list)  # what was changed for the loss's or the data's sake, to be told

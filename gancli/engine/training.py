@@ -18,6 +18,7 @@ import torch
 from gancli.data.dataset import load_data
 from gancli.devices import keep_freed_memory, pick_device, pick_precision, start_quickly
 from gancli.engine.averages import Average
+from gancli.engine.inheriting import inherit
 from gancli.engine.owning import owning
 from gancli.engine.plan import Outcome, Plan
 from gancli.engine.players import Player
@@ -92,6 +93,8 @@ def play(plan: Plan) -> Outcome:
             progress = Progress(total=plan.total_images, **checkpoint.progress)
             seconds_before = checkpoint.extra["training_s"]
             best = checkpoint.extra.get("best")  # checkpoints of before there was evaluation have none
+        elif plan.init is not None:
+            inherit(model, average, plan.init)
         game = Game(model, average, players, plan.trainer, plan.seed)
         evaluation = Evaluation(plan, model, average, data, best, record.working) if plan.evaluation.on else None
         with shards.alone():

@@ -77,6 +77,11 @@ class Report:
     files: list[Path]
     notes: list[str]
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures of the last checkpoint, by their full names."""
+        return {each.name: each.value for each in self.evaluated[-1].measured}
+
 
 def evaluate(values: Mapping[str, Any]) -> Report:
     """Measure the checkpoints as conf/evaluate.yaml describes; writes evaluation.json and grids.

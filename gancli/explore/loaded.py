@@ -11,27 +11,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gancli.blank import blank
 from gancli.data.spec import DataSpec
 from gancli.devices import pick_device
 from gancli.errors import UserError, check_choice, near
 from gancli.explore.codes import spread_codes
+from gancli.explore.earlier import once_called
 from gancli.explore.labels import blend, class_indices, spread
 from gancli.explore.options import WEIGHTS
 from gancli.explore.soundness import tell_odd_numbers
 from gancli.explore.walks import walk
-from gancli.game.abilities import able, refusal
+from gancli.game.abilities import ABILITIES, able, refusal
 from gancli.game.build import adapt, build_model, build_objective, model_options
 from gancli.game.model import Model
 from gancli.game.sampler import Latents
 from gancli.losses.augmentation import NONE, augment_options
 from gancli.losses.options import LossOptions
-from gancli.monitor.grids import to_uint8
+from gancli.monitor.grids import grid_size, image_grid, preview_zoom, quick_png, to_uint8
 from gancli.options import typed
 from gancli.runs.checkpoint import Checkpoint, read
 from gancli.runs.find import OUTPUTS, find_checkpoint
 from gancli.seeds import mix
 
 MAP_STREAM = 1 << 38  # of maps of noise; kept apart from the latents'
+SHOWN, SHOWN_COLUMNS = 16, 8  # samples in a notebook
 Labels = str | int | Sequence[str | int] | Tensor | None
 
 
@@ -73,14 +76,29 @@ class Loaded:
         self._latents = Latents(model)
         self._make: Callable[..., Tensor] | None = None  # images of latents and labels; None: model.generate
 
-    def sample(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
+    def __repr__(self) -> str:
+        abilities = [name for name in ABILITIES if able(self.model, name)]
+        weights = sum(parameter.numel() for parameter in self.model.parameters())
+        return (f"<{self.name}, trained for {self.kimg:g} kimg on {self.spec.describe()}; {weights:,} weights "
+                f"on {self.device}; can {', '.join(abilities) or 'do nothing but train'}; {self.path}>")
+
+    def _repr_png_(self) -> bytes | None:
+        """Return a grid of samples, which notebooks show; None (they show the text) of a model that draws no images."""
+        if not able(self.model, "sample") or self.spec.kind != "images":
+            return None
+        images = self.sample(SHOWN)
+        zoom = preview_zoom(*grid_size(images.shape[2], images.shape[3], SHOWN, SHOWN_COLUMNS))
+        return quick_png(image_grid(images, columns=SHOWN_COLUMNS, zoom=zoom))
+
+    @once_called("labels", "label")
+    def sample(self, n: int, seed: int = 0, label: Labels = None, batch_size: int = 64,
                codes: Mapping[str, Any] | None = None, domain: str | None = None) -> Tensor:
         """Return n generated images [N, C, H, W] (or points [N, P], or tokens [N, T], which spec.texts turns into text).
 
         Image i depends on (seed, i, its label) alone, up to the rounding of batches of another size.
 
         Args:
-            labels: of a conditional model: one class for all (name or index), or one for each image; None spreads
+            label: of a conditional model: one class for all (name or index), or one for each image; None spreads
                 the images over all classes, sorted.
             codes: values of a model's codes by name, one for all images, or several that are spread over them.
             domain: of a model of two: the name of the one whose images are returned; None is the first.
@@ -88,16 +106,17 @@ class Loaded:
         Raises:
             UserError: the model cannot sample, takes no labels, or has no such class, code or domain.
         """
-        return torch.cat([x for _, _, x in self.sample_batches(n, seed, labels, batch_size, codes, domain)])
+        return torch.cat([x for _, _, x in self.sample_batches(n, seed, label, batch_size, codes, domain)])
 
-    def sample_batches(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
+    @once_called("labels", "label")
+    def sample_batches(self, n: int, seed: int = 0, label: Labels = None, batch_size: int = 64,
                        codes: Mapping[str, Any] | None = None,
                        domain: str | None = None) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         """Yield (latents, labels, images) of `sample` in batches, so that any n fits in memory."""
         if n < 1 or batch_size < 1:
             raise UserError(f"n and batch_size must be at least 1, not {n} and {batch_size}.")
         self.require("sample")
-        given = self.labels_for(n, labels)
+        given = self.labels_for(n, label)
         batches, make = self.latent_batches(n, seed, batch_size, codes), self.maker(domain)
         for (start, stop), z in zip(spans(n, batch_size), batches, strict=True):
             part = None if given is None else given[start:stop]
@@ -140,14 +159,16 @@ class Loaded:
             z = self.latents(stop - start, seed, start)
             yield self.model.with_codes(z, {name: values[start:stop] for name, values in fixed.items()}) if fixed else z
 
-    def generate(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Tensor:
-        """Return the images [N, C, H, W] of latents [N, Z]; labels may be weights [N, classes]."""
-        return torch.cat(list(self.generate_batches(z, labels, batch_size)))
+    @once_called("labels", "label")
+    def generate(self, z: Tensor, label: Labels = None, batch_size: int = 64) -> Tensor:
+        """Return the images [N, C, H, W] of latents [N, Z]; label may be weights [N, classes]."""
+        return torch.cat(list(self.generate_batches(z, label, batch_size)))
 
-    def generate_batches(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Iterator[Tensor]:
+    @once_called("labels", "label")
+    def generate_batches(self, z: Tensor, label: Labels = None, batch_size: int = 64) -> Iterator[Tensor]:
         """Yield the images of `generate` in batches, so that any number of latents will do."""
         self.require("sample")
-        yield from self._batches(self._make or self.model.generate, batch_size, z, self.labels_for(len(z), labels))
+        yield from self._batches(self._make or self.model.generate, batch_size, z, self.labels_for(len(z), label))
 
     def making(self, make: Callable[..., Tensor]) -> "Loaded":
         """Return the same model whose images are `make(z, labels)` (`make(z)` without labels), in [-1, 1]."""
@@ -155,10 +176,11 @@ class Loaded:
         other._make = make
         return other
 
-    def styles(self, z: Tensor, labels: Labels = None, batch_size: int = 64) -> Tensor:
-        """Return the styles [N, S] that the model maps latents to; labels may be weights [N, classes]."""
+    @once_called("labels", "label")
+    def styles(self, z: Tensor, label: Labels = None, batch_size: int = 64) -> Tensor:
+        """Return the styles [N, S] that the model maps latents to; label may be weights [N, classes]."""
         self.require("styles")
-        return torch.cat(list(self._batches(self.model.mapping, batch_size, z, self.labels_for(len(z), labels))))
+        return torch.cat(list(self._batches(self.model.mapping, batch_size, z, self.labels_for(len(z), label))))
 
     def stage_names(self) -> list[str]:
         """Return what the stages are called through which an image of the model comes about."""
@@ -168,16 +190,18 @@ class Loaded:
             inputs = [self.latents(1), *([] if labels is None else [labels])]
             return list(self.model.stages(*(each.to(self.device) for each in inputs)))
 
-    def stages(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
+    @once_called("labels", "label")
+    def stages(self, n: int, seed: int = 0, label: Labels = None, batch_size: int = 64,
                codes: Mapping[str, Any] | None = None) -> Tensor:
         """Return the images of `sample` as they come about, [N, S, C, H, W]; the last of S stages is the image."""
-        return torch.cat(list(self.stage_batches(n, seed, labels, batch_size, codes)))
+        return torch.cat(list(self.stage_batches(n, seed, label, batch_size, codes)))
 
-    def stage_batches(self, n: int, seed: int = 0, labels: Labels = None, batch_size: int = 64,
+    @once_called("labels", "label")
+    def stage_batches(self, n: int, seed: int = 0, label: Labels = None, batch_size: int = 64,
                       codes: Mapping[str, Any] | None = None) -> Iterator[Tensor]:
         """Yield what `stages` returns in batches, so that any n fits in memory."""
         self.require("stages")
-        given = self.labels_for(n, labels)
+        given = self.labels_for(n, label)
         for (start, stop), z in zip(spans(n, batch_size), self.latent_batches(n, seed, batch_size, codes), strict=True):
             yield self._run(self._staged, z, None if given is None else given[start:stop])
 
@@ -200,27 +224,28 @@ class Loaded:
                 image[:, top:top + block.shape[1], left:left + block.shape[2]] = to_uint8(block).cpu()
         return image
 
-    def synthesize(self, w: Tensor, labels: None = None, batch_size: int = 64) -> Tensor:
+    def synthesize(self, w: Tensor, label: None = None, batch_size: int = 64) -> Tensor:
         """Return the images of styles, which know their labels."""
         self.require("styles")
         return torch.cat(list(self._batches(self.model.synthesize, batch_size, w))).clamp(-1, 1)
 
+    @once_called("labels", "label")
     def interpolate(self, seeds: Sequence[int], steps: int = 10, path: str = "spherical", loop: bool = False,
-                    labels: Labels = None, batch_size: int = 64) -> Tensor:
+                    label: Labels = None, batch_size: int = 64) -> Tensor:
         """Return the images [M, C, H, W] on a path through the first image of each seed (see walks.walk).
 
         Args:
             steps: images from one point to the next, both included.
-            labels: one class for all points, or one for each, blended on the way; None is the first class.
+            label: one class for all points, or one for each, blended on the way; None is the first class.
         """
         points = torch.cat([self.latents(1, seed) for seed in seeds])
         weights = None
         if self.model.needs.labels:
-            weights = self.labels_for(len(points), 0 if labels is None else labels)
+            weights = self.labels_for(len(points), 0 if label is None else label)
             assert weights is not None  # the model needs labels
             weights = weights if weights.is_floating_point() else blend(weights, len(self.spec.classes))
-        elif labels is not None:
-            class_indices(labels, self.model, self.name)
+        elif label is not None:
+            class_indices(label, self.model, self.name)
         return self.generate(*self.walk(points, weights, steps, path, loop), batch_size=batch_size)
 
     def walk(self, points: Tensor, weights: Tensor | None, steps: int, path: str,
@@ -233,12 +258,13 @@ class Loaded:
         """Return the latents [N, Z] that the model's encoder gives images."""
         return self._ability("encode", x, batch_size)
 
-    def reconstruct(self, x: Tensor, batch_size: int = 64, labels: Tensor | None = None) -> Tensor:
+    @once_called("labels", "label")
+    def reconstruct(self, x: Tensor, batch_size: int = 64, label: Tensor | None = None) -> Tensor:
         """Return images as the model sees them, [N, C, H, W]; with their labels [N] where it takes labels."""
         self.require("reconstruct")
-        if (labels is None) == bool(self.model.needs.labels):
-            raise UserError(f"model={self.name} reconstructs {'with' if labels is None else 'without'} labels.")
-        return torch.cat(list(self._batches(self.model.reconstruct, batch_size, x, labels)))
+        if (label is None) == bool(self.model.needs.labels):
+            raise UserError(f"model={self.name} reconstructs {'with' if label is None else 'without'} labels.")
+        return torch.cat(list(self._batches(self.model.reconstruct, batch_size, x, label)))
 
     def classify(self, x: Tensor, batch_size: int = 64) -> Tensor:
         """Return the logits [N, classes] of images."""
@@ -328,7 +354,7 @@ def _rebuild(checkpoint: Checkpoint) -> Model:
     loss = typed(LossOptions, config["loss"], "loss")
     augment = augment_options(config.get("augment", NONE))
     options = model_options(adapt(config["model"], loss)[0])
-    with torch.device("meta"):
+    with blank():
         expected = build_model(options, build_objective(loss, augment, spec), spec).state_dict()
     _check_fit(checkpoint, expected, options.name)
     with torch.random.fork_rng(devices=[]):

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gancli.blank import blank
 from gancli.data.dataset import Data
 from gancli.errors import UserError
 from gancli.features import classifier
@@ -236,7 +237,7 @@ def _classifier(data: Data, cache: Cache, progress: Callable[[int, int], None]) 
         cache.put("classifier", description, *kept)
         kept = cache.get("classifier", description)
     tensors, facts = kept
-    with torch.device("meta"):  # built without a draw from the caller's random stream
+    with blank():  # built without a draw from the caller's random stream
         network = classifier.build(spec)
     network.load_state_dict(tensors, assign=True)
     network.to(memory_format=torch.channels_last)
@@ -256,7 +257,7 @@ def _inception(path: Path, sha256: str) -> Extractor:
 
 
 def _mobilenet(path: Path, sha256: str) -> Extractor:
-    with torch.device("meta"):
+    with blank():
         network = PooledMobileNet()
     network.network.load_state_dict(_state(path), assign=True)
     return ImageNet("mobilenet_v2", network.to(memory_format=torch.channels_last), sha256,
@@ -276,7 +277,7 @@ def _convolutions(name: str, taps: tuple[int, ...]) -> Callable[[Path, str], Ext
 
 
 def _efficientnet(path: Path, sha256: str) -> Extractor:
-    with torch.device("meta"):
+    with blank():
         network = EfficientNetLite0()
     network.load_state_dict(_state(path), assign=True)
     return ImageNet("efficientnet_lite0", network.to(memory_format=torch.channels_last), sha256,

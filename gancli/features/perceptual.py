@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu6
 
+from gancli.blank import blank
 from gancli.errors import UserError
 from gancli.features.efficientnet_lite import EfficientNetLite0
 from gancli.features.extractors import IMAGENET_MEAN, IMAGENET_STD, rgb
@@ -98,7 +99,7 @@ PERCEPTIONS = {
 
 def build_maps(name: str) -> Maps:
     """Return the network of a name of PERCEPTIONS on the meta device: its weights are in `read_maps`."""
-    with torch.device("meta"):
+    with blank():
         return Maps(PERCEPTIONS[name].layers())
 
 

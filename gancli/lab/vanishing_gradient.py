@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gancli.blank import blank
 from gancli.data.dataset import Data, check_batch, data_folder, load_data, open_source
 from gancli.data.spec import Batch
 from gancli.engine.options import OptimizerOptions, TrainerOptions
@@ -67,7 +68,7 @@ class Options(LabOptions):
             raise ValueError(f"model={self.model['name']} has no generator and discriminator: give model=gan")
 
     def _players(self) -> list[str]:
-        with torch.device("meta"):
+        with blank():
             return list(self.fresh(open_source(self.dataset, data_folder(self.data_dir)).inspect()).players)
 
     def fresh(self, spec: Any) -> Model:

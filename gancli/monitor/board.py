@@ -1,16 +1,11 @@
-"""The figures of a run on disk: a TensorBoard event file and one JSON line per tick (stats.jsonl)."""
+"""The figures of a run on disk: one JSON line per tick (stats.jsonl), and the loggers that the run has."""
 
-import io
 import json
 import math
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer import event_file_writer
-from torch.utils.tensorboard import SummaryWriter
+from gancli.monitor.loggers import open_logger
 
 
 def tag_of(name: str, discriminators: Sequence[str]) -> str:
@@ -35,59 +30,45 @@ def tag_of(name: str, discriminators: Sequence[str]) -> str:
     return name
 
 
-def leave_errors_to_the_next_write() -> None:
-    """Keep the thread that writes an event file from printing its traceback: the next write raises the same error."""
-    told = threading.excepthook
-    if getattr(told, "leaves_writers", False):
-        return
-
-    def tell(failed: threading.ExceptHookArgs) -> None:
-        if type(failed.thread).__module__ != event_file_writer.__name__:
-            told(failed)
-
-    tell.leaves_writers = True  # type: ignore[attr-defined]
-    threading.excepthook = tell
-
-
 class Board:
-    """Writes figures and pictures of a run; in the event file, what was written after `images` is void."""
+    """Writes figures and pictures of a run: a line of stats.jsonl a tick, and what each of its loggers takes."""
 
-    def __init__(self, folder: Path, stats: Path, images: int) -> None:
-        """Open the event file in `folder` and the lines in `stats` after so many images."""
-        leave_errors_to_the_next_write()
+    def __init__(self, folder: Path, stats: Path, images: int, loggers: Sequence[str] = ("tensorboard",)) -> None:
+        """Open the lines in `stats` and the loggers for the run in `folder`, after so many images."""
         self.stats = stats
-        self.events = SummaryWriter(str(folder), purge_step=images + 1 if images else None)
+        self.loggers = [open_logger(name, folder, images) for name in loggers]
         self.last: dict[str, float] = {}
 
     def figures(self, images: int, figures: dict[str, float]) -> None:
         """Record scalars at a number of images shown."""
         self.last = {**self.last, **figures}
-        for tag, value in figures.items():
-            self.events.add_scalar(tag, value, images)
+        for logger in self.loggers:
+            logger.figures(images, figures)
         finite = {tag: value if math.isfinite(value) else None for tag, value in figures.items()}
         with open(self.stats, "a", encoding="utf-8") as file:
             file.write(json.dumps({"images": images, **finite}) + "\n")
 
     def picture(self, name: str, images: int, png: bytes) -> None:
-        """Record a picture that is a PNG file already; add_image would compress it once more."""
-        head = Image.open(io.BytesIO(png))
-        picture = Summary.Image(height=head.height, width=head.width, colorspace=len(head.getbands()),
-                                encoded_image_string=png)
-        self.events.file_writer.add_summary(Summary(value=[Summary.Value(tag=name, image=picture)]), images)
+        """Record a picture that is a PNG file already."""
+        for logger in self.loggers:
+            logger.picture(name, images, png)
 
     def text(self, name: str, images: int, text: str) -> None:
-        """Record a sentence for TensorBoard's TEXT tab."""
-        self.events.add_text(name, text, images)
+        """Record a sentence."""
+        for logger in self.loggers:
+            logger.text(name, images, text)
 
     def lines(self, name: str, images: int, lines: Sequence[str]) -> None:
-        """Record texts, one a line, as they are: in the TEXT tab, whose Markdown would join and style them."""
-        self.events.add_text(name, "".join(f"    {line}\n" for line in lines), images)
+        """Record texts, one a line, as they are: as code, since Markdown would join and style them."""
+        self.text(name, images, "".join(f"    {line}\n" for line in lines))
 
     def hparams(self, settings: dict, figures: dict[str, float]) -> None:
-        """Record the settings with the final figures, so that runs can be compared in TensorBoard's HPARAMS tab."""
+        """Record the settings with the final figures, so that runs can be compared."""
         plain = {key: value if isinstance(value, (bool, int, float, str)) else str(value) for key, value in settings.items()}
-        self.events.add_hparams(plain, {f"final/{key}": value for key, value in figures.items()}, run_name=".")
+        for logger in self.loggers:
+            logger.settings(plain, figures)
 
     def close(self) -> None:
         """Write everything out."""
-        self.events.close()
+        for logger in self.loggers:
+            logger.close()

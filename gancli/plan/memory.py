@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gancli.blank import blank
 from gancli.data.spec import Batch
 from gancli.engine.averages import judging
 from gancli.engine.options import OptimizerOptions
@@ -35,14 +36,14 @@ class Estimate:
 
 def blueprint(plan: Plan) -> Model:
     """Return the plan's model on the meta device, where tensors have no data."""
-    with torch.device("meta"):
+    with blank():
         return build_model(plan.model, build_objective(plan.loss, plan.augment, plan.spec), plan.spec).train()
 
 
 def estimate(plan: Plan, model: Model, stretches: list[Stretch]) -> Estimate:
     """Play a turn of each player in each phase on the model's blueprint, as one rank does, and count."""
     activations: dict[str, int] = {}
-    with torch.device("meta"):
+    with blank():
         for stretch in stretches:
             batch = Batch.blank(plan.spec, stretch.batch_size // (plan.trainer.accumulate * plan.ranks))
             progress = Progress(total=plan.total_images, images=stretch.begin, phase=stretch.phase.name)

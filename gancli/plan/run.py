@@ -29,6 +29,7 @@ from gancli.metrics.options import EvaluationOptions
 from gancli.options import typed
 from gancli.plan.course import check_course
 from gancli.plan.fitting import blueprint_that_fits, check_memory
+from gancli.plan.inheriting import chosen, tell
 from gancli.plan.small import suit_to_data
 from gancli.plan.stabilizing import check_batches, rehearse
 from gancli.ranks.shards import launched
@@ -39,7 +40,7 @@ from gancli.runs.records import LONGEST_NAME
 
 RUNS = Path("outputs/train")
 GROUPS = ("model", "loss", "augment", "dataset", "optimizer", "trainer", "evaluation")
-TOP = ("seed", "device", "devices", "data_dir")
+TOP = ("seed", "device", "devices", "data_dir", "init")
 
 
 @dataclass
@@ -50,6 +51,7 @@ class RunOptions:
     device: str  # auto, cpu, cuda, cuda:N or mps
     devices: str  # ranks on this machine: a number, or all
     data_dir: str | None  # where data sets lie or are downloaded to; null: $GAN_DATA, else ~/.cache/gancli/data
+    init: str | None  # a checkpoint whose weights it began with
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -71,21 +73,28 @@ def plan_run(cfg: DictConfig, overrides: list[str], job_dir: Path | None = None)
     """
     load_plugins()
     values = _resolved(cfg)
-    resume, run_dir, sweep = values.pop("resume"), values.pop("run_dir"), values.pop("sweep")
+    resume, run_dir, sweep, init = (values.pop(key) for key in ("resume", "run_dir", "sweep", "init"))
     if job_dir is None and sweep != {"keep": "all"}:
         raise UsageError("sweep.keep= is of many runs: add --multirun, or leave it out.")
     if resume is not None:
+        if init is not None:
+            raise UsageError("resume= goes on with the run's own weights: leave init= out.")
         if run_dir is not None:
             raise UsageError("resume= continues a run where it lies: leave run_dir= out.")
         run_dir, values = continued_values(resume, values, overrides)
     directory = Path(run_dir).absolute() if run_dir is not None else job_dir
     if directory is not None and resume is None and holds_run(directory):
         _, values = continued_values(str(directory), _suited(values), None)
+    elif resume is None:
+        values["init"] = chosen(init)
+    values.setdefault("init", None)  # runs of before there was init=
     plan = _plan(values, overrides)
     plan.run_dir = directory or RUNS.absolute() / run_name(plan.config["model"]["name"], plan.config["dataset"]["name"])
     _check_writable(plan.run_dir)
     plan.checkpoint = CheckpointFolder(plan.run_dir).latest()
     _check_length(plan)
+    if plan.checkpoint is None and plan.init is not None:
+        tell(plan, plan.init)
     if plan.checkpoint is None and is_run(plan.run_dir):
         plan.notices.append("This run has no checkpoint yet: it starts from the beginning.")
     return plan
@@ -128,8 +137,8 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
                else None)
     evaluation, more = _evaluation(config["evaluation"], model, source, spec, data_dir, holdout is not None)
     plan = Plan(config, overrides, model, loss, augment, config["dataset"], optimizer, trainer, evaluation, run.seed,
-                run.device, data_dir, spec, Path(), holdout=holdout, ranks=ranks, notices=notices + more,
-                found=list(source.notes))
+                run.device, data_dir, spec, Path(), init=run.init and Path(run.init), holdout=holdout, ranks=ranks,
+                notices=notices + more, found=list(source.notes))
     _check_game(plan)
     return plan
 

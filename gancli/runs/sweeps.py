@@ -125,6 +125,16 @@ def sweeps_in(root: Path) -> list[tuple[Path, SweepProgress]]:
     return sorted(told, key=lambda each: (each[1].started, each[0].name))
 
 
+def differing(run_dir: Path) -> list[str]:
+    """Return the keys whose values tell the jobs apart of the sweep in which a run lies; none of a run of its own."""
+    sweep = sweep_of(run_dir.absolute())
+    record = None if sweep is None else read_sweep(sweep)
+    if record is None or len(record.jobs) < 2:
+        return []
+    shared = set.intersection(*(set(job) for job in record.jobs.values()))
+    return list(dict.fromkeys(key_of(word) for job in record.jobs.values() for word in job if word not in shared))
+
+
 def find_sweep(text: str, root: Path | str) -> Path | None:
     """Return the sweep that `text` names: its path, its name in `root`/sweep, or a whole piece of one such name.
 

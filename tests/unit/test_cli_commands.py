@@ -13,6 +13,7 @@ from systems import later
 from typer.testing import CliRunner
 
 from gancli.cli import main
+from gancli.cli.list_columns import fitting
 from gancli.cli.main import COMMANDS
 from gancli.config import groups
 from gancli.errors import UserError
@@ -277,6 +278,32 @@ def test_list_runs(fake, tmp_path):
         write_status(folder, Status(status))
     text = gan("list", "runs").stdout
     assert text.count("outputs/sweep/") == 2 and "finished" in text and "failed" in text
+
+
+def test_list_runs_sorts_by_size_date_and_figures_and_shows_what_it_sorts_by(fake, tmp_path):
+    for number, (started, figure) in enumerate((("2026-02-01T00:00:00", 3.0), ("2026-01-01T00:00:00", 9.0))):
+        folder = tmp_path / "outputs" / "train" / f"run{number}"
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(bytes((number + 1) << 20))
+        write_status(folder, Status("finished", started=started, figures={"fid(classifier,100)": figure}))
+
+    def listed(*words: str) -> list[str]:
+        return [line.split()[0] for line in gan("list", "runs", *words).stdout.splitlines() if line.strip().startswith("run")]
+
+    assert listed("--sort", "size") == ["run0", "run1"] and listed("--sort", "size", "--descending") == ["run1", "run0"]
+    assert listed("--sort", "date") == ["run1", "run0"] and listed("--sort", "fid") == ["run0", "run1"]
+    assert "2.0 MiB" in gan("list", "runs", "--sort", "size").stdout
+    assert "2026-01-01" in gan("list", "runs", "--sort", "date").stdout
+    assert "did you mean fid?" in gan("list", "runs", "--sort", "fud").stderr
+
+
+def test_a_narrow_terminal_keeps_ids_whole():
+    columns, ident = ("id", "status", "kimg", "model", "loss", "dataset", "path"), "20261130T164022Z-9dc45c-dcgan-digits"
+    row = (ident, "finished", "300", "dcgan", "nonsaturating", "digits", f"/home/somebody/outputs/train/{ident}")
+    assert fitting(columns, [row], None) == list(columns)
+    narrow = fitting(columns, [row], 80)
+    assert narrow == ["id", "status", "kimg", "loss"] and sum(len(row[columns.index(name)]) + 3 for name in narrow) <= 80
+    assert fitting(columns, [row], 20) == ["id", "status"]
 
 
 def test_version():

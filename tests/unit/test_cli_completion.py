@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from systems import later
+from typer.testing import CliRunner
 
-from gancli.cli.completion import candidates
+from gancli.cli.completion import candidates, complete_run
+from gancli.cli.main import app
+from gancli.config import groups
 
 ROOT = Path(__file__).parents[2]
 RUN = "import sys\nfrom gancli.cli.main import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n" \
@@ -79,3 +82,39 @@ def test_options_of_a_config_dir_complete(tmp_path):
 
 def test_completion_of_nonsense_is_silent():
     assert bash("gan", "train", "a(b", "=", "'") == []
+
+
+def test_runs_and_their_checkpoints_stand_behind_the_keys_that_take_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "outputs/train/one-a1b2c3-gan-digits"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "status.json").write_text('{"status": "finished"}')
+    assert candidates("sample", [], "ckpt=on") == ["ckpt=one-a1b2c3-gan-digits"]
+    assert candidates("train", [], "resume=") == ["resume=one-a1b2c3-gan-digits"]
+    assert candidates("train", [], "init=o") == ["init=one-a1b2c3-gan-digits"]
+    assert candidates("sample", [], "ckpt=one-a1b2c3-gan-digits@") == []
+    (run / "checkpoints/kimg-000002_500.safetensors").touch()
+    assert "ckpt=one-a1b2c3-gan-digits@2.5" in candidates("sample", [], "ckpt=one-a1b2c3-gan-digits@")
+    assert complete_run("one") == ["one-a1b2c3-gan-digits"]
+
+
+def test_metrics_launchers_sweepers_and_experiments_complete_by_name():
+    assert candidates("evaluate", [], "metrics=f") == [] and candidates("evaluate", [], "metrics=[fi") == ["metrics=[fid"]
+    assert candidates("train", [], "evaluation.metrics=[swd,fi") == ["evaluation.metrics=[swd,fid"]
+    assert candidates("train", [], "hydra/l") == ["hydra/launcher="]
+    assert {"hydra/launcher=basic", "hydra/launcher=joblib"} <= set(candidates("train", [], "hydra/launcher="))
+    assert "hydra/sweeper=basic" in candidates("train", [], "hydra/sweeper=")
+    assert "hydra/sweeper=sampler" not in candidates("train", [], "hydra/sweeper=")
+    assert candidates("train", [], "+experiment=ring") == ["+experiment=ring_modes"]
+    assert candidates("sample", [], "hydra/l") == []
+
+
+def test_the_keys_of_every_command_have_a_comment_and_stand_in_its_help():
+    names = [path.stem for path in (ROOT / "conf").glob("*.yaml")]
+    keys = {name: groups.own_keys(name) for name in names}
+    assert len(names) >= 19 and sum(map(len, keys.values())) > 290
+    assert not [key for found in keys.values() for key in found if not key.comment]
+    told = CliRunner().invoke(app, ["evaluate", "--help"]).output
+    assert "weights=ema" in told and "dataset.split=null" in told and "the part that is compared with" in told
+    assert "hydra" not in told.partition("Keys:")[2].lower()
+    assert "dcgan" in CliRunner().invoke(app, ["validate", "--help"]).output.partition("Keys:")[2]

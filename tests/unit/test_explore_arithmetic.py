@@ -122,7 +122,7 @@ def test_labels_and_strength(here):
     images = [pixels(path / f"{number:06d}-{name}.png") for number, name in enumerate(
         ("mean_plus", "mean_minus", "mean_to", "result", *["around"] * 8))]
     assert all(np.array_equal(images[2], each) for each in images[3:])  # nothing is added
-    assert np.array_equal(images[2], to_pictures(loaded.sample(1, 4, labels=2))[0, :, :, 0])
+    assert np.array_equal(images[2], to_pictures(loaded.sample(1, 4, label=2))[0, :, :, 0])
 
 
 WRONG = [

@@ -146,7 +146,7 @@ def test_a_folder_holds_one_png_an_image(here):
     folder = run_sample(ckpt="cgan", n=5, label=[2, 0], batch_size=2, out="images")
     names = ["000000-two.png", "000001-two.png", "000002-two.png", "000003-zero.png", "000004-zero.png"]
     assert sorted(path.name for path in folder.iterdir()) == names
-    expected = to_uint8(load("cgan").sample(5, labels=[2, 2, 2, 0, 0])).numpy()
+    expected = to_uint8(load("cgan").sample(5, label=[2, 2, 2, 0, 0])).numpy()
     assert np.abs(pixels(folder / names[3]).astype(int) - expected[3, 0]).max() <= 1
     with pytest.raises(UserError, match="images is not empty.*overwrite=true"):
         run_sample(ckpt="dcgan", n=2, out="images")
@@ -303,5 +303,5 @@ def test_labels_are_blended_along_the_path(here):
         assert np.abs(grid[2:18, 18 * column + 2:18 * column + 18].astype(int) - expected).max() <= 1
     assert (grid[2:18, 20:36] != grid[2:18, 2:18]).any() and (grid[2:18, 20:36] != grid[2:18, 38:54]).any()
     rows = pixels(run_interpolate(ckpt="cgan", n=4, steps=2, zoom=1, out="b.png"))  # a class a row
-    images = to_uint8(loaded.sample(8, labels=[0, 0, 1, 1, 2, 2, 0, 0])).numpy()
+    images = to_uint8(loaded.sample(8, label=[0, 0, 1, 1, 2, 2, 0, 0])).numpy()
     assert np.abs(rows[2 + 18:18 + 18, 2:18].astype(int) - images[2, 0]).max() <= 1

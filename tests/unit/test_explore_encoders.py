@@ -123,7 +123,7 @@ def test_every_model_that_reconstructs_is_shown(name, tmp_path, monkeypatch):
     data = load_data(loaded.config["dataset"] | {"split": "test"}, None, "cpu", 0)
     x = data.examples(torch.tensor([int(row["example"]) for row in rows]))
     labels = data.labels(torch.tensor([int(row["example"]) for row in rows])) if loaded.model.needs.labels else None
-    made = loaded.reconstruct(x, labels=labels)
+    made = loaded.reconstruct(x, label=labels)
     errors = errors_of(x, made)
     torch.testing.assert_close(torch.tensor([float(row["error"]) for row in rows]).double(), errors, rtol=1e-4, atol=1e-7)
     worst, best = int(errors.argmax()), int(errors.argmin())
@@ -170,7 +170,7 @@ def test_labels_are_told_where_the_decoder_asks_for_them(here, pictures):
     data = load_data(loaded.config["dataset"] | {"split": "test"}, None, "cpu", 0)
     rows = torch.tensor([int(row["example"]) for row in table(found.files[0])])
     x = data.examples(rows)
-    expected = errors_of(x, loaded.reconstruct(x, labels=data.labels(rows)))
+    expected = errors_of(x, loaded.reconstruct(x, label=data.labels(rows)))
     assert found.mean == pytest.approx(expected.mean().item(), rel=1e-4)
     with pytest.raises(UserError, match="these have none of 0, 1, .* put the images into sub-folders of these names"):
         reconstruct(values("reconstruct", ckpt="run-supervised", input=str(pictures)))

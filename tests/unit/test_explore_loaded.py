@@ -1,11 +1,13 @@
 """Loaded models: the same seed gives the same images, and what does not fit is refused."""
 
+import io
 import subprocess
 import sys
 
 import pytest
 import torch
 from composing import spec_for
+from PIL import Image
 from small_runs import config_of, save_run
 from systems import VARIANTS, system
 
@@ -48,13 +50,13 @@ def test_a_seed_gives_the_same_images_whatever_the_batch_size(run, name, outputs
     loaded = load(run, device="cpu", root=outputs)
     assert loaded.name == name and loaded.kimg == 2.0 and not loaded.model.training
     labels = 1 if loaded.model.needs.labels else None
-    x = loaded.sample(130, seed=3, labels=labels)
+    x = loaded.sample(130, seed=3, label=labels)
     assert x.shape == (130, *spec_for(name).shape)
     assert x.dtype == torch.int64 if loaded.spec.kind == "tokens" else x.dtype == torch.float32 and x.abs().max() <= 1
     assert x.float().std(0).mean() > 1e-3  # images differ
     for n, batch_size in ((130, 7), (65, 64), (3, 1)):
         assert torch.allclose(loaded.sample(n, 3, labels, batch_size), x[:n], atol=5e-4)  # of images cut off from up to 300
-    assert not torch.allclose(loaded.sample(3, seed=4, labels=labels), x[:3], atol=1e-3)
+    assert not torch.allclose(loaded.sample(3, seed=4, label=labels), x[:3], atol=1e-3)
 
 
 def test_latents_depend_on_seed_and_number_alone(outputs):
@@ -93,13 +95,13 @@ def test_importing_gancli_imports_no_torch():
 
 def test_labels_are_names_indices_or_one_for_each_image(outputs):
     loaded = load(CGAN, root=outputs)  # classes zero, one, two
-    by_name = loaded.sample(4, labels="two")
-    assert torch.equal(by_name, loaded.sample(4, labels=2))
-    assert torch.equal(by_name, loaded.sample(4, labels=torch.full((4,), 2)))
-    mixed = loaded.sample(4, labels=["two", 0, "two", 1])
+    by_name = loaded.sample(4, label="two")
+    assert torch.equal(by_name, loaded.sample(4, label=2))
+    assert torch.equal(by_name, loaded.sample(4, label=torch.full((4,), 2)))
+    mixed = loaded.sample(4, label=["two", 0, "two", 1])
     assert torch.allclose(mixed[[0, 2]], by_name[[0, 2]], atol=1e-5) and not torch.allclose(mixed[1], by_name[1])
     spread = loaded.sample(4)
-    assert torch.allclose(spread, loaded.sample(4, labels=[0, 0, 1, 2]), atol=1e-6)
+    assert torch.allclose(spread, loaded.sample(4, label=[0, 0, 1, 2]), atol=1e-6)
     soft = torch.nn.functional.one_hot(torch.full((4,), 2), 3).float()
     assert torch.equal(loaded.generate(loaded.latents(4), soft), by_name)
 
@@ -111,11 +113,11 @@ def test_labels_are_names_indices_or_one_for_each_image(outputs):
 ])
 def test_wrong_labels_are_refused(labels, message, outputs):
     with pytest.raises(UserError, match=message):
-        load(CGAN, root=outputs).sample(4, labels=labels)
+        load(CGAN, root=outputs).sample(4, label=labels)
 
 
 def test_labels_need_a_conditional_model(outputs):
-    for use in (lambda model: model.sample(2, labels=1), lambda model: model.interpolate([0, 1], labels=1)):
+    for use in (lambda model: model.sample(2, label=1), lambda model: model.interpolate([0, 1], label=1)):
         with pytest.raises(UserError, match="takes labels and this one is dcgan; there is .*cgan"):
             use(load(DCGAN, root=outputs))
 
@@ -123,16 +125,16 @@ def test_labels_need_a_conditional_model(outputs):
 def test_interpolation_starts_and_ends_at_the_images_of_its_seeds(outputs):
     for run, labels in ((DCGAN, None), (CGAN, [0, 2])):
         loaded = load(run, root=outputs)
-        images = loaded.interpolate([3, 8], steps=5, labels=labels)
+        images = loaded.interpolate([3, 8], steps=5, label=labels)
         assert images.shape == (5, 1, 16, 16)
         ends = [loaded.sample(1, seed, None if labels is None else labels[i]) for i, seed in enumerate((3, 8))]
         assert torch.allclose(images[[0, 4]], torch.cat(ends), atol=1e-5)
-        assert loaded.interpolate([3, 8], steps=5, labels=labels, loop=True).shape[0] == 8
+        assert loaded.interpolate([3, 8], steps=5, label=labels, loop=True).shape[0] == 8
 
 
 def test_a_blended_label_moves_the_image_of_one_latent(outputs):
     loaded = load(CGAN, root=outputs)
-    images = loaded.interpolate([3, 3], steps=3, labels=["zero", "two"])
+    images = loaded.interpolate([3, 3], steps=3, label=["zero", "two"])
     assert not torch.allclose(images[0], images[1], atol=1e-4) and not torch.allclose(images[1], images[2], atol=1e-4)
 
 
@@ -222,3 +224,20 @@ def test_a_checkpoint_that_does_not_fit_is_refused(kind, outputs, tmp_path):
     path = resave(run_dir, tmp_path, **changes)
     with pytest.raises(UserError, match=message):
         load(path)
+
+
+def test_a_model_says_what_it_is_and_shows_its_samples(outputs):
+    loaded = load(CGAN, root=outputs)
+    told = repr(loaded)
+    assert told.startswith("<cgan, trained for ") and " on cpu; can sample" in told and str(loaded.path) in told
+    picture = Image.open(io.BytesIO(loaded._repr_png_()))
+    assert picture.format == "PNG" and 512 <= max(picture.size) < 1024
+
+
+def test_labels_is_called_label_now_and_still_works(outputs):
+    loaded = load(CGAN, root=outputs)
+    with pytest.warns(FutureWarning, match="label= now"):
+        old = loaded.sample(2, labels=1)
+    assert torch.equal(old, loaded.sample(2, label=1))
+    with pytest.raises(TypeError, match="give one of them"):
+        loaded.sample(2, labels=1, label=1)

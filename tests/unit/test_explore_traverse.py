@@ -198,7 +198,7 @@ def test_any_factor_of_an_encoded_image_moves(pictures):
     loaded = load("caae")
     with Image.open(pictures / "0.png") as image:
         x = torch.tensor(np.asarray(image) / 127.5 - 1, dtype=torch.float32)[None, None]
-    middle = image_grid(loaded.reconstruct(x, labels=torch.tensor([1])), 1, zoom=1)[:, :, 0]
+    middle = image_grid(loaded.reconstruct(x, label=torch.tensor([1])), 1, zoom=1)[:, :, 0]
     assert np.abs(grid[:, 36:56].astype(int) - middle.astype(int)).max() <= 1
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "gancli"
 FLOORS = {
     9: "cli",
-    8: "lab",
+    8: "lab api",
     7: "plan",
     6: "sweeps engine explore compare",
     5: "models metrics",
     4: "game features",
     3: "config networks losses data",
-    2: "diagnosis runs ranks registry options devices waiting",
-    1: "capacity monitor errors seeds gradients equations precision __version__",
+    2: "diagnosis runs ranks registry options devices blank waiting",
+    1: "unloaded capacity monitor errors seeds gradients equations precision __version__",
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}
 

@@ -53,8 +53,8 @@ def test_record_of_a_run(tmp_path):
     assert [line["images"] for line in lines] == [8, 16, 24, 32]
     events = EventAccumulator(str(tmp_path / "a"), size_guidance={"images": 0}).Reload()
     tags = events.Tags()
-    for tag in ("D(x)", "D(G(z))/discriminator_turn", "D(G(z))/before_generator_turn", "loss/discriminator",
-                "loss/generator", "gradient_norm/generator", "lr/discriminator", "speed/images_per_s"):
+    for tag in ("D(x)", "D(G(z))/discriminator_turn", "D(G(z))/before_generator_turn", "Loss/discriminator",
+                "Loss/generator", "gradient_norm/generator", "lr/discriminator", "speed/images_per_s"):
         assert tag in tags["scalars"]
         assert [event.step for event in events.Scalars(tag)] == [8, 16, 24, 32]
     assert [event.step for event in events.Scalars("D(G(z))/after_generator_turn")] == [16, 32]  # with the grids

@@ -1,7 +1,7 @@
 """How a run ends that no exception ends, and what is said of it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,12 +54,19 @@ class Ending:
             yield f"{best[:1].upper()}{best[1:]}."
 
 
-def lasting(figures: dict[str, float]) -> dict[str, float]:
-    """Return the figures that tell of the result, and not of the way there."""
-    return {tag: value for tag, value in figures.items() if not tag.startswith(("lr/", "memory/"))}
+def lasting(figures: dict[str, float], best: str | None = None) -> dict[str, float]:
+    """Return the figures that tell of the result, and not of the way there: the deciding one first, then other metrics."""
+    kept = {tag: value for tag, value in figures.items() if not tag.startswith(("lr/", "memory/"))}
+    return dict(sorted(kept.items(), key=lambda item: (item[0] != best, "/" in item[0] or item[0].startswith("D("))))
 
 
-def hyperparameters(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what a configuration says by dotted keys, lists as text, as the board takes it."""
-    return {key: json.dumps(value) if isinstance(value, list) else value for key, value in flat(config).items()
+def hyperparameters(config: dict[str, Any], first: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a configuration says by dotted keys, lists as text, as the board takes it.
+
+    Args:
+        first: keys, or groups, that come first.
+    """
+    told = {key: json.dumps(value) if isinstance(value, list) else value for key, value in flat(config).items()
             if value not in (None, {})}
+    leading = [name for key in first for name in (key, f"{key}.name") if name in told]
+    return {name: told[name] for name in [*leading, *told]}

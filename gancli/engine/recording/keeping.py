@@ -39,6 +39,7 @@ from gancli.runs.directory import provenance
 from gancli.runs.files import CONFIG, LOG, ORACLE, OVERRIDES, STATS, STATUS
 from gancli.runs.provenance import write_provenance
 from gancli.runs.stats import keep_until
+from gancli.runs.sweeps import differing
 
 
 class KeepingRecord(Record):
@@ -103,7 +104,8 @@ class KeepingRecord(Record):
             self.telling.say(line)
         gallery = Gallery(self.dir, model, average, data, self.plan.seed)
         keep_until(self.dir / STATS, progress.images)  # what came after the checkpoint comes again
-        board = self.opened.enter_context(closing(Board(self.dir, self.dir / STATS, progress.images)))
+        board = self.opened.enter_context(closing(Board(self.dir, self.dir / STATS, progress.images,
+                                                          self.plan.trainer.loggers)))
         diagnosis = Diagnosis(self.dir, self.plan.config, model, average, data, self.plan.seed)
         if self.plan.checkpoint is not None:
             diagnosis.remember(read(self.plan.checkpoint, prefixes=(SEEN,)).tensors)
@@ -171,15 +173,16 @@ class KeepingRecord(Record):
     def finish(self, progress: Progress, why: str | None, evaluation: Evaluation | None) -> Outcome:
         """Close a run that finished, or was stopped for the reason `why`, and say where its results are."""
         self.writer.wait()
-        ending, figures, animation = Ending.of(why), lasting(self.sitting.board.last), None
+        best = None if evaluation is None else evaluation.follower.best
+        figures = lasting(self.sitting.board.last, None if best is None else best["metric"])
+        ending, animation = Ending.of(why), None
         if ending.finished:
-            self.sitting.board.hparams(hyperparameters(self.plan.config), figures)
+            self.sitting.board.hparams(hyperparameters(self.plan.config, differing(self.dir)), figures)
             animation = self.sitting.gallery.animate()
         self.telling.hide()
         self.standing.end(ending.status, ending.reason(progress))
         for line in ending.sentences(self.dir, progress, self.sitting, animation, evaluation):
             self.telling.say(line)
-        best = None if evaluation is None else evaluation.follower.best
         return Outcome(ending.status, self.dir, figures, None if best is None else best["value"])
 
     def __exit__(self, kind, error, trace) -> None:
