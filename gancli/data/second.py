@@ -56,6 +56,11 @@ class SecondDomain(Source):
         return self.source.notes
 
     @property
+    def absent(self) -> str:
+        """A sentence on what training would first download."""
+        return self.source.absent
+
+    @property
     def skipped(self) -> list[str]:
         """Broken files."""
         return self.source.skipped

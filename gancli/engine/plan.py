@@ -31,6 +31,7 @@ class Plan:
     checkpoint: Path | None = None  # to continue from
     holdout: dict[str, Any] | None = None  # the data set of examples that evaluation alone sees, where a metric needs them
     ranks: int = 1  # processes that share each batch, one a device
+    absent: tuple[str, ...] = ()  # sentences on data that are not there and can be downloaded
     notices: list[str] = field(default_factory=list)  # what was changed for the loss's sake, for the screen and the log
 
     @property

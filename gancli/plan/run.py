@@ -123,9 +123,18 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
                else None)
     evaluation, more = _evaluation(config["evaluation"], model, source, spec, data_dir, holdout is not None)
     plan = Plan(config, overrides, model, loss, augment, config["dataset"], optimizer, trainer, evaluation, run.seed,
-                run.device, data_dir, spec, Path(), holdout=holdout, ranks=ranks, notices=notices + more)
+                run.device, data_dir, spec, Path(), holdout=holdout, ranks=ranks, notices=notices + more,
+                absent=_absent(source, holdout, data_dir))
     _check_game(plan)
     return plan
+
+
+def _absent(source: Source, holdout: dict[str, Any] | None, data_dir: Path) -> tuple[str, ...]:
+    """Return sentences on what is to be downloaded, each once."""
+    other = None if holdout is None else open_source(holdout, data_dir)
+    if other is not None:
+        other.inspect()
+    return tuple(dict.fromkeys(each.absent for each in (source, other) if each is not None and each.absent))
 
 
 def _check_game(plan: Plan) -> None:

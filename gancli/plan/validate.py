@@ -55,6 +55,9 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     lines += [("note", notice) for notice in plan.notices]
     if plan.checkpoint is not None:
         lines.append(("continues", str(plan.checkpoint)))
+    if plan.absent:
+        return [*lines, *(("absent", sentence) for sentence in plan.absent), (
+            "valid", "yes, once the data are there; nothing was created")]
     return [*lines, ("valid", "yes; nothing was created")]
 
 
