@@ -21,7 +21,8 @@ def make_editor(picture: Picture, title: str, words: Sequence[str]) -> str:
         words: of the command line that edits it, but for the strokes.
     """
     height, width, channels = picture.shape
-    shown = image(quick_png(picture), f"The picture to be edited, {width} x {height} pixels", ' id="picture" draggable="false"')
+    told = f"The picture to be edited, {width} x {height} pixels"
+    shown = image(quick_png(picture), told, ' id="picture" draggable="false"')
     return build(Page(
         title=f"Strokes: {title}", heading="Strokes for an edit", main="editor", style=_file("editor.css"),
         note=f"{title}. Written {now()} by gan edit, gancli {__version__}.", scripts=[_file("editor.js")],

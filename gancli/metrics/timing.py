@@ -39,12 +39,13 @@ class Evaluating:
 
 
 def timed_evaluation(options: Any, data: Data, data_dir: Path, sampler: Sampler, holdout: Data | None,
-                     scale: float = 1.0) -> Evaluating:
+                     scale: float = 1.0, budget_s: float = BUDGET_S) -> Evaluating:
     """Measure a few examples of both sides and return what all of them would take.
 
     Args:
         options: of the evaluation (metrics.needs.Options).
         scale: how many times as many real examples there are as `data` has.
+        budget_s: for generating.
     """
     count = data.counts[sampler.domain or 0]
     real = min(options.real or round(count * scale), round(count * scale))
@@ -52,7 +53,7 @@ def timed_evaluation(options: Any, data: Data, data_dir: Path, sampler: Sampler,
     with torch.random.fork_rng([data.device] if data.device.type == "cuda" else []), evaluating(sampler.model):
         whole = Evaluator(replace(options, n=n), data, data_dir, domain=sampler.domain or 0, holdout=holdout)
         before = _give_extractor(whole, data)
-        few = _few(sampler, n, options.metrics)
+        few = _few(sampler, n, options.metrics, budget_s)
         small = replace(options, n=few, real=min(real, max(LOOKED_AT, few), count))
         evaluator = Evaluator(small, data, data_dir, domain=sampler.domain or 0, holdout=holdout)
         evaluator.cache, evaluator.extractor = Cache(None), whole.extractor
@@ -84,14 +85,14 @@ def _give_extractor(evaluator: Evaluator, data: Data) -> list[tuple[str, float]]
     return [("training the classifier, at most", classifier.price(data))]
 
 
-def _few(sampler: Sampler, n: int, metrics: Sequence[str]) -> int:
+def _few(sampler: Sampler, n: int, metrics: Sequence[str], budget_s: float) -> int:
     """Return how many examples to generate: all of them, or what the budget allows."""
     first = min(BLOCK, n, sampler.limit or n)
     sampler(0, first)
     begun = time.perf_counter()
     sampler(0, first)
     each = (time.perf_counter() - begun) / first
-    most = int(BUDGET_S / 2 / max(each, 1e-9)) // BLOCK * BLOCK
+    most = int(budget_s / 2 / max(each, 1e-9)) // BLOCK * BLOCK
     least = max(METRICS[name].least for name in metrics)
     return min(n, sampler.limit or n, max(most, first, least))
 

@@ -183,7 +183,8 @@ class _Rehearsal:
     def _pictures(self, progress: Progress) -> list[Share]:
         gallery = Gallery(self.folder, self.model, self.average, self.data, self.plan.seed)
         diagnosis = Diagnosis(self.folder, self.plan.config, self.model, self.average, self.data, self.plan.seed)
-        opponents = [name for name in self.players if name not in self.model.discriminators] if self.model.discriminators else []
+        judges = self.model.discriminators
+        opponents = [name for name in self.players if name not in judges] if judges else []
 
         def look() -> None:
             gallery.hang(0)

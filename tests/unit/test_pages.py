@@ -15,8 +15,8 @@ BUILDERS = ("compare/page.py", "lab/frame/page.py", "explore/editor.py", "explor
 
 
 def test_text_is_escaped_wherever_it_stands():
-    page = build(Page(title=ATTACK, note=ATTACK, heading=ATTACK, lead=ATTACK, parts=[(ATTACK, ATTACK)], main=ATTACK, body="<b>",
-                      data={ATTACK: ATTACK}, scripts=["let a = 1;"]))
+    page = build(Page(title=ATTACK, note=ATTACK, heading=ATTACK, lead=ATTACK, parts=[(ATTACK, ATTACK)], main=ATTACK,
+                      body="<b>", data={ATTACK: ATTACK}, scripts=["let a = 1;"]))
     assert page.count("<script") == 2 and "<img" not in page and 'onclick="' not in page and page.count("<b>") == 1
 
 

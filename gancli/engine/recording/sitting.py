@@ -33,7 +33,7 @@ class Sitting:
     last_phase: str  # the one that the run ends in
 
     def played(self, progress: Progress, shown: int) -> None:
-        """Say so if the round just played is of another phase than the one before it, and what the run will take once known."""
+        """Say so if the round just played is of another phase than the one before it; tell the price once it is known."""
         entered = self.phases.entered(progress, shown)
         if entered is not None:
             self.telling.say(f"Phase: {entered}")
