@@ -27,6 +27,7 @@ from gancli.cli import (
     project,
     reconstruct,
     sample,
+    show,
     train,
     translate,
     traverse,
@@ -46,7 +47,7 @@ EXAMPLES = (
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
             for module in (train, sample, interpolate, traverse, age, arithmetic, mix, latents, reconstruct, project, edit,
-                           translate, upscale, inpaint, blend, classify, evaluate, export, compare, diagnose, lab, validate,
+                           translate, upscale, inpaint, blend, classify, evaluate, export, show, compare, diagnose, lab, validate,
                            list)}
 
 

@@ -16,7 +16,6 @@ from systems import MODELS, later, system
 
 import gancli
 from gancli.errors import UsageError, UserError
-from gancli.explore.card import as_text
 from gancli.explore.drawing import Drawing, packed, traced, unpacked
 from gancli.explore.export import export
 from gancli.explore.onnx_files import PACKAGES, onnx_run, require_onnx
@@ -24,6 +23,7 @@ from gancli.explore.playground import MOST_BYTES, check_size, page_data
 from gancli.explore.web_runtime import MODULE, PROGRAM, SCRIPT, read_runtime
 from gancli.game.abilities import able
 from gancli.monitor.offline import policy
+from gancli.runs.card import as_text
 
 MISSING = [name for name in PACKAGES if find_spec(name) is None]
 needs_onnx = pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} of the extra export not installed")

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from gancli.engine.averages import Average
-from gancli.game.abilities import able, next_command
+from gancli.game.abilities import able
 from gancli.game.looking import evaluating
 from gancli.game.model import Fixed, Model
 from gancli.monitor.grids import image_grid, preview_zoom, quick_png, save_gif, scatter
@@ -33,7 +33,6 @@ class Gallery:
         self.spec, self.tokens = data.spec, data.spec.kind == "tokens"
         self.points = data.first(min(POINTS, data.spec.count)).real if data.spec.kind == "points" else None
         self.fixed = self._fixed(model, data, seed)
-        self.next = next_command(model)  # what shows more of it
         self.last: Path = self.folder
 
     def _fixed(self, model: Model, data, seed: int) -> Fixed:

@@ -22,6 +22,7 @@ from gancli.engine.recording.diagnosis import SEEN, Diagnosis
 from gancli.engine.recording.ending import Ending, hyperparameters, lasting
 from gancli.engine.recording.evaluation import Evaluation
 from gancli.engine.recording.gallery import EXAMPLES, Gallery
+from gancli.engine.recording.next_step import next_step
 from gancli.engine.recording.phases import Phases
 from gancli.engine.recording.pricing import Pricing
 from gancli.engine.recording.record import Record
@@ -31,6 +32,7 @@ from gancli.engine.recording.standing import Standing
 from gancli.engine.recording.telling import Telling, as_typed
 from gancli.engine.rounds import default_phase
 from gancli.errors import UserError
+from gancli.game.abilities import measurable
 from gancli.game.model import Model, Progress
 from gancli.monitor.board import Board
 from gancli.monitor.screen import Screen
@@ -102,6 +104,7 @@ class KeepingRecord(Record):
         for line in self._what_is_trained(players, data, progress):
             self.telling.say(line)
         gallery = Gallery(self.dir, model, average, data, self.plan.seed)
+        self.standing.able(next_step(model, self.plan), measurable(model))
         keep_until(self.dir / STATS, progress.images)  # what came after the checkpoint comes again
         board = self.opened.enter_context(closing(Board(self.dir, self.dir / STATS, progress.images)))
         diagnosis = Diagnosis(self.dir, self.plan.config, model, average, data, self.plan.seed)
