@@ -47,8 +47,8 @@ EXAMPLES = (
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
             for module in (train, sample, interpolate, traverse, age, arithmetic, mix, latents, reconstruct, project, edit,
-                           translate, upscale, inpaint, blend, classify, evaluate, export, show, compare, diagnose, lab, validate,
-                           list)}
+                           translate, upscale, inpaint, blend, classify, evaluate, export, show, compare, diagnose, lab,
+                           validate, list)}
 
 
 # What befalls files from outside, not by a mistake of ours: permissions, full disks, names too long, folders gone.

@@ -1,4 +1,4 @@
-"""The card beside an exported model, whose text gancli.runs.card writes: what it is, how well it does, how it is used elsewhere."""
+"""The card beside an exported model, written down by gancli.runs.card: what it is, how well it does, how it is used."""
 
 import hashlib
 import platform
@@ -35,7 +35,8 @@ def make_card(drawing: Drawing, path: Path, data: bytes, difference: float, runt
     dataset = loaded.config.get("dataset")
     return {
         "file": path.name, "format": VERSIONS[path.suffix.lower()], "bytes": len(data), "sha256": digest(data),
-        "model": loaded.name, "kind": loaded.spec.kind, "next": next_command(loaded.model), "loss": loaded.config["loss"].get("rule"), "license": license_name,
+        "model": loaded.name, "kind": loaded.spec.kind, "next": next_command(loaded.model),
+        "loss": loaded.config["loss"].get("rule"), "license": license_name,
         "data": dataset.get("name") if isinstance(dataset, dict) else None, "data_fingerprint": loaded.data_fingerprint,
         "run": run_stem(loaded), "kimg": loaded.kimg, "weights": weights, "spec": loaded.spec.as_dict(),
         "inputs": _inputs(drawing),

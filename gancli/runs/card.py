@@ -1,10 +1,11 @@
 """A model's card as Markdown with front matter in the form of the Hugging Face hub: of an exported model, and of a run.
 
 The card itself is a mapping of JSON types.  Every one has `model`, `kind` (images, points or tokens), `next` (the command that
-shows more of it), `data`, `license`, `run`, `kimg`, `spec`, `figures` (name -> value, protocol) and `made_by`; that of an exported
-model has `file` and what belongs to it, that of a run `loss`, `settings`, `alarms` and `command`.
+shows more of it), `data`, `license`, `run`, `kimg`, `figures` (name -> value, protocol) and `made_by`; that of an exported
+model has `spec`, `file` and what belongs to it, that of a run `loss`, `settings`, `alarms` and `command`.
 
-The form of front matter: https://huggingface.co/docs/hub/model-cards, of model-index: github.com/huggingface/hub-docs, modelcard.md.
+The form of front matter: https://huggingface.co/docs/hub/model-cards, of model-index: github.com/huggingface/hub-docs
+(modelcard.md).
 """
 
 import math
@@ -26,7 +27,7 @@ def front_matter(card: Mapping[str, Any]) -> str:
     """Return the card's YAML between lines of `---`; what the hub does not know is left out, never guessed."""
     task = _task(card)
     name = card.get("data")
-    found: dict[str, Any] = {"license": card["license"]} if card.get("license") else {}
+    found: dict[str, Any] = {"license": str(card["license"]).lower()} if card.get("license") else {}
     found |= {"library_name": "gancli", "tags": _tags(card)}
     if task is not None:
         found["pipeline_tag"] = task
@@ -72,7 +73,8 @@ def as_text(card: Mapping[str, Any]) -> str:
                f"{_cell(protocol_words(one['protocol']))} |" for name, one in card["figures"].items()]
     if figures:
         body += ["## Figures of the run", "", "| figure | value | measured |", "|---|---|---|", *figures, ""]
-    return front_matter(card) + "\n".join(["", f"# {_line(card['model'])} on {_line(card['data'] or 'data of its own')}", "", *body])
+    title = f"# {_line(card['model'])} on {_line(card['data'] or 'data of its own')}"
+    return front_matter(card) + "\n".join(["", title, "", *body])
 
 
 def _of_file(card: Mapping[str, Any]) -> list[str]:
@@ -102,8 +104,8 @@ def _of_run(card: Mapping[str, Any]) -> list[str]:
              f"- Loss: {_line(card['loss'] or 'the model’s own')}",
              f"- Trained on: {_line(card['data'] or 'not stated')}{spec}"]
     lines += [f"- {_line(key)}: {_line(value)}" for key, value in card["settings"].items()]
-    lines += ["", "## Use", "", "```python", "import gancli", "", 'generator = gancli.load("PATH OF THE RUN")', *card["use"], "```",
-              "", "## Training it again", "", "```", _line(card["command"]), "```", ""]
+    used = ["```python", "import gancli", "", 'generator = gancli.load("PATH OF THE RUN")', *card["use"], "```"]
+    lines += ["", "## Use", "", *used, "", "## Training it again", "", "```", _line(card["command"]), "```", ""]
     if card["alarms"]:
         lines += ["## Known failures", "", *(f"- {_line(alarm)}" for alarm in card["alarms"]), ""]
     return lines

@@ -1,5 +1,6 @@
 """What there is to see of a run: paths, how it stands, and the commands that come next; read without trust in its files."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from gancli.runs.next_steps import words_of
 from gancli.runs.records import Damaged, read_json
 
 NOT_REPEATED = ("run_dir=", "resume=", "hydra.")  # overrides that say where and not what
-MORE = {"sample": "a grid of new samples", "translate": "images of one domain as another would show them",
-             "upscale": "larger pictures", "inpaint": "holes filled", "blend": "pictures blended",
-             "reconstruct": "images and what it makes of them"}
+QUOTED = re.compile(r"([\w.]+)='([\w./-]+)'")  # a path as it was kept, with quotes that a shell need not see
+MORE = {"sample": "new samples", "translate": "translations", "upscale": "enlarge", "inpaint": "fill holes", "blend": "blend",
+        "reconstruct": "reconstructions"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Facts:
 
     def repeated(self) -> str:
         """Return the command that trains such a run again, as a shell takes it."""
-        return shlex.join(["gan", "train", *(printable(word) for word in self.run.status.overrides
+        return shlex.join(["gan", "train", *(QUOTED.sub(r"\1=\2", printable(word)) for word in self.run.status.overrides
                                              if not word.startswith(NOT_REPEATED))])
 
     def commands(self) -> Iterator[tuple[str, str]]:
@@ -86,12 +87,12 @@ class Facts:
             if words:
                 yield MORE[words[1]], " ".join(words)
             if status.measurable:
-                yield "figures with their protocols", f"gan evaluate ckpt={name}"
+                yield "measure", f"gan evaluate ckpt={name}"
             if status.status in ("stopped", "killed", "failed"):
-                yield "go on where it stopped", f"gan train resume={name}"
-        yield "what goes wrong in it", f"gan diagnose {name}"
-        yield "its curves", f"tensorboard --logdir {name}"
-        yield "the same once more", self.repeated()
+                yield "go on", f"gan train resume={name}"
+        yield "what is wrong", f"gan diagnose {name}"
+        yield "curves", f"tensorboard --logdir {name}"
+        yield "repeat", self.repeated()
 
 
 def look_at(text: str, root: Path | str = OUTPUTS) -> Facts:
@@ -119,7 +120,7 @@ def lines(facts: Facts) -> Iterator[tuple[str, str]]:
     for alarm in status.alarms:
         yield "alarm", " ".join(str(alarm[key]) for key in ("name", "evidence", "advice") if alarm.get(key))
     yield from ((label, str(path)) for label, path in facts.paths())
-    yield from ((f"for {what}", command) for what, command in facts.commands())
+    yield from facts.commands()
 
 
 def _number(value: Any) -> str:

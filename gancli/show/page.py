@@ -57,13 +57,14 @@ def _standing(facts: Facts) -> str:
 def _overview(facts: Facts) -> str:
     run, status = facts.run, facts.run.status
     checkpoint = facts.checkpoint()
-    known = {"Model": run.config.get("model.name"), "Loss": run.config.get("loss.name"), "Data": run.config.get("dataset.name"),
-             "Seed": run.config.get("seed"), "Training time": None if run.seconds is None else f"{run.seconds:,.0f} s",
-             "Speed": None if run.images_per_s is None else f"{run.images_per_s:,.0f} real images/s",
-             "Best": f"{status.best.get('metric')} {_number(status.best.get('value'))} at "
-                     f"{(status.best.get('images') or 0) / 1000:g} kimg" if status.best else None,
-             "Checkpoint": None if checkpoint is None else f"{checkpoint[1].name} ({checkpoint[0]})",
-             "Started": status.started, "Ended": status.ended, "Folder": str(run.path)}
+    best = status.best or {}
+    known = {
+        "Model": run.config.get("model.name"), "Loss": run.config.get("loss.name"), "Data": run.config.get("dataset.name"),
+        "Seed": run.config.get("seed"), "Training time": None if run.seconds is None else f"{run.seconds:,.0f} s",
+        "Speed": None if run.images_per_s is None else f"{run.images_per_s:,.0f} real images/s",
+        "Best": best and f"{best.get('metric')} {_number(best.get('value'))} at {_kimg(best.get('images'))}",
+        "Checkpoint": None if checkpoint is None else f"{checkpoint[1].name} ({checkpoint[0]})",
+        "Started": status.started, "Ended": status.ended, "Folder": str(run.path)}
     return _listed({**known, **{key.replace("_", " ").capitalize(): _plain(value) for key, value in run.provenance.items()
                                 if key not in ("continues", "seed")}})
 
@@ -119,8 +120,8 @@ def _figures(facts: Facts) -> str:
         ("figure", ""), ("last", ' class="number"'), ("best", ' class="number"'), ("at kimg", ' class="number"'),
         ("how it was measured", "")))
     return (f'<div class="scroll" tabindex="0" role="region" aria-labelledby="evaluation-title"><table><thead><tr>{head}</tr>'
-            f'</thead><tbody>{rows}</tbody></table></div><p class="muted">Only figures of one name, measured in one way, may be '
-            "compared.</p>")
+            f'</thead><tbody>{rows}</tbody></table></div><p class="muted">Only figures of one name, measured in one '
+            "way, may be compared.</p>")
 
 
 def _settings(facts: Facts) -> str:
@@ -133,14 +134,14 @@ def _settings(facts: Facts) -> str:
 
 
 def _again(facts: Facts) -> str:
-    listed = "".join(f"<p>For {escape(what)}:</p><pre class='command' tabindex='0'><code>{escape(command)}</code></pre>"
-                     for what, command in facts.commands())
+    listed = "".join(f'<h3>{escape(what.capitalize())}</h3><pre class="command" tabindex="0"><code>{escape(command)}</code>'
+                     "</pre>" for what, command in facts.commands())
     return f"{listed}<p class=\"muted\">Paths are those of the machine that the run lies on.</p>"
 
 
 def _listed(values: Mapping[str, Any], least: int = 1) -> str:
     entries = "".join(f"<dt>{escape(str(key))}</dt><dd><code>{escape(str(value)[:LONG])}</code></dd>"
-                      for key, value in values.items() if value is not None and len(str(value)) >= least)
+                      for key, value in values.items() if value not in (None, {}) and len(str(value)) >= least)
     return f"<dl>{entries}</dl>"
 
 
