@@ -35,6 +35,11 @@ class Plan:
     notices: list[str] = field(default_factory=list)  # what was changed for the loss's sake, for the screen and the log
 
     @property
+    def title(self) -> str:
+        """The model and the data in words."""
+        return f"{self.model.name} on {self.dataset['name']}"
+
+    @property
     def total_images(self) -> int:
         """Real images that the whole run shows."""
         if self.trainer.epochs is not None:

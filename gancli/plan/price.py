@@ -181,7 +181,7 @@ class _Rehearsal:
         return seconds
 
     def _pictures(self, progress: Progress) -> list[Share]:
-        gallery = Gallery(self.folder, self.model, self.average, self.data, self.plan.seed)
+        gallery = Gallery(self.folder, self.model, self.average, self.data, self.plan.seed, self.plan.title)
         diagnosis = Diagnosis(self.folder, self.plan.config, self.model, self.average, self.data, self.plan.seed)
         judges = self.model.discriminators
         opponents = [name for name in self.players if name not in judges] if judges else []

@@ -102,7 +102,7 @@ def test_the_card_says_what_the_run_recorded(runs, tmp_path):
     assert said == ["dcgan", 2, "CC-BY-4.0", "digits", "ema"]
     assert card["inputs"]["z"]["shape"][0] == "n" and card["outputs"]["images"]["shape"][1:] == card["spec"]["shape"]
     text = (tmp_path / "a/model.md").read_text()
-    assert "| fid(x,2/2) | 3.5 | generated 2, real 2, seed 5, split train |" in text and "CC-BY-4.0" in text
+    assert "| fid(x,2/2) | 3.5 | 2 generated, 2 real, split train, seed 5 |" in text and "CC-BY-4.0" in text
     assert "not recorded" in text and as_text(card) == text
 
 

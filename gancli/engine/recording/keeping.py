@@ -103,7 +103,7 @@ class KeepingRecord(Record):
         self.telling.hide()
         for line in self._what_is_trained(players, data, progress):
             self.telling.say(line)
-        gallery = Gallery(self.dir, model, average, data, self.plan.seed)
+        gallery = Gallery(self.dir, model, average, data, self.plan.seed, self.plan.title)
         self.standing.able(next_step(model, self.plan), measurable(model))
         keep_until(self.dir / STATS, progress.images)  # what came after the checkpoint comes again
         board = self.opened.enter_context(closing(Board(self.dir, self.dir / STATS, progress.images)))
