@@ -26,6 +26,8 @@ def task(cfg: Any) -> None:
     from gancli.cli.table import print_table
     from gancli.explore.evaluate import evaluate
     from gancli.metrics.follow import BestFollower, better_word
+    from gancli.monitor.durations import in_words
+    from gancli.runs.protocols import protocol_words
 
     report = evaluate(cfg)
     for note in report.notes:
@@ -39,6 +41,7 @@ def task(cfg: Any) -> None:
     print_table((*(("kimg",) if several else ()), "figure", "value", "better"), rows)
     if several and follower.summary():
         print(follower.summary())
+    print(f"Protocol: {protocol_words(report.evaluated[-1].measured[0].protocol.as_dict())}; took {in_words(report.seconds)}")
     for path in report.files:
         print(path)
 

@@ -29,6 +29,7 @@ from gancli.cli import (
     reconstruct,
     remove,
     sample,
+    show,
     train,
     translate,
     traverse,
@@ -49,8 +50,8 @@ EXAMPLES = (
 
 COMMANDS = {module.__name__.rpartition(".")[2]: module
             for module in (train, sample, interpolate, traverse, age, arithmetic, mix, latents, reconstruct, project, edit,
-                           translate, upscale, inpaint, blend, classify, evaluate, export, compare, diagnose, lab, validate,
-                           data, list, remove)}
+                           translate, upscale, inpaint, blend, classify, evaluate, export, show, compare, diagnose, lab,
+                           validate, data, list, remove)}
 
 
 # What befalls files from outside, not by a mistake of ours: permissions, full disks, names too long, folders gone.

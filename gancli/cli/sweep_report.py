@@ -22,8 +22,8 @@ def report(sweep: Sweep) -> None:
     print_table(("overrides", "status", metric, "final figures", "run directory"), rows, title=f"Sweep {sweep.path}")
     if jobs and jobs[0][1].objective is not None:
         path, status = jobs[0]
-        print(f"Best: {path}, {metric} {_value(status.objective)} ({own[path]}); sample it: "
-              f"gan sample ckpt={shlex.quote(str(path))}")
+        print(f"Best: {path}, {metric} {_value(status.objective)} ({own[path]}); look at it: "
+              f"gan show {shlex.quote(str(path))}")
     code = exit_code(sweep)
     if code:
         count = sum(status.status != "finished" for status in sweep.jobs.values())

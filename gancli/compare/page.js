@@ -30,7 +30,7 @@ function figure(value) {
 
 // The table: a click on a heading sorts, empty cells last.
 const table = document.querySelector("#table table");
-const heads = [...table.tHead.rows[0].cells];
+const heads = table ? [...table.tHead.rows[0].cells] : []; // the page of one run has none
 function sortBy(column, descending) {
   const head = heads[column], numeric = head.classList.contains("number");
   const value = row => row.cells[column].dataset.v;
@@ -56,7 +56,7 @@ if (asked.has("sort")) {
   const column = heads.findIndex(head => head.dataset.name === asked.get("sort"));
   if (column >= 0) sortBy(column, asked.has("descending"));
 }
-for (const row of table.tBodies[0].rows) row.cells[0].prepend(swatch(+row.dataset.run));
+for (const row of table ? table.tBodies[0].rows : []) row.cells[0].prepend(swatch(+row.dataset.run));
 
 // Light or dark.
 const theme = make("button", {type: "button"}, "Light or dark");

@@ -7,7 +7,6 @@ element, pictures are drawn anew, and the page's policy lets no script run but i
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,8 @@ from gancli.compare.curves import FEWEST_POINTS, MOST_POINTS, thin
 from gancli.compare.reading import METRICS, Run
 from gancli.compare.samples import MOST_RUNS, Grid, caption, png
 from gancli.compare.table import NAMED, Column, Table
-from gancli.monitor.offline import image, json_text, policy, style
+from gancli.monitor.offline import image
+from gancli.monitor.page import Page, build
 from gancli.runs.status import STATUSES, now
 
 MOST_IN_PAGE = 200_000  # points of all curves
@@ -35,20 +35,32 @@ def make_page(table: Table, names: Sequence[str], charts: Mapping[str, bytes], g
         grids: sample grids.
         smoothing: where the page's slider stands at first.
     """
-    script = _file("page.js")
     parts = [("table", "Table")] + [("curves", "Curves")] * bool(charts) + [("samples", "Samples")] * bool(grids) + [
         ("runs", "Runs")]
     count = len(table.runs)
-    return Template(_file("page.html")).substitute(
-        policy=policy(script),
-        title=escape(f"{count} runs compared" if count > 1 else f"Run {table.runs[0].id}"),
-        subtitle=f"Written {escape(now())} by gan compare, gancli {escape(__version__)}.",
-        nav="".join(f'<a href="#{anchor}">{text}</a>' for anchor, text in parts),
-        style=style(), script=script, shared=_shared(table), table=_table(table, names),
-        charts=_charts(table.runs, names, charts), samples=_samples(grids, count),
-        runs="\n".join(_run(number, run, name) for number, (run, name) in enumerate(zip(table.runs, names, strict=True))),
-        data=json_text({"runs": list(names), "smoothing": smoothing,
-                    "charts": [_points(tag, table.runs, MOST_IN_PAGE // max(1, count * len(charts))) for tag in charts]}))
+    told = "\n".join(_run(number, run, name) for number, (run, name) in enumerate(zip(table.runs, names, strict=True)))
+    return build(Page(
+        title=f"{count} runs compared" if count > 1 else f"Run {table.runs[0].id}",
+        note=f"Written {now()} by gan compare, gancli {__version__}.", parts=parts, scripts=[_file("page.js")],
+        body="\n".join((_whole_table(table, names), curves_section(table.runs, names, charts), _samples(grids, count),
+                        section("runs", "Runs", told))),
+        data={"runs": list(names), "smoothing": smoothing, "charts": chart_data(table.runs, list(charts))}))
+
+
+def curves_script() -> str:
+    """Return the script that draws the curves of a page whose data have `runs`, `smoothing` and `charts`."""
+    return _file("page.js")
+
+
+def chart_data(runs: Sequence[Run], tags: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the tags' curves for the script, thinned so that a page holds at most MOST_IN_PAGE points."""
+    return [_points(tag, runs, MOST_IN_PAGE // max(1, len(runs) * len(tags))) for tag in tags]
+
+
+def section(anchor: str, title: str, body: str) -> str:
+    """Return a part of a page; the anchor and the title are ours, the body is HTML."""
+    return (f'<section id="{anchor}" aria-labelledby="{anchor}-title"><h2 id="{anchor}-title">{title}</h2>\n{body}\n'
+            "</section>")
 
 
 def _file(name: str) -> str:
@@ -60,6 +72,13 @@ def _shared(table: Table) -> str:
     shared = [f"{column.name} {column.cells[0]}" for column in table.columns
               if column.name in NAMED and len(set(column.cells)) == 1]
     return f"<p>In all of them: {escape(', '.join(shared))}.</p>" if shared and len(table.runs) > 1 else ""
+
+
+def _whole_table(table: Table, names: Sequence[str]) -> str:
+    """Return the table's part of the page."""
+    return section("table", "Table", f'''{_shared(table)}
+<div class="scroll" tabindex="0" role="region" aria-labelledby="table-title">{_table(table, names)}</div>
+<p class="muted">★ marks the best of a column. Figures of different extractors or counts are never in one column.</p>''')
 
 
 def _table(table: Table, names: Sequence[str]) -> str:
@@ -102,13 +121,13 @@ def _cell(column: Column, row: int) -> str:
     return f'<td{kind} data-v="{escape(str(cell))}">{text}</td>'
 
 
-def _charts(runs: Sequence[Run], names: Sequence[str], charts: Mapping[str, bytes]) -> str:
+def curves_section(runs: Sequence[Run], names: Sequence[str], charts: Mapping[str, bytes]) -> str:
+    """Return the part of a page with a picture of each tag's curves, over which the script draws; empty without any."""
     if not charts:
         return ""
     figures = "\n".join(f'<figure class="chart"><figcaption>{escape(tag.removeprefix(METRICS))}</figcaption>'
                         f"{image(picture, _told(tag, runs, names))}</figure>" for tag, picture in charts.items())
-    return (f'<section id="curves" aria-labelledby="curves-title"><h2 id="curves-title">Curves</h2>\n'
-            f'<div class="charts">\n{figures}\n</div></section>')
+    return section("curves", "Curves", f'<div class="charts">\n{figures}\n</div>')
 
 
 def _told(tag: str, runs: Sequence[Run], names: Sequence[str]) -> str:
@@ -126,8 +145,7 @@ def _samples(grids: Sequence[Grid], count: int) -> str:
                         f"</figcaption>{image(png(grid.picture), f'{caption(grid)}, run {grid.name}')}</figure>"
                         for grid in grids)
     left_out = f'<p class="muted">Grids of the first {MOST_RUNS} of {count} runs.</p>' if count > MOST_RUNS else ""
-    return (f'<section id="samples" aria-labelledby="samples-title"><h2 id="samples-title">Samples</h2>{left_out}\n'
-            f'<div class="grids">\n{figures}\n</div></section>')
+    return section("samples", "Samples", f'{left_out}<div class="grids">\n{figures}\n</div>')
 
 
 def _run(number: int, run: Run, name: str) -> str:

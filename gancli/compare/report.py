@@ -78,7 +78,7 @@ def write(comparison: Comparison) -> list[Path]:
     pages, csvs, jsons = ([path for path in (single, folder and folder / name) if path is not None] for single, name in
                           ((request.html, PAGE), (request.csv, CSV), (request.json, JSON)))
     charts = _charts(comparison.tags, folder)
-    _check_free([*pages, *csvs, *jsons, *charts.values(), *([folder / GRIDS] if folder else [])], request.overwrite)
+    check_free([*pages, *csvs, *jsons, *charts.values(), *([folder / GRIDS] if folder else [])], request.overwrite)
     contents: dict[Path, str | bytes] = {}
     if pages:
         drawn = {tag: curves.draw(tag, table.runs, names, request.smoothing) for tag in comparison.tags}
@@ -89,7 +89,7 @@ def write(comparison: Comparison) -> list[Path]:
             contents[folder / GRIDS] = samples.side_by_side(grids)
     contents |= dict.fromkeys(csvs, to_csv(table)) | dict.fromkeys(jsons, to_json(table))
     for path, content in contents.items():
-        _put(path, content)
+        put(path, content)
     return list(contents)
 
 
@@ -102,7 +102,8 @@ def _charts(tags: Sequence[str], folder: Path | None) -> dict[str, Path]:
     return paths
 
 
-def _check_free(paths: Sequence[Path], overwrite: bool) -> None:
+def check_free(paths: Sequence[Path], overwrite: bool) -> None:
+    """Raise a UsageError for files that share a name, are folders, or are there and may not be replaced."""
     if len(set(paths)) < len(paths):
         raise UsageError("Two of the files have one name: give each its own.")
     for path in paths:
@@ -112,7 +113,8 @@ def _check_free(paths: Sequence[Path], overwrite: bool) -> None:
             raise UsageError(f"{path} is there already: give another name, or --overwrite to replace it.")
 
 
-def _put(path: Path, content: str | bytes) -> None:
+def put(path: Path, content: str | bytes) -> None:
+    """Write a file, making its folder; a UserError where that cannot be."""
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ def choose_grids(runs: Sequence[Run], names: Sequence[str], kimg: float | None =
         kind = "samples" if "samples" in run.grids else min(run.grids)
         there = run.grids[kind]
         images = max(there) if kimg is None else min(there, key=lambda images: abs(images - 1000 * kimg))
-        picture = _open(there[images], side)
+        picture = open_grid(there[images], side)
         if picture is not None:
             grids.append(Grid(run, name, kind, images, picture))
     return grids
@@ -76,7 +76,7 @@ def png(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _open(path: Path, side: int) -> Image.Image | None:
+def open_grid(path: Path, side: int) -> Image.Image | None:
     """Open a PNG and shrink it to `side`; None where it cannot be read or is enormous."""
     try:
         with Image.open(path, formats=("PNG",)) as file:

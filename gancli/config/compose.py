@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from math import prod
 from pathlib import Path
 
@@ -76,6 +76,22 @@ def check_sweep(config_name: str, overrides: list[str], config_dir: Path | None 
     if swept.count > MOST_JOBS:
         raise UsageError(f"The sweep has more than {MOST_JOBS:,} jobs: give fewer values.")
     return swept
+
+
+def jobs_of(config_name: str, overrides: list[str], config_dir: Path | None = None) -> tuple[Swept, list[list[str]]]:
+    """Return what a sweep composes to, and the overrides of each of its jobs; of sampled values the first stand for all.
+
+    Raises:
+        UsageError: the sweep has more than MOST_JOBS jobs.
+        Exception: what Hydra raises.
+    """
+    swept = check_sweep(config_name, overrides, config_dir)
+    first, values = _first_values(overrides)
+    if not all(values.values()) or OmegaConf.select(swept.cfg, "hydra.sweeper.n_trials") is not None:
+        return swept, [first]
+    fixed = [text for text in first if text.lstrip("+").partition("=")[0] not in values]
+    return swept, [[*fixed, *(f"{key}={value}" for key, value in zip(values, chosen, strict=True))]
+                   for chosen in product(*values.values())]
 
 
 def keys(cfg: DictConfig) -> list[str]:

@@ -66,6 +66,11 @@ class SecondDomain(Source):
         return self.source.size_note
 
     @property
+    def absent(self) -> str:
+        """A sentence on what training would first download."""
+        return self.source.absent
+
+    @property
     def skipped(self) -> list[str]:
         """Broken files."""
         return self.source.skipped

@@ -62,6 +62,7 @@ class Source(ABC):
         self.data_dir = data_dir
         self.notes: list[str] = []  # sentences for the user's log, filled by `inspect` and `blocks`
         self.skipped: list[str] = []  # "file (reason)", filled by `blocks`
+        self.absent = ""  # a sentence on what training would first download, filled by `inspect`
 
     def inspect(self) -> DataSpec:
         """Return the spec of the examples: with crops and labels as the options say; a UserError where there are no such."""

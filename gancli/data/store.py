@@ -98,6 +98,17 @@ class _Look:
         return found
 
 
+def waits_on_disk(source: Source, spec: DataSpec, store: str) -> bool | None:
+    """Whether the decoded examples are on disk; False where they would first be written, None where they stay in memory."""
+    needed = sum(source.counts()) * int(np.prod(spec.shape)) * np.dtype(DTYPES[spec.kind]).itemsize
+    if store == "memory" or (store == "auto" and not source.slow and needed < _most_in_memory()):
+        return False if source.slow else None
+    try:
+        return read_footer(store_path(source))["key"] == store_key(source, spec)
+    except (OSError, ValueError, KeyError, TypeError, struct.error):
+        return False
+
+
 class Tally:
     """Counts, labels, attributes and checksum of the blocks that pass by, wherever they are put."""
 

@@ -16,6 +16,7 @@ class TorchvisionArrays(ArraySource):
     page: ClassVar[str]  # where a person fetches the files by hand
     published: ClassVar[dict[str, int]]  # examples in each split
     sides: ClassVar[tuple[int, int, int]]  # height, width, channels
+    sizes: ClassVar[dict[str, int]]  # bytes to download for a split, "" for one that is not named
     classes: tuple[str, ...] = ()
 
     @abstractmethod
@@ -35,16 +36,22 @@ class TorchvisionArrays(ArraySource):
         """Whether all files are there."""
         return all(path.is_file() for path in self.paths)
 
+    @property
+    def download_bytes(self) -> int:
+        """What is to be downloaded for the split, in bytes."""
+        return self.sizes.get(self.options.split, self.sizes.get("", 0))
+
     def native(self) -> Native:
         wait_for_download(self.options.name, self.data_dir)
         if not self.present():
-            self.notes = [download_note(self.options.name, self.data_dir)]
+            self.absent = download_note(self.options.name, self.data_dir, self.download_bytes)
         return Native(self.published[self.options.split], *self.sides, self.classes)
 
     def prepare(self) -> None:
         if not self.present():
             download(self.options.name, lambda: self.build(True), self.data_dir, self.files()[0], self.page,
-                     self.present)
+                     self.download_bytes, self.present)
+            self.absent = ""
 
     def counts(self) -> tuple[int, ...]:
         return (len(self.kept(len(self.content.data))),)

@@ -67,6 +67,14 @@ def spread(setting: Setting) -> str:
     return _try(*options, _lr(setting, "generator", 0.25))
 
 
+def use_labels(setting: Setting) -> str:
+    """Labels ignored."""
+    if "lambda_class" in setting.model:  # of a classifier's loss
+        return _try(f"model.lambda_class={max(1.0, 2 * float(setting.model['lambda_class'])):g}", "model=cgan")
+    options = ["model=acgan", _lr(setting, "discriminator", 2)]
+    return f"Check that labels and images belong together. {_try(*options)}"
+
+
 def calm(setting: Setting) -> str:
     """Oscillation."""
     options = [f"optimizer.lr={min(setting.lr.values()) * 0.2:.2g}"]

@@ -53,6 +53,10 @@ LATE_LOOKS = 10
 FEW_CLASSES, DEVELOPED = 0.35, 0.5  # share of the classes seen; only where samples have this diversity
 LOW_CLASS_DIVERSITY = 0.15  # within a class; failing 0.03 and less, healthy 0.2 at first and 0.85 later
 
+# Labels ignored.  The signal is 0 where labels change nothing and 1 where they change what they do in the data.
+LITTLE_EFFECT = 0.2
+LABEL_LOOKS = 6  # that agree, of samples that have developed
+
 # Oscillation.
 RESTLESS = 0.45  # mean drift of RESTLESS_LOOKS, from LATE_LOOKS on; failing 0.5 to 1.5, healthy 0.1 to 0.3, and an MLP's
 RESTLESS_LOOKS = 6  # 0.38 at that time where looks are 10 kimg apart
@@ -207,6 +211,17 @@ def collapse_within_classes(history: History, setting: Setting) -> Finding | Non
     return Finding("collapse within classes", int(images[-lasted]), evidence, advice.spread(setting))
 
 
+def labels_ignored(history: History, setting: Setting) -> Finding | None:
+    """A conditional model draws the same whatever the label: samples of a class differ as much as those of any."""
+    images, effect, diversity = history.series(SIGNAL + "label_effect", SIGNAL + "diversity")
+    lasted = trailing((effect < LITTLE_EFFECT) & (diversity > DEVELOPED))
+    if lasted < LABEL_LOOKS:
+        return None
+    evidence = (f"A label changes samples by {max(0.0, effect[-1]):.0%} of what it changes in the data: those of one class "
+                "differ as much as those of any.")
+    return Finding("labels ignored", int(images[-lasted]), evidence, advice.use_labels(setting))
+
+
 def oscillation(history: History, setting: Setting) -> Finding | None:
     """The players chase each other: the same latents give other samples at every look, or D(G(z)) swings."""
     images, drift = history.series(SIGNAL + "drift")
@@ -307,7 +322,7 @@ def dead_units(history: History, setting: Setting) -> Finding | None:
 
 Detector = Callable[[History, Setting], Finding | None]
 DETECTORS: tuple[Detector, ...] = (divergence, discriminator_too_strong, discriminator_too_weak, mode_collapse,
-                                   collapse_within_classes, oscillation, memorization, dead_units)
+                                   collapse_within_classes, labels_ignored, oscillation, memorization, dead_units)
 OF_DISCRIMINATORS: tuple[Detector, ...] = (discriminator_too_strong, discriminator_too_weak)
 
 

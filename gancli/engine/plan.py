@@ -32,8 +32,14 @@ class Plan:
     init: Path | None = None  # a checkpoint whose weights a new run begins with
     holdout: dict[str, Any] | None = None  # the data set of examples that evaluation alone sees, where a metric needs them
     ranks: int = 1  # processes that share each batch, one a device
+    absent: tuple[str, ...] = ()  # sentences on data that are not there and can be downloaded
     notices: list[str] = field(default_factory=list)  # what was changed for the loss's or the data's sake, to be told
     found: list[str] = field(default_factory=list)  # what a look at the data says of them; training says it as it loads them
+
+    @property
+    def title(self) -> str:
+        """The model and the data in words."""
+        return f"{self.model.name} on {self.dataset['name']}"
 
     @property
     def total_images(self) -> int:

@@ -18,6 +18,7 @@ import torch
 from gancli.data.dataset import load_data
 from gancli.devices import keep_freed_memory, pick_device, pick_precision, start_quickly
 from gancli.engine.averages import Average
+from gancli.engine.fetching import fetch
 from gancli.engine.inheriting import inherit
 from gancli.engine.owning import owning
 from gancli.engine.plan import Outcome, Plan
@@ -47,7 +48,12 @@ BUILD_STREAM = 1 << 32  # of random numbers, told apart from other streams by th
 
 
 def train(plan: Plan) -> Outcome:
-    """Play the plan's game on all of its ranks; returns how it ended and leaves the record in plan.run_dir."""
+    """Play the plan's game on all of its ranks; returns how it ended and leaves the record in plan.run_dir.
+
+    Raises:
+        UserError: what is to be downloaded cannot be had; nothing has been created.
+    """
+    fetch(plan)
     return on_every_rank(play, plan)
 
 

@@ -1,4 +1,4 @@
-"""The card beside an exported model: what it is, what it was trained on, how well it does, and how it is used elsewhere."""
+"""The card beside an exported model, written down by gancli.runs.card: what it is, how well it does, how it is used."""
 
 import hashlib
 import platform
@@ -12,6 +12,7 @@ from gancli import __version__
 from gancli.explore.drawing import BATCHES, SEEDS, TOLERANCE, Drawing
 from gancli.explore.loaded import Loaded
 from gancli.explore.targets import run_stem
+from gancli.game.abilities import next_command
 from gancli.game.prior import Normal, Uniform
 from gancli.runs.files import CHECKPOINTS, EVALUATION, STATS
 from gancli.runs.records import Damaged, read_json
@@ -34,7 +35,8 @@ def make_card(drawing: Drawing, path: Path, data: bytes, difference: float, runt
     dataset = loaded.config.get("dataset")
     return {
         "file": path.name, "format": VERSIONS[path.suffix.lower()], "bytes": len(data), "sha256": digest(data),
-        "model": loaded.name, "loss": loaded.config["loss"].get("rule"), "license": license_name,
+        "model": loaded.name, "kind": loaded.spec.kind, "next": next_command(loaded.model),
+        "loss": loaded.config["loss"].get("rule"), "license": license_name,
         "data": dataset.get("name") if isinstance(dataset, dict) else None, "data_fingerprint": loaded.data_fingerprint,
         "run": run_stem(loaded), "kimg": loaded.kimg, "weights": weights, "spec": loaded.spec.as_dict(),
         "inputs": _inputs(drawing),
@@ -112,64 +114,3 @@ def _protocols(path: Path) -> Mapping[str, Any]:
         return read_json(path)
     except (OSError, Damaged):
         return {}
-
-
-def as_text(card: Mapping[str, Any]) -> str:
-    """Return a card as Markdown."""
-    figures = [f"| {_cell(name)} | {'not finite' if one['value'] is None else format(one['value'], '.5g')} | "
-               f"{_cell(_protocol(one['protocol']))} |" for name, one in card["figures"].items()]
-    check = card["check"]
-    lines = [
-        f"# {card['model']} on {card['data'] or 'data of its own'}", "",
-        f"`{card['file']}` ({card['format']}, {card['bytes']:,} bytes) makes images from latents. It was written by gancli "
-        f"{card['made_by']['gancli']}{' from run ' + card['run'] if card['run'] else ''} after {card['kimg']:g} kimg, weights "
-        f"{card['weights']}.",
-        "", f"- License: {card['license'] or 'not stated'}",
-        f"- Trained on: {card['data'] or 'not stated'} ({spec_words(card)})",
-        f"- SHA-256: `{card['sha256']}`",
-        f"- Checked: at most {check['largest_difference']:.2g} away from the model on values from -1 to 1 ({check['by']}; "
-        f"seeds {', '.join(map(str, check['seeds']))}; {' and '.join(map(str, check['images']))} images)", "",
-        "## Inputs and outputs", "", *(f"- `{name}`: {_kind(kind)}" for name, kind in card["inputs"].items()),
-        *(f"- returns `{name}`: {_kind(kind)}" for name, kind in card["outputs"].items()),
-        f"- latents are {', '.join(_words(key, value) for key, value in card['latents'].items())}", "",
-    ]
-    if card["sampling"]:
-        lines += ["## Sampling", "", "```python", *card["sampling"], "```", ""]
-    if figures:
-        lines += ["## Figures of the run", "", "| figure | value | measured |", "|---|---|---|", *figures, ""]
-    return "\n".join(lines)
-
-
-def spec_words(card: Mapping[str, Any]) -> str:
-    """Return the data's shape and classes in words."""
-    spec = card["spec"]
-    classes = f", classes {', '.join(spec['classes'])}" if spec["classes"] else ""
-    return f"{spec['count']:,} examples of {' x '.join(map(str, spec['shape']))}{classes}"
-
-
-def _kind(kind: Mapping[str, Any]) -> str:
-    shape = f"[{', '.join(map(str, kind['shape']))}]"
-    more = [_words(key, value) for key, value in kind.items() if key not in ("shape", "type")]
-    return ", ".join([f"{shape} {kind['type']}", *more])
-
-
-def _words(key: str, value: Any) -> str:
-    """Return an entry of the card as a part of a sentence; what says itself what it is goes without its key."""
-    shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    if key == "range":
-        return f"from {value[0]} to {value[1]}"
-    return shown if key in ("law", "meaning", "seeds") else f"{key} {shown}"
-
-
-def _protocol(protocol: Any) -> str:
-    """Return a protocol in a few words; model.json has all of it."""
-    if not isinstance(protocol, dict):
-        return "not recorded"
-    data = protocol.get("data")
-    shown = {key: protocol.get(key) for key in ("generated", "real", "seed")}
-    shown |= {"split": data.get("split")} if isinstance(data, dict) else {}
-    return ", ".join(f"{key} {value}" for key, value in shown.items() if value is not None)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

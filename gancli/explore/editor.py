@@ -2,13 +2,13 @@
 
 import shlex
 from collections.abc import Sequence
-from html import escape
 from importlib.resources import files
 from string import Template
 
 from gancli import __version__
 from gancli.monitor.grids import Picture, quick_png
-from gancli.monitor.offline import image, json_text, policy, style
+from gancli.monitor.offline import image
+from gancli.monitor.page import Page, build
 from gancli.runs.status import now
 
 
@@ -21,14 +21,13 @@ def make_editor(picture: Picture, title: str, words: Sequence[str]) -> str:
         words: of the command line that edits it, but for the strokes.
     """
     height, width, channels = picture.shape
-    script = _file("editor.js")
-    command = shlex.join(["gan", "edit", *words])
-    return Template(_file("editor.html")).substitute(
-        policy=policy(script), title=escape(title), style=style() + _file("editor.css"), script=script,
-        subtitle=f"Written {escape(now())} by gan edit, gancli {escape(__version__)}.",
-        picture=image(quick_png(picture), f"The picture to be edited, {width} x {height} pixels",
-                      ' id="picture" draggable="false"'),
-        data=json_text({"width": width, "height": height, "gray": channels == 1, "command": command}))
+    told = f"The picture to be edited, {width} x {height} pixels"
+    shown = image(quick_png(picture), told, ' id="picture" draggable="false"')
+    return build(Page(
+        title=f"Strokes: {title}", heading="Strokes for an edit", main="editor", style=_file("editor.css"),
+        note=f"{title}. Written {now()} by gan edit, gancli {__version__}.", scripts=[_file("editor.js")],
+        body=Template(_file("editor.html")).substitute(picture=shown),
+        data={"width": width, "height": height, "gray": channels == 1, "command": shlex.join(["gan", "edit", *words])}))
 
 
 def _file(name: str) -> str:

@@ -1,6 +1,7 @@
 """What `gan evaluate` does with a composed configuration: figures of checkpoints, in JSON with their protocols."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,10 @@ from gancli.metrics.evaluator import Evaluator
 from gancli.metrics.needs import Given, check
 from gancli.metrics.options import check_metrics
 from gancli.metrics.protocol import Measured
+from gancli.metrics.timing import Evaluating, timed_evaluation
+from gancli.monitor.durations import clock, in_words
 from gancli.monitor.grids import save_png
+from gancli.monitor.terminal import tell
 from gancli.options import typed
 from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder, kimg_name
@@ -33,6 +37,8 @@ from gancli.runs.files import EVALUATION
 from gancli.runs.find import find_run
 
 ALL = "@all"
+MOST_ON_CPU, MOST_ON_GPU = 2000, 10_000  # examples that are generated unless n= says how many
+TIMING_S = 0.5  # of generating, for the price
 
 
 @dataclass
@@ -42,7 +48,7 @@ class EvaluateOptions(CommandOptions):
     metrics: list[str]
     features: str
     features_weights: str | None
-    n: int
+    n: int | None  # None: what suits the data and the device (default_n)
     seed: int
     real: int | None
     domain: str | None
@@ -76,6 +82,7 @@ class Report:
     evaluated: list[Evaluated]
     files: list[Path]
     notes: list[str]
+    seconds: float  # that it took, data included
 
     @property
     def figures(self) -> dict[str, float]:
@@ -103,11 +110,16 @@ def evaluate(values: Mapping[str, Any]) -> Report:
 
     keep_freed_memory()
     evaluated, files = [], []
+    begun = time.monotonic()
     with Stages() as stages:
         seed = loaded.config["seed"] if "seed" in loaded.config else options.seed  # the run's chose what is labeled
         data, holdout = (None if some is None else load_data(some, data_dir, loaded.device, seed, stages.decoding)
                          for some in sets)
         sampler = _sampler(loaded, options, data)
+        for line in _plan(loaded, options, data, sampler, len(checkpoints)):
+            tell(line)
+        cost = timed_evaluation(options, data, data_dir, sampler, holdout, budget_s=TIMING_S)
+        tell(_price(cost, len(checkpoints)))
         evaluator = Evaluator(options, data, data_dir, options.seed, domain=sampler.domain or 0, holdout=holdout,
                               told=stages.told)
         for number, checkpoint in enumerate(checkpoints):
@@ -118,7 +130,35 @@ def evaluate(values: Mapping[str, Any]) -> Report:
             files += _save_pictures(evaluator, target, f"-{kimg_name(loaded.images)}" if several else "")
     report = target.path if target.kind == ".json" else target.path / EVALUATION
     _save_report(report, evaluated, describe_device(loaded.device))
-    return Report(evaluated, [report, *files], [*data.notes, *other_data(loaded, options.dataset, data), *evaluator.notes])
+    notes = [*data.notes, *other_data(loaded, options.dataset, data), *evaluator.notes]
+    return Report(evaluated, [report, *files], notes, time.monotonic() - begun)
+
+
+def default_n(device_type: str, real: int, metrics: Sequence[str]) -> int:
+    """Return how many examples to generate where nobody says: as many as are real, within what the device does in minutes."""
+    most = MOST_ON_CPU if device_type == "cpu" else MOST_ON_GPU
+    return max(*(METRICS[name].least for name in metrics), 2, min(most, real))
+
+
+def _plan(loaded: Loaded, options: EvaluateOptions, data: Data, sampler: Sampler, several: int) -> Iterator[str]:
+    """Yield what is going to be done, before it is."""
+    real = min(options.real or data.counts[sampler.domain or 0], data.counts[sampler.domain or 0])
+    n = min(options.n, sampler.limit or options.n)
+    of = f" of each of {several} checkpoints" if several > 1 else ""
+    yield (f"Plan: {', '.join(options.metrics)} from {n:,} generated{of} and {real:,} real {data.spec.kind} "
+           f"(split {data.split}), seed {options.seed}, weights {options.weights}")
+    if any(METRICS[name].needs_features for name in options.metrics):
+        trained = (f" (a small network, trained once on {data.spec.count:,} labels until that helps no more)"
+                   if options.features == "classifier" else "")
+        yield f"Features: {options.features}{trained}"
+
+
+def _price(cost: Evaluating, checkpoints: int) -> str:
+    """Return what it will take, in words."""
+    total = cost.total_s + (checkpoints - 1) * cost.each_s
+    parts = [f"{name} {in_words(seconds)}" for name, seconds in cost.before]
+    return (f"Price: about {in_words(total)}, done at {clock(total)} ({', '.join([*parts, 'generating and measuring '])}"
+            f"{in_words(checkpoints * cost.each_s)}; measured)")
 
 
 def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -129,6 +169,8 @@ def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tupl
     other = held_out(dataset, source, data_dir) if wanted else None
     spec = source.inspect()
     check_shape(loaded, spec)
+    if options.n is None:
+        options.n = default_n(loaded.device.type, min(options.real or spec.count, spec.count), options.metrics)
     generates = able(loaded.model, "sample")
     given = Given(spec, latents=generates, mixture=hasattr(source, "centers"), holdout=other is not None,
                   conditional=generates and loaded.model.needs.labels, classifies=able(loaded.model, "classify"),

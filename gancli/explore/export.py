@@ -9,7 +9,7 @@ import torch
 
 from gancli import __version__
 from gancli.errors import UserError, check_range
-from gancli.explore.card import as_text, make_card
+from gancli.explore.card import make_card
 from gancli.explore.drawing import Drawing, packed, traced, unpacked
 from gancli.explore.loaded import load
 from gancli.explore.onnx_files import onnx_run, require_onnx, runtime_name, to_onnx
@@ -21,6 +21,7 @@ from gancli.explore.writing import writing
 from gancli.game.abilities import able
 from gancli.options import typed
 from gancli.runs.atomic import write_atomic, write_json, write_text
+from gancli.runs.card import as_text
 
 PAGE = ".html"
 ENDINGS = (".onnx", ".pt2", PAGE)

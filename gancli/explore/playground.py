@@ -5,9 +5,7 @@ Legend: Z latent size (any shape), P places in a flattened latent, K categories 
 
 import base64
 from collections.abc import Mapping
-from html import escape
 from importlib.resources import files
-from string import Template
 from typing import Any
 
 import torch
@@ -19,7 +17,7 @@ from gancli.explore.drawing import Drawing
 from gancli.explore.loaded import Loaded
 from gancli.explore.web_runtime import WebRuntime
 from gancli.game.abilities import able
-from gancli.monitor.offline import json_text, policy, style
+from gancli.monitor.page import Page, build
 
 LATENTS = 16  # of the seed, which the page can stand at
 MOST_BYTES = 20 << 20  # of the model
@@ -41,11 +39,11 @@ def make_page(drawing: Drawing, model: bytes, runtime: WebRuntime, seed: int, ab
         model: the drawing as an ONNX file.
         about: a sentence on what is shown.
     """
-    script, loaded = _file("playground.js"), drawing.loaded
-    return Template(_file("playground.html")).substitute(
-        policy=policy(runtime.script, script, more=SOURCES), style=style() + _file("playground.css"),
-        title=escape(loaded.name), about=escape(about), data=json_text(page_data(drawing, seed)), model=_base64(model),
-        module=_base64(runtime.module.encode()), program=_base64(runtime.program), runtime=runtime.script, script=script)
+    return build(Page(
+        title=f"Latents of {drawing.loaded.name}", note=about, main="playground", style=_file("playground.css"),
+        body=_file("playground.html"), data=page_data(drawing, seed),
+        blocks={"model": _base64(model), "module": _base64(runtime.module.encode()), "program": _base64(runtime.program)},
+        scripts=[runtime.script, _file("playground.js")], sources=SOURCES))
 
 
 def page_data(drawing: Drawing, seed: int) -> dict[str, Any]:

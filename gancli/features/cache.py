@@ -35,8 +35,9 @@ def checksum(tensors: dict[str, Tensor]) -> str:
 class Cache:
     """A folder of such files, or memory alone where there is no folder or it cannot be written."""
 
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None, *, keeps: bool = True) -> None:
+        """Name the folder; without `keeps` it is read and what is put stays in memory."""
+        self.folder, self.keeps = folder, keeps
         self.notes: list[str] = []  # sentences for the user's log
         self._memory: dict[str, tuple[dict[str, Tensor], dict[str, Any]]] = {}
 
@@ -68,7 +69,7 @@ class Cache:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         self._memory[f"{kind}-{fingerprint(description)}"] = tensors, facts
         path = self.path(kind, description)
-        if path is None:
+        if path is None or not self.keeps:
             return
         head = json.dumps({"description": description, "facts": facts, "sha256": checksum(tensors)})
         temporary = path.with_name(f"{path.name}.tmp-{secrets.token_hex(4)}")  # several jobs may write it at once

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from gancli.blank import blank
 from gancli.data.dataset import Data
+from gancli.data.spec import DataSpec
 from gancli.errors import UserError
 from gancli.features import classifier
 from gancli.features.cache import Cache, checksum
@@ -226,17 +227,39 @@ def rgb(pixels: Tensor) -> Tensor:
     return pixels.expand(-1, 3, -1, -1) if pixels.shape[1] == 1 else pixels[:, :3]
 
 
+def kept_classifier(data: Data, cache: Cache) -> Extractor | None:
+    """Return the extractor `classifier` where it was trained on these data before; nothing is trained."""
+    kept = cache.get("classifier", _described(data))
+    return None if kept is None else _on_device(_of_tensors(data.spec, *kept), data)
+
+
+def untrained_classifier(data: Data) -> Extractor:
+    """Return an extractor that costs as much as `classifier`, to time it."""
+    network = classifier.build(data.spec).to(data.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return ClassifierExtractor("classifier", network, "", "none", "[-1, 1]")
+
+
+def _on_device(extractor: Extractor, data: Data) -> Extractor:
+    extractor.network.to(data.device).eval()
+    return extractor
+
+
+def _described(data: Data) -> dict[str, Any]:
+    return {"data": data.fingerprint, "seed": CLASSIFIER_SEED, "version": classifier.VERSION}
+
+
 def _classifier(data: Data, cache: Cache, progress: Callable[[int, int], None]) -> Extractor:
-    spec = data.spec
-    description = {"data": data.fingerprint, "seed": CLASSIFIER_SEED, "version": classifier.VERSION}
-    kept = cache.get("classifier", description)
+    kept = cache.get("classifier", _described(data))
     if kept is None:
         trained = classifier.train(data, CLASSIFIER_SEED, progress)
         facts = {"accuracy": trained.accuracy, "held_out": trained.held_out, "images": trained.images}
-        kept = trained.network.state_dict(), facts
-        cache.put("classifier", description, *kept)
-        kept = cache.get("classifier", description)
-    tensors, facts = kept
+        cache.put("classifier", _described(data), trained.network.state_dict(), facts)
+        kept = cache.get("classifier", _described(data))
+    return _of_tensors(data.spec, *kept)
+
+
+def _of_tensors(spec: DataSpec, tensors: dict[str, Tensor], facts: dict[str, Any]) -> Extractor:
+    """Return the extractor of a network's tensors."""
     with blank():  # built without a draw from the caller's random stream
         network = classifier.build(spec)
     network.load_state_dict(tensors, assign=True)
@@ -244,7 +267,7 @@ def _classifier(data: Data, cache: Cache, progress: Callable[[int, int], None]) 
     side = max(spec.shape[1:])
     resize = "none" if side <= classifier.SIDE else f"{side} to {classifier.SIDE}, antialiased bilinear"
     return ClassifierExtractor("classifier", network, checksum(tensors), resize, "[-1, 1]",
-                               {"classifier": {**facts, "seed": CLASSIFIER_SEED}})
+                               {"classifier": {**facts, "seed": CLASSIFIER_SEED, "version": classifier.VERSION}})
 
 
 def _inception(path: Path, sha256: str) -> Extractor:

@@ -34,6 +34,7 @@ ROWS = 16  # classes of a conditional model that are looked at
 LARGEST_REFERENCE = 1 << 21  # values of training examples compared with (8 MiB): 2,048 images of 32x32
 LARGEST_HALF = 65504.0
 COPY = 0.5  # of the median distance from real to real: a generated image so near to a training image is a copy
+LEAST_APART = 0.02  # by which real examples of a class must differ less than any, for labels to tell anything
 FAR = 0.25  # of the mean distance of real points: one with no generated point so near is missed
 
 
@@ -136,15 +137,20 @@ class Examination:
         return found
 
     def _class_signals(self, real: Real, labels: Tensor, fake: Tensor, neighbors: Tensor) -> dict[str, Tensor]:
-        """Return diversity within classes, or how many classes an unconditional model's samples look like."""
+        """Return diversity within classes and what labels change, or how many classes unlabeled samples look like."""
         if self.labels is None:
             guessed = labels[neighbors]
             return {"classes": effective_classes(guessed, len(self.spec.classes)) / len(labels.unique())}
         mine = self.labels.to(self.device)
         theirs = labels[:len(real.examples)]
         shared = theirs < ROWS
-        within = mean_distance_within(real.examples[shared], theirs[shared])
-        return {"class_diversity": mean_distance_within(fake, mine) / within}
+        chosen = real.examples[shared]
+        within, mine_within = mean_distance_within(chosen, theirs[shared]), mean_distance_within(fake, mine)
+        found = {"class_diversity": mine_within / within}
+        apart = 1 - within / mean_distance(chosen)  # by so much less do real examples of a class differ
+        if apart > LEAST_APART:
+            found["label_effect"] = (1 - mine_within / mean_distance(fake)) / apart
+        return found
 
     def _silent_units(self, model: Any, progress: Any) -> dict[str, Tensor]:
         """Return the share of silent units by player, seen through the first opponent's loss, which uses all of them."""

@@ -275,6 +275,10 @@ class Model(nn.Module, ABC):
     def showcase(self, fixed: "Fixed") -> dict[str, Tensor]:
         """Return named batches of examples for the sample grids (or texts), from fixed latents and fixed real data."""
 
+    def bands(self, name: str, fixed: "Fixed") -> tuple[str, ...]:
+        """Return what the rows of a batch of `showcase` are, which repeat from above; none where all rows are alike."""
+        return ("real", "reconstructed") if name == "reconstructions" else ()
+
     def sample(self, n: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Return n generated examples, [n, C, H, W] in [-1, 1] (or [n, P] or [n, T]); needs draw_latents and generate."""
         device = next(self.parameters()).device

@@ -34,11 +34,21 @@ def shown_with_targets(fixed: Fixed, targets: Sequence[str], translate: Callable
 
     Of many targets some are shown, evenly chosen.
     """
-    count = min(len(targets), TARGETS)
-    some = [targets[i * len(targets) // count] for i in range(count)]
-    shown = max(fixed.columns, len(fixed.batch) // (1 + count + len(further)))
+    some = _some(targets)
+    shown = max(fixed.columns, len(fixed.batch) // (1 + len(some) + len(further)))
     x = fixed.batch.real[:shown]
     return interleave_rows(fixed.columns, x, *(translate(x, domain) for domain in some), *(more[:shown] for more in further))
+
+
+def _some(targets: Sequence[str]) -> list[str]:
+    """Return at most TARGETS of the targets, evenly chosen."""
+    count = min(len(targets), TARGETS)
+    return [targets[i * len(targets) // count] for i in range(count)]
+
+
+def bands_of(targets: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the rows that `shown_with_targets` shows."""
+    return "real", *(f"as {target}" for target in _some(targets))
 
 
 def reconstructions(model: Any, fixed: Fixed) -> Tensor:

@@ -71,9 +71,14 @@ class Evaluator:
         """Sentences for the user's log: caches that could not be used."""
         return self.cache.notes
 
+    @property
+    def needs_extractor(self) -> bool:
+        """Whether a metric reads features."""
+        return any(METRICS[name].needs_features for name in self.options.metrics)
+
     def prepare(self) -> None:
         """Load or train the extractor and compute what is needed of the real examples, or take it from the cache."""
-        if any(METRICS[name].needs_features for name in self.options.metrics):
+        if self.needs_extractor:
             with first_goes_first():
                 self._open_extractor()
         if shards.leads() and self._real is None:  # the others only generate
@@ -112,6 +117,12 @@ class Evaluator:
             if collector.needs_features:
                 self.cache.put(collector.kind, self._description(collector), collector.state(), {})
         return pool
+
+    def knows_real(self) -> bool:
+        """Whether all that is needed of the real examples is kept on disk; the extractor must be there."""
+        pool = self._pool(len(self.order), mix(self.seed, 4), real=True)
+        return all(collector.needs_features and self.cache.get(kind, self._description(collector)) is not None
+                   for kind, collector in pool.items())
 
     def _digest(self, pool: Pool) -> dict[str, Any]:
         """Return what each measure keeps of its collectors."""

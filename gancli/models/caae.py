@@ -169,16 +169,26 @@ class CAAE(Model):
         """Return images as their codes and their labels [N] tell them."""
         return self.generate(self.encode(x), labels)
 
+    def bands(self, name: str, fixed: Fixed) -> tuple[str, ...]:
+        if name != "labels":
+            return super().bands(name, fixed)
+        rows = self._label_rows(fixed)
+        return "real", *(self.spec.classes[row * self.classes // rows] for row in range(rows))
+
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         assert fixed.z is not None  # the prior is there to be drawn from
         return {"samples": self.generate(fixed.z, fixed.labels), "reconstructions": reconstructions(self, fixed),
                 "labels": self._over_labels(fixed)}
 
+    def _label_rows(self, fixed: Fixed) -> int:
+        """Return how many labels are shown."""
+        return min(self.classes, max(1, len(fixed.batch) // fixed.columns - 1))
+
     def _over_labels(self, fixed: Fixed) -> Tensor:
         """Return a row of real images, and below it what their codes become at labels, a row each, evenly spread over all."""
         real = fixed.batch.real[:fixed.columns]
         z = self.encode(real)
-        rows = min(self.classes, max(1, len(fixed.batch) // fixed.columns - 1))
+        rows = self._label_rows(fixed)
         told = [self.generate(z, torch.full((len(z),), row * self.classes // rows, device=z.device)) for row in range(rows)]
         return interleave_rows(fixed.columns, real, *told)
 

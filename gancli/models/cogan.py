@@ -76,6 +76,9 @@ class CoGAN(PairModel):
         """Return the images of latents [N, Z] in the first and in the second domain, [N, C, H, W] each."""
         return self.generator(z)
 
+    def bands(self, name: str, fixed: Fixed) -> tuple[str, ...]:
+        return self.spec.domains
+
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         """Rows of the first domain, each with the second's images of the same latents below."""
         assert fixed.z is not None  # a pair draws latents

@@ -221,6 +221,9 @@ class ContextEncoder(Model):
         hidden = self.holes.of(mask.new_zeros(len(x), 0)) if self.makes_part else mask
         return torch.where(mask > 0, self.filled(x, hidden).completed, x)
 
+    def bands(self, name: str, fixed: Fixed) -> tuple[str, ...]:
+        return "real", "hole", "filled"
+
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         x = fixed.batch.real[:max(fixed.columns, len(fixed.batch) // 3)]
         mask = self.draw_holes(len(x), torch.Generator().manual_seed(0)).to(x.device)

@@ -133,6 +133,10 @@ class CycleGAN(Model):
             raise ValueError(f"there is no domain called {domain}; there are {name_a} and {name_b}")
         return self.to_b(x) if domain == name_b else self.to_a(x)
 
+    def bands(self, name: str, fixed: Fixed) -> tuple[str, ...]:
+        a, b = self.spec.domains
+        return a, f"as {b}", f"back to {a}", b, f"as {a}", f"back to {b}"
+
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         shown = max(fixed.columns, len(fixed.batch) // 6)
         a, b = (domain[:shown] for domain in fixed.batch.domains)

@@ -129,6 +129,9 @@ class GPGAN(Model):
         """Return composites [N, C, H, W] as if their pasted parts belonged there."""
         return self.generator(x).to(x.dtype)
 
+    def bands(self, name: str, fixed: Fixed) -> tuple[str, ...]:
+        return "pasted", "blended", "original"
+
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         shown = max(fixed.columns, len(fixed.batch) // 3)
         batch = Batch(tuple(images[:shown] for images in fixed.batch.domains))

@@ -207,6 +207,9 @@ class LAPGAN(Model):
         return {f"{h}x{w}": _enlarged(x.clamp(-1, 1), height // h)
                 for x, (h, w) in zip(self.levels(z, labels), self.sizes, strict=True)}
 
+    def bands(self, name: str, fixed: Fixed) -> tuple[str, ...]:
+        return ("blurred", "sharpened", "real") if name == "sharpened" else ()
+
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         assert fixed.z is not None  # it draws latents
         labels = fixed.labels if self.classes else None

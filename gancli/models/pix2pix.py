@@ -130,6 +130,9 @@ class Pix2Pix(Model):
             raise ValueError(f"this model translates to {self.targets[0]} alone, not to {domain}")
         return self.generator(x)
 
+    def bands(self, name: str, fixed: Fixed) -> tuple[str, ...]:
+        return "given", "translated", "real"
+
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         shown = max(fixed.columns, len(fixed.batch) // 3)
         x, y = (images[:shown] for images in self.in_order(fixed.batch))

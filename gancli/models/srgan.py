@@ -203,6 +203,9 @@ class SRGAN(Model):
         """Return images [N, C, H, W] of any size as [N, C, factor H, factor W], cut off at -1 and 1."""
         return self.generator(x).clamp(-1, 1)
 
+    def bands(self, name: str, fixed: Fixed) -> tuple[str, ...]:
+        return "bicubic", "enlarged", "original"
+
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         """Show a row enlarged bicubically, the same by the network, and the originals."""
         real = fixed.batch.real[:max(fixed.columns, len(fixed.batch) // 3)]

@@ -23,7 +23,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from gancli.data.spec import Batch, DataSpec
 from gancli.errors import UserError, check_choice, check_range
 from gancli.game.model import Fixed, Model, Needs, Progress, no_loss_for
-from gancli.game.showcase import shown_with_targets
+from gancli.game.showcase import bands_of, shown_with_targets
 from gancli.losses.objective import Objective
 from gancli.losses.output import Output
 from gancli.networks.layers import label_weights
@@ -184,6 +184,9 @@ class StarGAN(Model):
         if domain in self.names:
             return self.names.index(domain), 1.0
         return self.names.index(domain.removeprefix(NOT)), 0.0
+
+    def bands(self, name: str, fixed: Fixed) -> tuple[str, ...]:
+        return bands_of(self.targets)
 
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         return {"translations": shown_with_targets(fixed, self.targets, self.translate)}

@@ -29,7 +29,7 @@ from gancli.errors import UserError, check_range
 from gancli.game.model import Fixed, Model, Needs, Progress, no_loss_for
 from gancli.game.phase import Phase, Turn
 from gancli.game.prior import Normal
-from gancli.game.showcase import shown_with_targets
+from gancli.game.showcase import bands_of, shown_with_targets
 from gancli.losses.objective import Objective
 from gancli.networks.initialization import he_normal_init
 from gancli.networks.stargan_v2 import (
@@ -232,6 +232,9 @@ class StarGANv2(Model):
             z = self.draw_latents(1, torch.Generator().manual_seed(0)).to(x.device)
             style = self.latent_style(z, domain).expand(len(x), -1)
         return self.generator(x, style).clamp(-1, 1)
+
+    def bands(self, name: str, fixed: Fixed) -> tuple[str, ...]:
+        return *bands_of(self.targets), "reference", "in its style"
 
     def showcase(self, fixed: Fixed) -> dict[str, Tensor]:
         return {"translations": shown_with_targets(fixed, self.targets, self.translate, self._by_references(fixed))}

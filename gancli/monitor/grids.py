@@ -160,15 +160,21 @@ def save_png(path: Path | str, picture: Picture) -> None:
         _image(picture).save(written, format="PNG")
 
 
-def save_gif(path: Path | str, frames: Iterable[Picture], fps: float = 20, loop: bool = True) -> None:
-    """Write pictures [H, W, 1 or 3] of one size as an animated GIF; its times are whole hundredths of a second."""
+def save_gif(path: Path | str, frames: Iterable[Picture], fps: float = 20, loop: bool = True, hold: float = 0.0) -> None:
+    """Write pictures [H, W, 1 or 3] of one size as an animated GIF; its times are whole hundredths of a second.
+
+    Args:
+        hold: seconds that the last frame is shown at least.
+    """
     images = [_image(frame) for frame in frames]
     if not images:
         raise ValueError("an animation needs a frame")
     forever = {"loop": 0} if loop else {}
+    each = max(20, 10 * round(100 / fps))  # players show less than 20 ms as 100 ms
+    durations = [each] * (len(images) - 1) + [max(each, 10 * round(100 * hold))]
     with _whole(path) as written:
         images[0].save(written, format="GIF", save_all=True, append_images=images[1:], optimize=False, disposal=1,
-                       duration=max(20, 10 * round(100 / fps)), **forever)  # players show less than 20 ms as 100 ms
+                       duration=durations if hold else each, **forever)
 
 
 def save_mp4(path: Path | str, frames: Iterable[Picture], fps: float = 20) -> None:

@@ -138,7 +138,8 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
     evaluation, more = _evaluation(config["evaluation"], model, source, spec, data_dir, holdout is not None)
     plan = Plan(config, overrides, model, loss, augment, config["dataset"], optimizer, trainer, evaluation, run.seed,
                 run.device, data_dir, spec, Path(), init=run.init and Path(run.init), holdout=holdout, ranks=ranks,
-                notices=notices + more, found=list(source.notes))
+                notices=notices + more, found=list(source.notes),
+                absent=_absent(source, holdout, data_dir))
     _check_game(plan)
     return plan
 
@@ -150,6 +151,14 @@ def _suited(values: dict[str, Any]) -> dict[str, Any]:
     source = open_source(values["dataset"], data_folder(run.data_dir))
     suit_to_data(values, source, source.inspect(), _ranks(run))
     return values
+
+
+def _absent(source: Source, holdout: dict[str, Any] | None, data_dir: Path) -> tuple[str, ...]:
+    """Return sentences on what is to be downloaded, each once."""
+    other = None if holdout is None else open_source(holdout, data_dir)
+    if other is not None:
+        other.inspect()
+    return tuple(dict.fromkeys(each.absent for each in (source, other) if each is not None and each.absent))
 
 
 def _check_game(plan: Plan) -> None:

@@ -8,13 +8,18 @@ from gancli.engine.plan import Plan
 from gancli.metrics.options import EvaluationOptions
 from gancli.plan.course import Stretch, check_course
 from gancli.plan.memory import blueprint, estimate
+from gancli.plan.price import price, told
 from gancli.plan.run import plan_run
 from gancli.plan.stabilizers import STABILIZERS, bears_ill
 
 
-def report(cfg: DictConfig, overrides: list[str]) -> str:
-    """Return what the run would be, in lines; a UserError if it could not be trained."""
+def report(cfg: DictConfig, overrides: list[str], priced: bool = False) -> str:
+    """Return what the run would be, in lines, and its measured price where asked; a UserError if it could not be trained."""
     plan = plan_run(cfg, overrides)
+    if priced:
+        cost = price(plan)
+        return "\n".join(f"{label:<14}{text}" if len(label) < 14 else f"{label} {text}" for label, text in
+                         [*_lines(plan), ("price", told(cost))])
     return "\n".join(f"{label:<14}{text}" if len(label) < 14 else f"{label} {text}" for label, text in _lines(plan))
 
 
@@ -57,6 +62,9 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     lines += [("note", notice) for notice in plan.notices]
     if plan.checkpoint is not None:
         lines.append(("continues", str(plan.checkpoint)))
+    if plan.absent:
+        return [*lines, *(("absent", sentence) for sentence in plan.absent), (
+            "valid", "yes, once the data are there; nothing was created")]
     return [*lines, ("valid", "yes; nothing was created")]
 
 

@@ -43,6 +43,8 @@ class Status:
     alarms: list[dict] = field(default_factory=list)  # of the diagnosis: {"name", "images", "evidence", "advice"}
     objective: float | None = None  # of a job of a sweep: what the sweeper minimizes or maximizes
     overrides: list[str] = field(default_factory=list)  # of the command line
+    next: str = ""  # the command that shows more of what the model makes: sample, translate, ...; "" where none does
+    measurable: bool = False  # whether gan evaluate can measure it
     started: str = ""  # UTC, ISO 8601
     ended: str | None = None
     pid: int = 0
@@ -116,6 +118,8 @@ _KINDS = {
     "alarms": Kind("a list of alarms", list_of(lambda value: isinstance(value, dict))),
     "objective": NUMBER,
     "overrides": TEXTS,
+    "next": TEXT,
+    "measurable": Kind("true or false", lambda value: isinstance(value, bool)),
     "started": TEXT,
     "ended": Kind("a text or null", or_null(is_text)),
     "pid": Kind("the number of a process", lambda value: is_whole(value) and value <= LARGEST_PID),

@@ -143,7 +143,7 @@ def test_stacked_digits_of_mnist_files(tmp_path):
     levels = torch.round((batch.real[:, :, 5, 5] + 1) * 127.5 / 20).long()
     assert data.spec.shape == (3, 28, 28) and torch.equal(levels @ torch.tensor([100, 10, 1]), batch.labels)
     missing = open_source(dataset_values("stacked_digits", digits="mnist"), tmp_path / "elsewhere")
-    assert missing.inspect().count == 50000 and "dataset=mnist is not in" in missing.notes[0]
+    assert missing.inspect().count == 50000 and "dataset=mnist is not in" in missing.absent
 
 
 def test_a_damaged_idx_file_is_found_by_the_check(tmp_path):
@@ -369,7 +369,7 @@ def test_what_is_missing_is_announced_and_a_failed_download_explained(name, tmp_
     target = tmp_path / "not" / "yet"
     source = open_source(dataset_values(name), target)
     spec = source.inspect()
-    assert spec.count > 1000 and "will be downloaded" in source.notes[0]
+    assert spec.count > 1000 and "first downloads about" in source.absent
     assert bool(spec.classes) == (name != "celeba")
     for owner in (sets.mnist, sets.cifar, sets.stl10):
         monkeypatch.setattr(owner, "download_and_extract_archive", refuse)

@@ -23,7 +23,7 @@ REAL, FAKE, NORM = detectors.REAL, "D(G(z))/discriminator_turn", detectors.GENER
 HEALTHY = {REAL: 0.7, FAKE: 0.3, NORM: 5.0, "gradient_norm/discriminator": 20.0, "loss/discriminator": 0.8,
            "loss/generator": 1.2}
 SIGNALS = {"diversity": 0.9, "drift": 0.1, "two_sample": 0.8, "training_distance": 1.4, "copies": 0.0, "classes": 0.9,
-           "class_diversity": 0.8, "dead_units/generator": 0.1}
+           "class_diversity": 0.8, "label_effect": 0.9, "dead_units/generator": 0.1}
 
 
 @functools.cache
@@ -68,6 +68,7 @@ FAILURES = {  # case: name, changes, kimg at which it begins
     "all the same": ("mode collapse", {signal("diversity"): 0.0}, 4),
     "few classes": ("mode collapse", {signal("classes"): 0.2}, 4),
     "one image a label": ("collapse within classes", {signal("class_diversity"): 0.02}, 4),
+    "labels that change nothing": ("labels ignored", {signal("label_effect"): 0.02}, 4),
     "restless": ("oscillation", {signal("drift"): 0.8}, 4),
     "swinging": ("oscillation", {"fake": lambda tick: 0.5 + 0.4 * math.sin(tick)}, 41),
     "growing": ("divergence", {"loss/discriminator": lambda tick: -(1.15**tick),
@@ -92,7 +93,7 @@ def test_failure_is_named_with_evidence_since_and_advice(case):
 
 
 def test_every_detector_has_a_failure_and_is_silent_on_a_healthy_history():
-    assert {name for name, _, _ in FAILURES.values()} == set(NAMES) and len(NAMES) == len(DETECTORS) == 8
+    assert {name for name, _, _ in FAILURES.values()} == set(NAMES) and len(NAMES) == len(DETECTORS) == 9
     assert diagnose(history(), NONSATURATING) == []
 
 

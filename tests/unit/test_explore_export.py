@@ -16,7 +16,6 @@ from systems import MODELS, later, system
 
 import gancli
 from gancli.errors import UsageError, UserError
-from gancli.explore.card import as_text
 from gancli.explore.drawing import Drawing, packed, traced, unpacked
 from gancli.explore.export import export
 from gancli.explore.onnx_files import PACKAGES, onnx_run, require_onnx
@@ -24,6 +23,7 @@ from gancli.explore.playground import MOST_BYTES, check_size, page_data
 from gancli.explore.web_runtime import MODULE, PROGRAM, SCRIPT, read_runtime
 from gancli.game.abilities import able
 from gancli.monitor.offline import policy
+from gancli.runs.card import as_text
 
 MISSING = [name for name in PACKAGES if find_spec(name) is None]
 needs_onnx = pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} of the extra export not installed")
@@ -102,7 +102,7 @@ def test_the_card_says_what_the_run_recorded(runs, tmp_path):
     assert said == ["dcgan", 2, "CC-BY-4.0", "digits", "ema"]
     assert card["inputs"]["z"]["shape"][0] == "n" and card["outputs"]["images"]["shape"][1:] == card["spec"]["shape"]
     text = (tmp_path / "a/model.md").read_text()
-    assert "| fid(x,2/2) | 3.5 | generated 2, real 2, seed 5, split train |" in text and "CC-BY-4.0" in text
+    assert "| fid(x,2/2) | 3.5 | 2 generated, 2 real, split train, seed 5 |" in text and "CC-BY-4.0" in text
     assert "not recorded" in text and as_text(card) == text
 
 

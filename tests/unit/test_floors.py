@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).parents[2] / "gancli"
 FLOORS = {
     9: "cli",
     8: "lab api",
-    7: "plan",
+    7: "plan show",
     6: "sweeps engine explore compare",
     5: "models metrics",
     4: "game features",

@@ -7,10 +7,13 @@ from omegaconf import OmegaConf
 from gancli.config.compose import compose
 from gancli.config.groups import groups
 from gancli.data.spec import DataSpec
+from gancli.engine.training import train
+from gancli.errors import UserError
 from gancli.game.build import build_model, model_options
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
 from gancli.options import typed
+from gancli.plan.run import plan_run
 from gancli.plan.validate import report
 
 
@@ -74,3 +77,27 @@ def test_default_networks_start_at_the_scale_of_points():
     assert points.std() > 0.3
     assert model.judge(points).std() > 0.1
     assert any(isinstance(part, torch.nn.LeakyReLU) for part in model.discriminator.modules())
+
+
+ABSENT = {"svhn": "182 MB", "mnist": "12 MB", "celeba": "1.5 GB", "stl10": "2.6 GB"}
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_data_that_are_not_there_are_named_with_the_size_of_their_download(name, tmp_path):
+    text = told("model=dcgan", "model.width=4", f"dataset={name}", f"data_dir={tmp_path}")
+    assert f"about {ABSENT[name]} there" in text and "valid         yes, once the data are there" in text
+    assert "absent" not in told("model=dcgan", "model.width=4") and len(ABSENT) == 4
+
+
+def test_a_run_whose_data_cannot_be_downloaded_leaves_no_folder(tmp_path, monkeypatch, capsys):
+    import torchvision.datasets as sets
+
+    def refuse(*arguments, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(sets.svhn, "download_url", refuse)
+    given = ["model=dcgan", "model.width=4", "dataset=svhn", f"data_dir={tmp_path / 'data'}", f"run_dir={tmp_path / 'run'}",
+             "device=cpu"]
+    with pytest.raises(UserError, match="cannot be downloaded .*data_dir=FOLDER"):
+        train(plan_run(compose("train", given), given))
+    assert list(tmp_path.iterdir()) == [] and "about 182 MB" in capsys.readouterr().err

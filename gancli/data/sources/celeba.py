@@ -22,6 +22,7 @@ ATTRIBUTES = """5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald
 Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee Gray_Hair Heavy_Makeup High_Cheekbones Male
 Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks Sideburns
 Smiling Straight_Hair Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace Wearing_Necktie Young""".split()
+DOWNLOAD_BYTES = 1_484_000_000  # images 1,443,490,838, the rest lists of attributes, parts, boxes and landmarks
 COUNTS = {"train": 162770, "valid": 19867, "test": 19962, "all": 202599}
 
 
@@ -76,7 +77,7 @@ class Celeba(FileSource):
         if self.present():
             return super().look()
         self.check_names(ATTRIBUTES)
-        self.notes = [download_note(self.options.name, self.data_dir)]
+        self.absent = download_note(self.options.name, self.data_dir, DOWNLOAD_BYTES)
         height, width = self.options.size or (218, 178)
         count = min(COUNTS[self.options.split], self.options.limit or COUNTS["all"])
         return DataSpec((self.options.channels or 3, height, width), count, self.classes, attributes=self.attributes)
@@ -87,7 +88,8 @@ class Celeba(FileSource):
     def prepare(self) -> None:
         if not self.present():
             layout = "celeba/img_align_celeba/*.jpg, and celeba/list_attr_celeba.txt for labels"
-            download("celeba", self.fetch, self.data_dir, layout, PAGE, self.present)
+            download("celeba", self.fetch, self.data_dir, layout, PAGE, DOWNLOAD_BYTES, self.present)
+            self.absent = ""
 
     def fetch(self) -> None:
         """Download with torchvision (all of its files)."""

@@ -42,6 +42,7 @@ class Cifar(TorchvisionArrays):
 class Cifar10Batches(Cifar):
     """CIFAR-10 in cifar-10-batches-py."""
 
+    sizes = {"": 170_498_071}
     classes = tuple(CIFAR10.split())
 
     def files(self) -> tuple[str, ...]:
@@ -58,6 +59,7 @@ class Cifar10Batches(Cifar):
 class Cifar100(Cifar):
     """CIFAR-100 with its fine labels, in cifar-100-python."""
 
+    sizes = {"": 169_001_437}
     classes = tuple(CIFAR100.split())
 
     def files(self) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ class IdxSource(ArraySource):
 
     folder: ClassVar[str]  # torchvision's class, which is its folder as well
     page: ClassVar[str]
+    download_bytes: ClassVar[int]  # of all its files, as published
     classes: tuple[str, ...] = tuple(string.digits)
 
     def count(self) -> int:
@@ -77,7 +78,7 @@ class IdxSource(ArraySource):
         wait_for_download(self.options.name, self.data_dir)
         paths = self.paths()
         if paths is None:
-            self.notes = [download_note(self.options.name, self.data_dir)]
+            self.absent = download_note(self.options.name, self.data_dir, self.download_bytes)
             return Native(self.count(), 28, 28, 1, self.classes)
         count, height, width = read_header(paths[0], 3)
         return Native(count, height, width, 1, self.classes)
@@ -88,7 +89,9 @@ class IdxSource(ArraySource):
     def prepare(self) -> None:
         if self.paths() is None:
             layout = f"{self.folder}/raw/{self.file_names()[0]}[.gz]"
-            download(self.options.name, self.fetch, self.data_dir, layout, self.page, lambda: self.paths() is not None)
+            download(self.options.name, self.fetch, self.data_dir, layout, self.page, self.download_bytes,
+                     lambda: self.paths() is not None)
+            self.absent = ""
 
     def fetch(self) -> None:
         """Download with torchvision."""
@@ -158,6 +161,7 @@ class Mnist(IdxSource):
 
     folder = "MNIST"
     page = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+    download_bytes = 11_594_722
 
 
 @datasets.register("fashion_mnist", options=IdxOptions)
@@ -166,6 +170,7 @@ class FashionMnist(IdxSource):
 
     folder = "FashionMNIST"
     page = "https://github.com/zalandoresearch/fashion-mnist"
+    download_bytes = 30_878_645
     classes = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
@@ -175,6 +180,7 @@ class Kmnist(IdxSource):
 
     folder = "KMNIST"
     page = "https://github.com/rois-codh/kmnist"
+    download_bytes = 21_240_888
     classes = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
@@ -184,6 +190,7 @@ class Emnist(IdxSource):
 
     folder = "EMNIST"
     page = "https://www.nist.gov/itl/products-and-services/emnist-dataset"
+    download_bytes = 561_753_746
 
     @property
     def classes(self) -> tuple[str, ...]:

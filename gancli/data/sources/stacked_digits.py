@@ -58,7 +58,7 @@ class StackedDigits(ArraySource):
 
     def native(self) -> Native:
         single = self.digits.native()
-        self.notes = list(self.digits.notes)
+        self.notes, self.absent = list(self.digits.notes), self.digits.absent
         names = tuple(f"{number:03d}" for number in range(1000))
         return Native(self.options.count, single.height, single.width, 3, names)
 

@@ -22,6 +22,7 @@ class Stl10(TorchvisionArrays):
 
     page = "https://cs.stanford.edu/~acoates/stl10/"
     published = {"train": 5000, "test": 8000, "unlabeled": 100000, "train+unlabeled": 105000}
+    sizes = {"": 2_640_397_119}
     sides = (96, 96, 3)
 
     @property

@@ -23,6 +23,7 @@ class Svhn(TorchvisionArrays):
 
     page = "http://ufldl.stanford.edu/housenumbers/"
     published = {"train": 73257, "test": 26032, "extra": 531131}
+    sizes = {"train": 182_040_794, "test": 64_275_384, "extra": 1_329_278_602}
     sides = (32, 32, 3)
     classes = tuple(string.digits)
 

@@ -21,6 +21,7 @@ class Usps(TorchvisionArrays):
 
     page = "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass.html#usps"
     published = {"train": 7291, "test": 2007}
+    sizes = {"train": 6_579_383, "test": 1_831_726}
     sides = (16, 16, 1)
     classes = tuple(string.digits)
 

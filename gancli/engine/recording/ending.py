@@ -11,6 +11,7 @@ from gancli.engine.recording.sitting import Sitting
 from gancli.engine.recording.telling import as_typed
 from gancli.game.model import Progress
 from gancli.runs.config import flat
+from gancli.runs.next_steps import words_of
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,10 @@ class Ending:
         yield f"{'Last texts:' if sitting.gallery.tokens else 'Last grid: '} {as_typed(sitting.gallery.last)}"
         if animation is not None:
             yield f"Animation:  {as_typed(animation)}"
-        if sitting.gallery.next is not None:
-            yield f"See more:   gan {sitting.gallery.next} ckpt={as_typed(run_dir)}"
+        more = words_of(sitting.standing.status.next, as_typed(run_dir))
+        if more:
+            yield f"See more:   {' '.join(more)}"
+        yield f"All of it:  gan show {as_typed(run_dir)}"
         if evaluation is not None and evaluation.follower.state is not None:
             best = evaluation.follower.summary()
             yield f"{best[:1].upper()}{best[1:]}."

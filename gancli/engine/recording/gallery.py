@@ -8,10 +8,11 @@ from PIL import Image
 from torch import Tensor
 
 from gancli.engine.averages import Average
-from gancli.game.abilities import able, next_command
+from gancli.game.abilities import able
 from gancli.game.looking import evaluating
 from gancli.game.model import Fixed, Model
-from gancli.monitor.grids import image_grid, preview_zoom, quick_png, save_gif, scatter
+from gancli.monitor.captions import captioned
+from gancli.monitor.grids import Picture, grid_size, image_grid, preview_zoom, quick_png, save_gif, scatter
 from gancli.runs.checkpoint import kimg_name
 from gancli.runs.files import SAMPLES
 from gancli.seeds import mix
@@ -21,19 +22,26 @@ EXAMPLES, COLUMNS = 64, 8
 POINTS = 2000
 LARGEST_CLASSES = 16  # rows of a conditional model's grid
 LONGEST_ANIMATION = 60  # frames
+HOLD_S = 3.0  # that the film's last frame is held
+PADDING = 2  # pixels between images, before the zoom
 
 
 class Gallery:
     """Hangs pictures in <run>/samples."""
 
-    def __init__(self, run_dir: Path, model: Model, average: Average | None, data, seed: int) -> None:
-        self.folder = run_dir / SAMPLES
+    def __init__(self, run_dir: Path, model: Model, average: Average | None, data, seed: int,
+                 title: str) -> None:
+        """Make the folder and choose what is shown.
+
+        Args:
+            title: of the run, on its pictures.
+        """
+        self.folder, self.title = run_dir / SAMPLES, title
         self.folder.mkdir(exist_ok=True)
         self.model = average.model if average is not None else model
         self.spec, self.tokens = data.spec, data.spec.kind == "tokens"
         self.points = data.first(min(POINTS, data.spec.count)).real if data.spec.kind == "points" else None
         self.fixed = self._fixed(model, data, seed)
-        self.next = next_command(model)  # what shows more of it
         self.last: Path = self.folder
 
     def _fixed(self, model: Model, data, seed: int) -> Fixed:
@@ -55,14 +63,26 @@ class Gallery:
             return {}
         pictures, shown = {}, self._shown()
         for name, examples in shown.items():
-            if examples.dim() == 4:
-                grid = image_grid(examples.float(), self.fixed.columns)
-                grid = image_grid(examples.float(), self.fixed.columns, zoom=preview_zoom(*grid.shape[:2]))
-            else:
-                grid = scatter(examples.float(), self.points)
-            pictures[name] = quick_png(grid)
+            pictures[name] = quick_png(self._captioned(name, examples.float(), images))
             self._keep(name, images, ".png", pictures[name], alone=len(shown) == 1)
         return pictures
+
+    def _captioned(self, name: str, examples: Tensor, images: int) -> Picture:
+        """Return a grid, or plot, of examples with what it shows, when, and what its rows are."""
+        heading = f"{images / 1000:g} kimg: {name} of {self.title}"
+        if examples.dim() != 4:
+            return captioned(scatter(examples, self.points), heading)
+        zoom = preview_zoom(*grid_size(*examples.shape[2:], len(examples), self.fixed.columns))
+        grid = image_grid(examples, self.fixed.columns, PADDING, zoom)
+        return captioned(grid, heading, self._rows(name, len(examples)), PADDING * zoom)
+
+    def _rows(self, name: str, count: int) -> list[str]:
+        """Return the names of a grid's rows: classes where each row has one, bands of what belongs together, else none."""
+        rows = -(-count // self.fixed.columns)
+        if name == "samples" and self.fixed.labels is not None and rows * COLUMNS == len(self.fixed.labels):
+            return [self.spec.classes[label] for label in self.fixed.labels[::COLUMNS].tolist()]
+        bands = self.model.bands(name, self.fixed)
+        return [bands[row % len(bands)] for row in range(rows)] if bands else []
 
     @torch.no_grad()
     def write(self, images: int) -> dict[str, list[str]]:
@@ -96,5 +116,7 @@ class Gallery:
         step = max(1, -(-len(pictures) // LONGEST_ANIMATION))
         chosen = [*pictures[:-1:step], pictures[-1]]
         target = self.folder / f"{stem}progress.gif"
-        save_gif(target, (np.asarray(Image.open(path).convert("RGB")) for path in chosen), fps=8)
+        frames = [np.asarray(Image.open(path).convert("RGB")) for path in chosen]
+        same = [frame for frame in frames if frame.shape == frames[-1].shape]  # an older version may have begun the run
+        save_gif(target, same, fps=8, hold=HOLD_S)
         return target

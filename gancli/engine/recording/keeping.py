@@ -1,5 +1,6 @@
 """The record of a run as rank 0 keeps it: it puts the parts together, each of which has a file of its own."""
 
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -21,15 +22,19 @@ from gancli.engine.recording.cost import Cost
 from gancli.engine.recording.diagnosis import SEEN, Diagnosis
 from gancli.engine.recording.ending import Ending, hyperparameters, lasting
 from gancli.engine.recording.evaluation import Evaluation
-from gancli.engine.recording.gallery import Gallery
+from gancli.engine.recording.gallery import EXAMPLES, Gallery
 from gancli.engine.recording.neighbors import Neighbors
+from gancli.engine.recording.next_step import next_step
 from gancli.engine.recording.phases import Phases
+from gancli.engine.recording.pricing import Pricing
 from gancli.engine.recording.record import Record
 from gancli.engine.recording.saving import Writer
 from gancli.engine.recording.sitting import Sitting
 from gancli.engine.recording.standing import Standing
 from gancli.engine.recording.telling import Telling, as_typed
+from gancli.engine.rounds import default_phase
 from gancli.errors import UserError
+from gancli.game.abilities import measurable
 from gancli.game.model import Model, Progress
 from gancli.monitor.board import Board
 from gancli.monitor.screen import Screen
@@ -102,7 +107,8 @@ class KeepingRecord(Record):
         self.telling.hide()
         for line in self._what_is_trained(players, data, progress):
             self.telling.say(line)
-        gallery = Gallery(self.dir, model, average, data, self.plan.seed)
+        gallery = Gallery(self.dir, model, average, data, self.plan.seed, self.plan.title)
+        self.standing.able(next_step(model, self.plan), measurable(model))
         keep_until(self.dir / STATS, progress.images)  # what came after the checkpoint comes again
         board = self.opened.enter_context(closing(Board(self.dir, self.dir / STATS, progress.images,
                                                           self.plan.trainer.loggers)))
@@ -115,15 +121,21 @@ class KeepingRecord(Record):
             self.telling.say(f"Continuing from {progress.kimg:g} of {progress.total / 1000:g} kimg{phase}")
         screen = Screen(phases.label, progress.total, progress.images)
         self.telling.show(screen)
+        evaluation, total = self.plan.evaluation, progress.total
+        pricing = Pricing(self.calendar, EXAMPLES, evaluation.n if evaluation.on else 0)
+        last_phase = model.phase(Progress(total=total, images=total - 1), default_phase(model, self.plan.trainer)).name
         self._sitting = Sitting(
             board=board, gallery=gallery, diagnosis=diagnosis,
             checkpointing=Checkpointing(self.plan, data, self.standing, self.writer),
             cost=Cost(self.device, progress.images, seconds_before),
             neighbors=Neighbors(self.device, self.plan.ranks), phases=phases,
             telling=self.telling, standing=self.standing, screen=screen,
-            discriminators=model.discriminators)
+            discriminators=model.discriminators, pricing=pricing, last_phase=last_phase)
         if not progress.images:
             self._sitting.pictures(progress)
+            begun = time.monotonic()
+            gallery.hang(0)  # once more: the first one found memory and kernels
+            pricing.look_s = time.monotonic() - begun
 
     def _what_is_trained(self, players: dict[str, Player], data: Data, progress: Progress) -> Iterator[str]:
         for name, player in players.items():
@@ -167,6 +179,7 @@ class KeepingRecord(Record):
         """Count the time since `due` named something: turns go on, unless a checkpoint could not be written."""
         self.writer.check()
         self.sitting.cost.resume()
+        self.sitting.pricing.go_on()
 
     # End
 

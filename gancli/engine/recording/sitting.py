@@ -8,6 +8,7 @@ from gancli.engine.recording.diagnosis import Diagnosis
 from gancli.engine.recording.gallery import Gallery
 from gancli.engine.recording.neighbors import Neighbors
 from gancli.engine.recording.phases import Phases
+from gancli.engine.recording.pricing import Pricing
 from gancli.engine.recording.standing import Standing
 from gancli.engine.recording.telling import Telling
 from gancli.game.model import Progress
@@ -30,14 +31,19 @@ class Sitting:
     standing: Standing
     screen: Screen
     discriminators: tuple[str, ...]  # of the players, those that discriminate
+    pricing: Pricing
+    last_phase: str  # the one that the run ends in
 
     def played(self, progress: Progress, shown: int) -> None:
-        """Say so if the round just played is of another phase of training than the one before it."""
+        """Say so if the round just played is of another phase than the one before it; tell the price once it is known."""
         entered = self.phases.entered(progress, shown)
         if entered is not None:
             self.telling.say(f"Phase: {entered}")
             self.board.text("phase", progress.images, entered)
             self.screen.rename(self.phases.label)
+        price = self.pricing.played(progress, shown, progress.phase != self.last_phase)
+        if price is not None:
+            self.telling.say(price)
 
     def pictures(self, progress: Progress) -> None:
         """Record what the model makes of the fixed latents and data, as pictures or as text."""

@@ -29,6 +29,10 @@ class Standing:
         """Note the latest figures."""
         self.status = replace(self.status, images=images, figures=figures, alarms=alarms)
 
+    def able(self, next_command: str, measurable: bool) -> None:
+        """Note what can be done with the model, for those who read the record without building it."""
+        self.status = replace(self.status, next=next_command, measurable=measurable)
+
     def best(self, best: dict[str, Any]) -> None:
         """Note the best figure of the run."""
         self.status = replace(self.status, best=best)

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
-from string import Template
 from typing import Any
 
 from gancli import __version__
 from gancli.lab.frame.result import Result, Table
-from gancli.monitor.offline import image, json_text, policy, style
+from gancli.monitor.offline import image
+from gancli.monitor.page import Page, build
 from gancli.runs.status import now
 
 
@@ -48,13 +48,8 @@ def make_sheet(entries: Sequence[tuple[str, str, str, Result, bytes, bytes, floa
 
 
 def _page(title: str, claim: str, parts: Sequence[tuple[str, str]], body: str, scenes: list[Any]) -> str:
-    script = _file("page.js")
-    return Template(_file("page.html")).substitute(
-        policy=policy(script), title=escape(title), claim=escape(claim),
-        subtitle=f"Written {escape(now())} by gan lab, gancli {escape(__version__)}.",
-        nav="".join(f'<a href="#{escape(anchor)}">{escape(text)}</a>' for anchor, text in parts),
-        style=style() + _file("page.css"),
-        body=body, data=json_text(scenes), script=script)
+    return build(Page(title=title, lead=claim, note=f"Written {now()} by gan lab, gancli {__version__}.", parts=parts,
+                      style=_file("page.css"), body=body, data=scenes, scripts=[_file("page.js")]))
 
 
 def _file(name: str) -> str:

@@ -1,0 +1,119 @@
+"""What a run costs, told beforehand: what is counted, and that measuring leaves no trace."""
+
+import random
+from datetime import datetime
+
+import numpy as np
+import pytest
+import torch
+
+from gancli.config.compose import compose
+from gancli.engine.recording.pricing import Pricing
+from gancli.errors import UserError
+from gancli.game.model import Progress
+from gancli.monitor import durations
+from gancli.plan import price as pricing
+from gancli.plan import sweep_price
+from gancli.plan.run import plan_run
+
+SMALL = ("model=dcgan", "model.width=4", "dataset.size=8", "trainer.batch_size=16", "device=cpu")
+
+
+def plan(*overrides: str):
+    given = [*SMALL, *overrides]
+    return plan_run(compose("train", given), given)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(4.2, "4.2 s"), (45, "45 s"), (300, "5 min"), (5400, "1 h 30 min"),
+                                                (7200, "2 h"), (200000, "2 d 8 h")])
+def test_durations_have_two_units_at_most(seconds, words):
+    assert durations.in_words(seconds) == words
+
+
+def test_the_clock_names_the_day_where_it_is_another():
+    now = datetime(2026, 11, 30, 23, 0)
+    assert durations.clock(600, now) == "23:10" and durations.clock(7200, now) == "Tue 1 Dec 01:00"
+
+
+def test_measuring_leaves_no_trace_on_files_and_random_numbers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pricing, "BUDGET_S", 0.05)
+    monkeypatch.setattr(pricing, "LEAST_S", 0.05)
+    plans = [plan("trainer.kimg=1", "evaluation.n=64", f"data_dir={tmp_path}")]
+    torch.manual_seed(7)
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    cost = pricing.price(plans[0])
+    assert torch.equal(torch.get_rng_state(), before[0]) and random.getstate() == before[1]
+    assert np.random.get_state()[1].tolist() == before[2]
+    assert list(tmp_path.iterdir()) == [], "nothing was written"
+    assert cost.turns_s > 0 and cost.training_s > cost.turns_s and cost.total_s > cost.training_s
+    assert {share.name: share.count for share in cost.beside} == {"grids and looks": 1, "figures": 1, "checkpoints": 1,
+                                                                  "evaluations": 1}
+    text = pricing.told(cost)
+    assert "done at" in text and "images/s" in text
+
+
+def test_what_is_due_is_counted_to_the_end_of_the_run():
+    rehearsal = object.__new__(pricing._Rehearsal)
+    rehearsal.plan, rehearsal.done = plan("trainer.kimg=110"), 0
+    assert (rehearsal._times(25), rehearsal._times(10), rehearsal._times(500)) == (5, 11, 1)
+    rehearsal.done = 60_000
+    assert (rehearsal._times(25), rehearsal._times(10)) == (3, 5)
+
+
+def test_lazy_penalties_are_counted_in_their_due_share(monkeypatch):
+    """Round 0 of 16 has the penalty: 16 s of it and fifteen of 1 s are 31 s of 16 rounds."""
+    rehearsal = object.__new__(pricing._Rehearsal)
+    rehearsal.plan = plan("loss.r1.weight=1", "loss.r1.interval=16")
+    stretch = pricing.check_course(pricing.blueprint(rehearsal.plan), rehearsal.plan)[0]
+    assert pricing._period(stretch, rehearsal.plan) == 16
+    rehearsal.model = rehearsal.average = rehearsal.players = None
+    rehearsal.trainer = rehearsal.plan.trainer
+    monkeypatch.setattr(pricing, "Game", lambda *arguments: None)
+    rehearsal._play = lambda game, stretch, most, budget=0.0: [16.0, 1.0, 1.0]
+    assert rehearsal._round_s(stretch, 1.0) == pytest.approx(31 / 16)
+
+
+def test_a_price_needs_the_data(tmp_path):
+    absent = plan("dataset=mnist", f"data_dir={tmp_path}")
+    with pytest.raises(UserError, match="not there yet.*downloads about 12 MB"):
+        pricing.price(absent)
+
+
+def test_a_sweep_costs_the_sum_of_its_jobs_and_equal_ones_are_measured_once(monkeypatch):
+    measured = []
+
+    def once(plan):
+        measured.append(plan.config["loss"]["name"])
+        return pricing.Price(1, 100.0 if plan.config["loss"]["name"] == "hinge" else 50.0, (), ())
+
+    monkeypatch.setattr(sweep_price, "price", once)
+    lines = list(sweep_price.report([*SMALL, "loss=nonsaturating,hinge", "seed=0,1"], None, priced=True))
+    assert measured == ["nonsaturating", "hinge"] and len(lines) == 5
+    assert lines[-1].startswith("4 of 4 jobs could be trained; about 5 min one after the other")
+    refused = list(sweep_price.report([*SMALL, "loss=nonsaturating,hinge", "trainer.batch_size=16,5000"], None, priced=False))
+    assert refused[-1].startswith("2 of 4 jobs could be trained") and "A batch of 5000 is larger" in refused[1]
+    with pytest.raises(UserError, match="No job of this sweep"):
+        list(sweep_price.report([*SMALL, "trainer.batch_size=4000,5000"], None, priced=False))
+
+
+class Calendar:
+    every = {"pictures": 10, "evaluation": 25}
+
+
+def test_training_tells_its_price_once_the_first_seconds_are_measured(monkeypatch):
+    """100 images a second, 100,000 to show: 1,000 s less what has been shown, ten grids of 1 s and four evaluations of 2 s."""
+    now = [0.0]
+    monkeypatch.setattr("gancli.engine.recording.pricing.time.monotonic", lambda: now[0])
+    priced, progress, told = Pricing(Calendar(), 64, 128), Progress(total=100_000, phase="game"), []
+    priced.look_s = 1.0
+    for _ in range(20):
+        now[0] += 1.0 if progress.images else 30.0  # the first round finds memory
+        progress.images += 100
+        told.append(priced.played(progress, 100, later_phases=False))
+    sentences = [text for text in told if text]
+    assert len(sentences) == 1 and told.index(sentences[0]) == 6
+    assert sentences[0].startswith("Price: 0.1 kimg/s measured, about 17 min left") and "evaluations 18 s" in sentences[0]
+    progress.phase = "fade to 8"
+    later = [priced.played(progress, 100, later_phases=True) for _ in range(5)]
+    assert not any(later), "a phase is measured anew"
