@@ -14,7 +14,8 @@ FLOORS = {
     4: "game features",
     3: "config networks losses data",
     2: "diagnosis runs ranks registry options devices blank waiting",
-    1: "unloaded capacity monitor errors seeds gradients equations precision __version__",
+    1: "unloaded capacity monitor seeds gradients equations precision",
+    0: "errors __version__",
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}
 
