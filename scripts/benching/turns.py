@@ -31,7 +31,7 @@ class Memory:
     """Some examples as tensors of bytes, which a batch is picked from."""
 
     def __init__(self, data: Data, device: torch.device) -> None:
-        rows = torch.randperm(data.counts[0])[:KEPT]
+        rows = torch.randperm(min(data.counts))[:KEPT]  # one order for all domains, as pairs need
         self.domains = [self._bytes(part).to(device) for part in data.domains(rows)]
         self.labels, self.attributes = data.labels(rows), data.attributes(rows)
         known = data.labeled_rows

@@ -43,6 +43,7 @@ def pictures(here):
         values = random.integers(0, 256, (*size[::-1], 4), dtype=np.uint8)
         Image.fromarray(values).convert(mode).save(here / "mine" / name)
     (here / "mine/broken.png").write_bytes(b"\x89PNG no more")
+    Image.new("RGB", (18, 18)).save(here / "elsewhere.png")
     return here / "mine"
 
 
@@ -130,7 +131,7 @@ def test_held_out_images_without_input(here):
     ("color", {"input": "mine", "out": "x.jpg"}, "end it in .png"), ("color", {"input": "mine", "out": "x.png"}, "holds one"),
     ("color", {"input": "mine/broken.png"}, "Nothing can be enlarged"), ("color", {"input": 3}, "no path"),
     ("color", {"input": "mine", "dataset": {"split": "train"}}, "give one of them"),
-    ("color", {"input": "mine", "originals": "mine/deep/gray.png"}, "holds no file named as")])
+    ("color", {"input": "mine", "originals": "elsewhere.png"}, "holds no file named as")])
 def test_what_is_refused_leaves_nothing(name, changes, told, pictures):
     before = set(pictures.parent.rglob("*"))
     with pytest.raises((UserError, UsageError), match=told):
