@@ -47,7 +47,7 @@ def test_the_doctor_names_what_is_wrong(tmp_path):
     assert lines["leak"].startswith("1 of these stand in two parts")
     assert lines["classes"] == "2, 4 images of each: cat, dog"
     assert "dcgan" in lines["models"] and "cgan" in lines["with labels"] and "cyclegan" not in lines["models"]
-    assert report.use[0] == f"gan train dataset=folder dataset.path={tmp_path / 'in'} dataset.size=32"
+    assert report.use[0] == f"gan train dataset=folder dataset.path={tmp_path / 'in'} dataset.size=16"
     assert Image.open(report.files[0]).size[0] >= 512
     assert {path.name for path in tmp_path.iterdir()} == {"in", "grid.png"}
     with pytest.raises(UserError, match="exists: give another out="):
