@@ -72,6 +72,13 @@ def test_the_doctor_on_arrays_and_points(tmp_path):
     assert "2-d points" in lines["data"] and report.use == ["gan train model=gan dataset=ring"] and not report.columns
 
 
+def test_halves_are_proposed_as_pairs(tmp_path):
+    save_images(tmp_path / "in", ["a.png", "b.png"], (32, 16))
+    assert "dataset.side_by_side=true" in told(tmp_path, f"dataset.path={tmp_path / 'in'}")[0]["pairs"]
+    save_images(tmp_path / "in", ["c.png"], (32, 17))
+    assert "pairs" not in told(tmp_path, f"dataset.path={tmp_path / 'in'}")[0]
+
+
 def test_near_images_are_found_among_many_and_different_ones_are_not():
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (300, 8, 9), dtype=np.uint8)

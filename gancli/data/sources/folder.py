@@ -98,9 +98,9 @@ class Folder(FileSource):
         if self.splits is None:
             parts, others = parts_among(set(tops))
             if len(parts) > 1:
-                raise UserError(f"{shown(self.path)} has the sub-folders {list_names(parts)}, which are called as parts of a data "
-                                f"set are, beside {list_names(others)}: move these away, give one of them as dataset.path=, or "
-                                "dataset.splits=none to take every sub-folder as a class.")
+                raise UserError(f"{shown(self.path)} has the sub-folders {list_names(parts)}, which are called as parts of a "
+                                f"data set are, beside {list_names(others)}: move these away, give one of them as "
+                                "dataset.path=, or dataset.splits=none to take every sub-folder as a class.")
             return None
         part_of = {top: self.splits.part_of(top) for top in set(tops)}
         return [part_of[top] for top in tops]
