@@ -35,6 +35,10 @@ class Splits:
         """Return the part that a sub-folder belongs to."""
         return next(part for part, names in self.folders.items() if folder in names.values())
 
+    def domain_of(self, folder: str) -> str:
+        """Return the domain in a sub-folder's name, or ""."""
+        return next(domain for names in self.folders.values() for domain, name in names.items() if name == folder)
+
     def chosen(self, split: str) -> list[str]:
         """Return the parts that dataset.split= means: `test` is `val` where there is no other that training leaves out.
 
@@ -68,6 +72,15 @@ def find_splits(folders: Iterable[str]) -> Splits | None:
     if "train" not in found or any(set(domains) != set(found["train"]) for domains in found.values()):
         return None
     return None if "" in found["train"] and len(found["train"]) > 1 else Splits(found)
+
+
+def parts_among(folders: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the folders that are called as parts are, where train is among them, and the others; none where it is not."""
+    folders = sorted(folders)
+    named = [folder for folder in folders if folder.lower() in PARTS]
+    if "train" not in {PARTS[folder.lower()] for folder in named}:
+        return [], folders
+    return named, [folder for folder in folders if folder not in named]
 
 
 def told(counts: dict[str, int], chosen: Iterable[str], classes: int = 0) -> str:

@@ -133,6 +133,9 @@ def _lines(survey: Survey, spec: DataSpec, source: Source) -> Iterator[Line]:
         yield "broken", "none"
     if survey.sizes:
         yield "sizes", _sizes(survey)
+    if len(spec.domains) == 1 and survey.sizes and all(width == 2 * height for height, width in survey.sizes):
+        yield "pairs", ("every image is twice as wide as high: if its halves are a pair, give dataset=paired "
+                        "dataset.side_by_side=true")
     if survey.modes:
         yield "modes", ", ".join(f"{mode} {count:,}" for mode, count in survey.modes.most_common())
     if spec.is_image:

@@ -75,7 +75,9 @@ def bad(path, **arrays):
 
 
 BAD = {
-    "no images": (lambda p: bad(p, pictures=GRAY), "no array called images; there is pictures"),
+    "no images": (lambda p: bad(p, pictures=np.zeros(6)), "no array called images; there is pictures"),
+    "several images": (lambda p: bad(p, a=GRAY, b=COLOR), "several arrays that could be images .a, b.: give dataset.images="),
+    "no such array": (lambda p: bad(p, x_tests=GRAY, x_val=GRAY), "several arrays that could be images"),
     "not an archive": (lambda p: p.write_bytes(b"hello"), "cannot be read"),
     "empty": (lambda p: p.write_bytes(b""), "cannot be read"),
     "pickle": (lambda p: bad(p, images=np.array([{}] * 4, dtype=object)), "type object"),
@@ -105,7 +107,7 @@ def test_bad_file_is_refused_by_the_check(name, tmp_path):
 
 
 def test_number_of_bad_files():
-    assert len(BAD) == 17
+    assert len(BAD) == 19
 
 
 @pytest.mark.parametrize("values", [GRAY.astype(np.float32), np.full((2, 16, 16), np.nan), GRAY.astype(np.int32) - 300])
@@ -130,3 +132,24 @@ def test_missing_and_wrong_path(tmp_path):
     for path, said in cases:
         with pytest.raises(UserError, match=said):
             open_source(dataset_values("npz", path=path and str(path)), tmp_path)
+
+
+def test_arrays_of_other_names_and_parts(tmp_path):
+    path, numbers = tmp_path / "a.npz", np.arange(6)[:, None] % 3  # labels as Keras has them, [N, 1]
+    np.savez(path, x_train=COLOR, y_train=numbers, x_test=COLOR[:2], y_test=numbers[:2])
+    data = {split: load("npz", tmp_path, path=str(path), split=split) for split in ("train", "test", "all")}
+    assert {split: some.spec.count for split, some in data.items()} == {"train": 6, "test": 2, "all": 8}
+    assert {some.spec.classes for some in data.values()} == {("0", "1", "2")}
+    assert data["train"].notes == ("Arrays of a.npz: train 6 in 3 classes; test 2 kept for evaluation.",)
+    with pytest.raises(UserError, match="no arrays for dataset.split=val, but for train, test"):
+        load("npz", tmp_path, path=str(path), split="val")
+    named = load("npz", tmp_path, path=str(path), images="x_test", labels="none")
+    assert named.spec.count == 2 and named.spec.classes == ()
+    with pytest.raises(UserError, match="dataset.images=x_trian is no array.*did you mean x_train"):
+        load("npz", tmp_path, path=str(path), images="x_trian")
+    np.savez(path, train_images=COLOR, train_labels=numbers, val_images=COLOR[:1], val_labels=numbers[:1],
+             test_images=COLOR[:2], test_labels=numbers[:2])
+    assert load("npz", tmp_path, path=str(path), split="val").spec.count == 1
+    np.savez(path, photos=COLOR, ages=np.arange(6))
+    data = load("npz", tmp_path, path=str(path), labels="ages")
+    assert len(data.spec.classes) == 6 and "the array photos of a.npz" in data.notes[0]

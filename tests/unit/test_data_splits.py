@@ -104,3 +104,19 @@ def test_a_domain_that_a_part_lacks(tmp_path):
     assert load("unpaired", tmp_path, path=path, size=16).counts == (1, 1)
     with pytest.raises(UserError, match="every part needs both domains"):
         load("unpaired", tmp_path, path=path, size=16, split="test")
+
+
+def test_domains_in_the_names_of_parts_are_classes_of_a_folder(tmp_path):
+    save_images(tmp_path / "in", [f"{part}{domain}/{i}.png" for part, count in FILES.items() for domain in "AB"
+                                  for i in range(count)])
+    data = load("folder", tmp_path, path=str(tmp_path / "in"), size=16)
+    assert data.spec.count == 10 and data.spec.classes == ("A", "B")
+    assert data.notes == ("Folder in: train 10 in 2 classes; val 6 and test 4 kept for evaluation.",)
+
+
+def test_parts_beside_other_folders_are_not_taken_for_classes(tmp_path):
+    save_images(tmp_path / "in", ["train/a.png", "test/b.png", "extra/c.png"])
+    path = str(tmp_path / "in")
+    with pytest.raises(UserError, match="sub-folders test, train, which are called as parts.* beside extra: move these away"):
+        load("folder", tmp_path, path=path, size=16)
+    assert load("folder", tmp_path, path=path, size=16, splits="none").spec.classes == ("extra", "test", "train")

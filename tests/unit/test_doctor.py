@@ -47,7 +47,7 @@ def test_the_doctor_names_what_is_wrong(tmp_path):
     assert lines["leak"].startswith("1 of these stand in two parts")
     assert lines["classes"] == "2, 4 images of each: cat, dog"
     assert "dcgan" in lines["models"] and "cgan" in lines["with labels"] and "cyclegan" not in lines["models"]
-    assert report.use[0] == f"gan train dataset=folder dataset.path={tmp_path / 'in'} dataset.size=32"
+    assert report.use[0] == f"gan train dataset=folder dataset.path={tmp_path / 'in'} dataset.size=16"
     assert Image.open(report.files[0]).size[0] >= 512
     assert {path.name for path in tmp_path.iterdir()} == {"in", "grid.png"}
     with pytest.raises(UserError, match="exists: give another out="):
@@ -70,6 +70,13 @@ def test_the_doctor_on_arrays_and_points(tmp_path):
     assert lines["copies"] == "none" and lines["classes"] == "2: 0 4, 1 1"
     lines, report = told(tmp_path, "dataset=ring", "dataset.count=40")
     assert "2-d points" in lines["data"] and report.use == ["gan train model=gan dataset=ring"] and not report.columns
+
+
+def test_halves_are_proposed_as_pairs(tmp_path):
+    save_images(tmp_path / "in", ["a.png", "b.png"], (32, 16))
+    assert "dataset.side_by_side=true" in told(tmp_path, f"dataset.path={tmp_path / 'in'}")[0]["pairs"]
+    save_images(tmp_path / "in", ["c.png"], (32, 17))
+    assert "pairs" not in told(tmp_path, f"dataset.path={tmp_path / 'in'}")[0]
 
 
 def test_near_images_are_found_among_many_and_different_ones_are_not():

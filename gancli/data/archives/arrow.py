@@ -71,20 +71,17 @@ def _batches(pyarrow: Any, path: Path) -> tuple[Any, list[Any]]:
     """Return the schema and the record batches of a file, which lie in the mapped file."""
     source = pyarrow.memory_map(str(path))
     messages = pyarrow.ipc.MessageReader.open_stream(source)
-    first = messages.read_next_message()
-    if first.type != "schema":
+    first = next(messages, None)
+    if first is None or first.type != "schema":
         raise ValueError("it does not begin with a schema")
     schema, batches = pyarrow.ipc.read_schema(first), []
-    while True:
-        try:
-            message = messages.read_next_message()
-        except StopIteration:
-            return schema, batches
+    for message in messages:
         if message.type != "record batch":
             raise ValueError(f"it holds a {message.type}, which these files do not")
         if _is_compressed(message.metadata.to_pybytes()):
             raise ValueError("it is compressed: write it with save_to_disk, or as parquet")
         batches.append(pyarrow.ipc.read_record_batch(message, schema))
+    return schema, batches
 
 
 def _is_compressed(metadata: bytes) -> bool:

@@ -12,7 +12,7 @@ from gancli.data.labels import KINDS, numbered, told_columns
 from gancli.data.listing import Entry, find_path, list_names, require_images, shown
 from gancli.data.options import FileOptions
 from gancli.data.source import Stamp
-from gancli.data.splits import find_splits, told
+from gancli.data.splits import find_splits, parts_among, told
 from gancli.errors import UserError, check_choice
 from gancli.registry import datasets
 
@@ -63,7 +63,7 @@ class Folder(FileSource):
             self.notes.append(f"Ignored {listing.ignored} files in {shown(self.path)} that are no images.")
         parts = self.in_parts(listing.images)
         names = [entry.name for entry in listing.images] if parts is None else [
-            entry.name.split("/", 1)[1] for entry in listing.images]
+            self.name_in_part(entry) for entry in listing.images]
         rows = list(range(len(names)))
         counts, chosen = None, ()
         if parts is not None:
@@ -86,16 +86,30 @@ class Folder(FileSource):
         self.notes.append(f"{self.contents.what}: {content}{labels}.")
 
     def in_parts(self, entries: list[Entry]) -> list[str] | None:
-        """Set `splits` and return each entry's part, or None where the folders are none."""
+        """Set `splits` and return each entry's part, or None where the folders are none.
+
+        Raises:
+            UserError: some folders are called as parts are and others are not, so that it is not certain what is for training.
+        """
         if self.options.splits == "none" or not all("/" in entry.name for entry in entries):
             return None
         tops = [entry.name.split("/", 1)[0] for entry in entries]
         self.splits = find_splits(set(tops))
-        if self.splits is None or self.splits.domains:
-            self.splits = None
+        if self.splits is None:
+            parts, others = parts_among(set(tops))
+            if len(parts) > 1:
+                raise UserError(f"{shown(self.path)} has the sub-folders {list_names(parts)}, which are called as parts of a "
+                                f"data set are, beside {list_names(others)}: move these away, give one of them as "
+                                "dataset.path=, or dataset.splits=none to take every sub-folder as a class.")
             return None
         part_of = {top: self.splits.part_of(top) for top in set(tops)}
         return [part_of[top] for top in tops]
+
+    def name_in_part(self, entry: Entry) -> str:
+        """Return an entry's name below its part; a domain in the folder's name (trainA) is a class."""
+        top, rest = entry.name.split("/", 1)
+        domain = self.splits.domain_of(top)
+        return f"{domain}/{rest}" if domain else rest
 
     def label(self, files: list[str], rows: list[int]) -> np.ndarray | None:
         """Set `classes` and return the class of each of the rows [N], or None."""
