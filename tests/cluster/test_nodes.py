@@ -139,9 +139,10 @@ def test_two_nodes_decode_a_shared_folder_once(slurm, tmp_path):
         Image.fromarray(random.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(pictures / f"{i}.png")
     jobs = {}
     for node in ("n1", "n2"):
-        words = [*GAN.split(), "train", "model=gan", "model.generator_units=8", "model.discriminator_units=8", "dataset=folder",
-                 f"dataset.path={pictures}", "dataset.size=16", "dataset.store=mmap", f"data_dir={tmp_path / 'data'}",
-                 "device=cpu", "trainer.batch_size=4", "trainer.kimg=0.02", "evaluation.kimg=null", f"run_dir={tmp_path / node}"]
+        words = [*GAN.split(), "train", "model=gan", "model.generator_units=8", "model.discriminator_units=8",
+                 "dataset=folder", f"dataset.path={pictures}", "dataset.size=16", "dataset.store=mmap",
+                 f"data_dir={tmp_path / 'data'}", "device=cpu", "trainer.batch_size=4", "trainer.kimg=0.02",
+                 "evaluation.kimg=null", f"run_dir={tmp_path / node}"]
         done = subprocess.run(["sbatch", "--parsable", f"--nodelist={node}", f"--output={tmp_path}/{node}.out",
                                f"--wrap=srun {shlex.join(words)}"], capture_output=True, text=True, check=True, cwd=tmp_path,
                               env=environment(OMP_NUM_THREADS="1"))
