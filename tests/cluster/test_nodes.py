@@ -3,13 +3,16 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from running import ROOT, environment
 from slurm import PATIENCE_S, TINY, status, trains, until
 
@@ -127,3 +130,26 @@ def test_torchrun_goes_on_with_the_nodes_that_are_left(slurm, tmp_path):
     slurm.ask("scancel", job)
     wait_for_end(slurm, job, tmp_path)
     assert status(run) == "stopped", said(tmp_path)
+
+
+def test_two_nodes_decode_a_shared_folder_once(slurm, tmp_path):
+    pictures, random = tmp_path / "pictures", np.random.default_rng(0)
+    pictures.mkdir()
+    for i in range(400):
+        Image.fromarray(random.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(pictures / f"{i}.png")
+    jobs = {}
+    for node in ("n1", "n2"):
+        words = [*GAN.split(), "train", "model=gan", "model.generator_units=8", "model.discriminator_units=8",
+                 "dataset=folder", f"dataset.path={pictures}", "dataset.size=16", "dataset.store=mmap",
+                 f"data_dir={tmp_path / 'data'}", "device=cpu", "trainer.batch_size=4", "trainer.kimg=0.02",
+                 "evaluation.kimg=null", f"run_dir={tmp_path / node}"]
+        done = subprocess.run(["sbatch", "--parsable", f"--nodelist={node}", f"--output={tmp_path}/{node}.out",
+                               f"--wrap=srun {shlex.join(words)}"], capture_output=True, text=True, check=True, cwd=tmp_path,
+                              env=environment(OMP_NUM_THREADS="1"))
+        jobs[node] = done.stdout.strip()
+    until(lambda: not set(jobs.values()) & slurm.queue().keys(), "the end of both")
+    outputs = {node: (tmp_path / f"{node}.out").read_text() for node in jobs}
+    assert [status(tmp_path / node) for node in jobs] == ["finished"] * 2, outputs
+    assert sum("decoding" in output for output in outputs.values()) == 1, outputs
+    hosts = {json.loads((tmp_path / node / "provenance.json").read_text())["hostname"] for node in jobs}
+    assert hosts == {"n1", "n2"} or os.getuid() != 0, "root's nodes have names of their own"
