@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import time
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -111,5 +112,8 @@ def test_weights_and_biases_writes_offline_unless_told_otherwise(tmp_path, monke
     monkeypatch.delenv("WANDB_MODE", raising=False)
     recorded(tmp_path, "wandb")
     folder, = (tmp_path / "wandb").glob("offline-run-*")
-    content = next(folder.glob("*.wandb")).read_bytes()
-    assert b"loss/generator" in content and b"model.name" in content and os.path.getsize(next(folder.rglob("samples*.png")))
+    file, deadline = next(folder.glob("*.wandb")), time.monotonic() + 30
+    while b"model.name" not in file.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.1)  # its process writes the last block after it was told to finish
+    assert b"loss/generator" in file.read_bytes() and b"model.name" in file.read_bytes()
+    assert os.path.getsize(next(folder.rglob("samples*.png")))
