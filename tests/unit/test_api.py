@@ -25,7 +25,7 @@ def test_the_page_of_python_runs(tmp_path, monkeypatch, capsys):
     names: dict = {}
     exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], names)
     told = capsys.readouterr().out
-    assert "nothing was created" in told and "<gan, trained for 1." in told and "swd(" in told
+    assert "nothing was created" in told and "<gan, trained for 1 kimg" in told and "swd(" in told
     assert names["run"].status == "finished" and names["run"].run_dir == tmp_path / "small"
     assert names["images"].shape == (16, 1, 32, 32) and (tmp_path / "figures.json").is_file()
 
