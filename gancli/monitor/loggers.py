@@ -5,7 +5,7 @@ A package of anybody's adds one by an entry point in the group `gancli.loggers` 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -36,8 +36,12 @@ class Logger(ABC):
         """Take a text in Markdown."""
 
     @abstractmethod
-    def settings(self, settings: Mapping[str, Any], figures: Mapping[str, float]) -> None:
-        """Take the run's settings with its final figures, the most telling first."""
+    def settings(self, settings: Mapping[str, Any], figures: Mapping[str, float], differing: Sequence[str]) -> None:
+        """Take the run's settings with its final figures, the deciding one first.
+
+        Args:
+            differing: of the settings, those in which the jobs of a sweep differ; none of a run of its own.
+        """
 
     @abstractmethod
     def close(self) -> None:

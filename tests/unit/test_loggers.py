@@ -34,7 +34,7 @@ class Listed(Logger):
     def text(self, name, images, text):
         self.told.append(("text", name, text))
 
-    def settings(self, settings, figures):
+    def settings(self, settings, figures, differing):
         self.told.append(("settings", dict(settings), dict(figures)))
 
     def close(self):
