@@ -123,6 +123,7 @@ def test_a_run_that_somebody_owns_stays(folder):
 
 def test_the_keys_in_which_a_sweeps_jobs_differ(folder):
     sweep = folder / "outputs/sweep/s1"
+    make_run(sweep / "0")
     jobs = {"0": ["model=gan", "seed=0", "+optimizer.lr=1"], "1": ["model=gan", "seed=1", "+optimizer.lr=1"]}
     write_sweep(sweep, SweepRecord("train", [], jobs=jobs))
     assert differing(sweep / "0") == ["seed"] and differing(folder / "outputs/train/one") == []
