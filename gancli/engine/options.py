@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from gancli.errors import check_choice, check_range
-from gancli.monitor.loggers import check_loggers
+from gancli.monitor import loggers
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
@@ -40,7 +40,11 @@ class TrainerOptions:
     def __post_init__(self) -> None:
         check_choice("trainer.precision", self.precision, PRECISIONS)
         check_choice("trainer.scheme", self.scheme, SCHEMES)
-        check_loggers(self.loggers)
+        for name in self.loggers:
+            check_choice("trainer.loggers", name, loggers.names())
+            why = loggers.lacking(name)
+            if why:
+                raise ValueError(f"trainer.loggers={name}: {why}")
         check_range("trainer.unrolled", self.unrolled, 0, MOST_TURNS)
         check_range("trainer.discriminator_turns", self.discriminator_turns, 1, MOST_TURNS)
         check_range("trainer.consensus", self.consensus, 0)

@@ -62,11 +62,11 @@ class Board:
         """Record texts, one a line, as they are: as code, since Markdown would join and style them."""
         self.text(name, images, "".join(f"    {line}\n" for line in lines))
 
-    def hparams(self, settings: dict, figures: dict[str, float]) -> None:
-        """Record the settings with the final figures, so that runs can be compared."""
+    def hparams(self, settings: dict, figures: dict[str, float], differing: Sequence[str] = ()) -> None:
+        """Record the settings, of which some differ in a sweep, with the final figures, so that runs can be compared."""
         plain = {key: value if isinstance(value, (bool, int, float, str)) else str(value) for key, value in settings.items()}
         for logger in self.loggers:
-            logger.settings(plain, figures)
+            logger.settings(plain, figures, differing)
 
     def close(self) -> None:
         """Write everything out."""

@@ -5,15 +5,13 @@ A package of anybody's adds one by an entry point in the group `gancli.loggers` 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
-
-from gancli.errors import UserError, near
 
 GROUP = "gancli.loggers"
 
@@ -38,8 +36,12 @@ class Logger(ABC):
         """Take a text in Markdown."""
 
     @abstractmethod
-    def settings(self, settings: Mapping[str, Any], figures: Mapping[str, float]) -> None:
-        """Take the run's settings with its final figures, the most telling first."""
+    def settings(self, settings: Mapping[str, Any], figures: Mapping[str, float], differing: Sequence[str]) -> None:
+        """Take the run's settings with its final figures, the deciding one first.
+
+        Args:
+            differing: of the settings, those in which the jobs of a sweep differ; none of a run of its own.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -68,27 +70,25 @@ def names() -> list[str]:
     return [*OWN, *sorted({point.name for point in entry_points(group=GROUP)} - OWN.keys())]
 
 
-def check_loggers(chosen: Sequence[str]) -> None:
-    """Raise a ValueError for a name that no logger has, or one whose package is not installed."""
-    for name in chosen:
-        if name not in names():
-            raise ValueError(f"trainer.loggers: there is no logger called {name}; {near(name, names())}")
-        own = OWN.get(name)
-        if own is not None and own.needs and find_spec(own.needs) is None:
-            raise ValueError(f"trainer.loggers={name} needs the package {own.needs}: pip install 'gancli[{own.extra}]'")
-    if len(set(chosen)) < len(chosen):
-        raise ValueError("trainer.loggers names a logger twice: give each once")
+def lacking(name: str) -> str | None:
+    """Return why a logger of `names` cannot be used, a clause; None where it can."""
+    own = OWN.get(name)
+    if own is not None:
+        absent = own.needs and find_spec(own.needs) is None
+        return f"it needs the package {own.needs}: pip install 'gancli[{own.extra}]'" if absent else None
+    try:
+        _point(name).load()
+    except Exception as error:
+        return f"{_point(name).value} cannot be loaded ({type(error).__name__}: {error}): leave it out, or mend its package"
+    return None
 
 
 def open_logger(name: str, folder: Path, images: int) -> Logger:
-    """Return the logger of that name, opened for a run; a UserError where a third party's cannot be loaded."""
+    """Return the logger of that name, opened for a run."""
     own = OWN.get(name)
-    if own is not None:
-        return cast(Logger, getattr(import_module(own.module), own.name)(folder, images))
-    point = next(point for point in entry_points(group=GROUP) if point.name == name)
-    try:
-        made: Callable[[Path, int], Logger] = point.load()
-    except Exception as error:
-        raise UserError(f"The logger {name} ({point.value}) cannot be loaded: {type(error).__name__}: {error}. Leave it out "
-                        "of trainer.loggers, or mend its package.") from error
-    return made(folder, images)
+    made = _point(name).load() if own is None else getattr(import_module(own.module), own.name)
+    return cast(Logger, made(folder, images))
+
+
+def _point(name: str) -> EntryPoint:
+    return next(point for point in entry_points(group=GROUP) if point.name == name)

@@ -7,7 +7,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class MLflow(Logger):
         """Take a text in Markdown."""
         self.client.log_text(self.id, text, f"{_name(name)}/{images:09d}.md")
 
-    def settings(self, settings: Mapping[str, Any], figures: Mapping[str, float]) -> None:
+    def settings(self, settings: Mapping[str, Any], figures: Mapping[str, float], differing: Sequence[str]) -> None:
         """Take the settings and the final figures."""
         params = [Param(_name(key), str(value)[:LONGEST_PARAM]) for key, value in settings.items()]
         for first in range(0, len(params), MOST_PARAMS):

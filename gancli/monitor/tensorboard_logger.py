@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,10 @@ class TensorBoard(Logger):
         """Take a text for the TEXT tab."""
         self.events.add_text(name, text, images)
 
-    def settings(self, settings: Mapping[str, Any], figures: Mapping[str, float]) -> None:
-        """Take the settings and the final figures for the HPARAMS tab."""
-        self.events.add_hparams(dict(settings), {f"final/{key}": value for key, value in figures.items()}, run_name=".")
+    def settings(self, settings: Mapping[str, Any], figures: Mapping[str, float], differing: Sequence[str]) -> None:
+        """Take the final figures for the HPARAMS tab, and what differs in a sweep: the tab sorts by name and hides nothing."""
+        told = {name: settings[name] for name in differing} or dict(settings)
+        self.events.add_hparams(told, {f"final/{key}": value for key, value in figures.items()}, run_name=".")
 
     def close(self) -> None:
         """Write everything out."""

@@ -5,7 +5,7 @@
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, cast
@@ -39,7 +39,7 @@ class WeightsAndBiases(Logger):
         """Take a text in Markdown."""
         self.run.log({STEP: images, name: wandb.Html(f"<pre>{escape(text)}</pre>", inject=False)})
 
-    def settings(self, settings: Mapping[str, Any], figures: Mapping[str, float]) -> None:
+    def settings(self, settings: Mapping[str, Any], figures: Mapping[str, float], differing: Sequence[str]) -> None:
         """Take the settings and the final figures."""
         self.run.config.update(dict(settings), allow_val_change=True)
         self.run.summary.update({f"final/{key}": value for key, value in figures.items()})

@@ -1,5 +1,6 @@
 """The commands as functions of Python: the same words, checks and results, and torch only on first use."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,18 +19,15 @@ def test_the_package_is_light_and_typed():
 
 
 @pytest.mark.recipe  # a run
-def test_a_run_is_validated_trained_loaded_and_measured(tmp_path, monkeypatch):
+def test_the_page_of_python_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    tiny = ["model=gan", "model.generator_units=8", "model.discriminator_units=8", "dataset=ring", "trainer.batch_size=16",
-            "trainer.kimg=0.032", "evaluation.kimg=null", "device=cpu", "run_dir=a run"]
-    assert "nothing was created" in gancli.validate(tiny) and not list(tmp_path.iterdir())
-    outcome = gancli.train(tiny)
-    assert (outcome.status, outcome.run_dir) == ("finished", tmp_path / "a run") and "loss/generator" in outcome.figures
-    model = gancli.load(outcome, device="cpu")
-    assert model.sample(3).shape == (3, 2) and "gan, trained for 0.032 kimg on 50,000 examples of 2-d points" in repr(model)
-    assert model._repr_png_() is None  # points are no images: the text is shown
-    report = gancli.evaluate(["ckpt=a run", "metrics=[swd]", "n=32", "device=cpu", "out=report.json"])
-    assert list(report.figures) == [report.evaluated[0].measured[0].name] and (tmp_path / "report.json").is_file()
+    page = (Path(__file__).parents[2] / "docs/python.md").read_text()
+    names: dict = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], names)
+    told = capsys.readouterr().out
+    assert "nothing was created" in told and "<gan, trained for 1 kimg" in told and "swd(" in told
+    assert names["run"].status == "finished" and names["run"].run_dir == tmp_path / "small"
+    assert names["images"].shape == (16, 1, 32, 32) and (tmp_path / "figures.json").is_file()
 
 
 @pytest.mark.parametrize("words, part", [(["modle=gan"], "did you mean model?"), ("a=1 b=2", "['a=1', 'b=2']"),

@@ -34,7 +34,9 @@ def run(*arguments: str, cwd: Path | None = None, **environment: str) -> str:
     (("arithmetic", "--help"), "plus=[1,2,3]"), (("evaluate", "--help"), "gan evaluate ckpt="),
     (("evaluate", "--cfg", "job"), "metrics:"), (("validate", "--help"), "gan validate"),
     (("lab", "--help"), "gan lab equilibrium"), (("lab", "--list"), "Gidel 2019"), (("lab", "nonsense"), ""),
-    (("lab", "lipschitz", "-c", "job"), "reach:")], first=6))
+    (("lab", "lipschitz", "-c", "job"), "reach:"), (("list", "experiments"), "experiment=ring_modes"),
+    (("list", "metrics"), "fid"), (("compare", "nothing"), ""), (("remove", "nothing", "yes=true"), ""),
+    (("list", "runs", "--sort", "size"), "There are no runs")], first=6))
 def test_light_commands_import_no_torch(arguments, part, tmp_path):
     assert part in run(*arguments, cwd=tmp_path)
 

@@ -11,7 +11,7 @@ from gancli.cli.main import app
 from gancli.runs.locks import try_lock
 from gancli.runs.owner import owned
 from gancli.runs.status import Status, write_status
-from gancli.runs.sweeps import SweepRecord, write_sweep
+from gancli.runs.sweeps import SweepRecord, differing, write_sweep
 
 
 def make_run(path: Path, status: Status | None = None) -> Path:
@@ -119,3 +119,11 @@ def test_a_run_that_somebody_owns_stays(folder):
     assert run.exists()
     remove("one", "yes=true")
     assert not run.exists()
+
+
+def test_the_keys_in_which_a_sweeps_jobs_differ(folder):
+    sweep = folder / "outputs/sweep/s1"
+    make_run(sweep / "0")
+    jobs = {"0": ["model=gan", "seed=0", "+optimizer.lr=1"], "1": ["model=gan", "seed=1", "+optimizer.lr=1"]}
+    write_sweep(sweep, SweepRecord("train", [], jobs=jobs))
+    assert differing(sweep / "0") == ["seed"] and differing(folder / "outputs/train/one") == []

@@ -1,7 +1,7 @@
 """How a run ends that no exception ends, and what is said of it."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,13 +63,12 @@ def lasting(figures: dict[str, float], best: str | None = None) -> dict[str, flo
     return dict(sorted(kept.items(), key=lambda item: (item[0] != best, "/" in item[0] or item[0].startswith("D("))))
 
 
-def hyperparameters(config: dict[str, Any], first: Sequence[str] = ()) -> dict[str, Any]:
-    """Return what a configuration says by dotted keys, lists as text, as the board takes it.
-
-    Args:
-        first: keys, or groups, that come first.
-    """
-    told = {key: json.dumps(value) if isinstance(value, list) else value for key, value in flat(config).items()
+def hyperparameters(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what a configuration says by dotted keys, lists as text, as the board takes it."""
+    return {key: json.dumps(value) if isinstance(value, list) else value for key, value in flat(config).items()
             if value not in (None, {})}
-    leading = [name for key in first for name in (key, f"{key}.name") if name in told]
-    return {name: told[name] for name in [*leading, *told]}
+
+
+def told_apart(settings: Mapping[str, Any], differing: Sequence[str]) -> list[str]:
+    """Return which of the settings a sweep's keys stand for: `optimizer.lr`, and `model.name` for the group `model`."""
+    return [name for key in differing for name in (key, f"{key}.name") if name in settings]

@@ -20,7 +20,7 @@ from gancli.engine.recording.calendar import Calendar
 from gancli.engine.recording.checkpointing import Checkpointing
 from gancli.engine.recording.cost import Cost
 from gancli.engine.recording.diagnosis import SEEN, Diagnosis
-from gancli.engine.recording.ending import Ending, hyperparameters, lasting
+from gancli.engine.recording.ending import Ending, hyperparameters, lasting, told_apart
 from gancli.engine.recording.evaluation import Evaluation
 from gancli.engine.recording.gallery import EXAMPLES, Gallery
 from gancli.engine.recording.neighbors import Neighbors
@@ -190,7 +190,8 @@ class KeepingRecord(Record):
         figures = lasting(self.sitting.board.last, None if best is None else best["metric"])
         ending, animation = Ending.of(why), None
         if ending.finished:
-            self.sitting.board.hparams(hyperparameters(self.plan.config, differing(self.dir)), figures)
+            settings = hyperparameters(self.plan.config)
+            self.sitting.board.hparams(settings, figures, told_apart(settings, differing(self.dir)))
             animation = self.sitting.gallery.animate()
         self.telling.hide()
         self.standing.end(ending.status, ending.reason(progress))
