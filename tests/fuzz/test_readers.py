@@ -29,6 +29,7 @@ from gancli.explore.found_latents import read_points
 from gancli.explore.inputs import read_mask
 from gancli.explore.strokes import read_strokes
 from gancli.runs.atomic import write_json
+from gancli.runs.card import as_text as card_text
 from gancli.runs.checkpoint import CheckpointFolder, read, write
 from gancli.runs.config import read_config
 from gancli.runs.find import list_runs
@@ -37,6 +38,9 @@ from gancli.runs.provenance import read_provenance
 from gancli.runs.stats import keep_until, read_ticks
 from gancli.runs.status import Status, read_status, write_status
 from gancli.runs.sweeps import SweepRecord, job_folders, write_sweep
+from gancli.show.card import make_card
+from gancli.show.facts import lines, look_at
+from gancli.show.page import make_page
 from gancli.sweeps.sweeping import continued_sweep
 
 BOUNDED, MANY = 15, int(os.environ.get("GANCLI_FUZZ", 1500))  # cases a reader: in the unit tier, behind -m fuzz
@@ -139,6 +143,19 @@ STROKES = {"width": 16, "height": 16, "strokes": [
     {"tool": "sketch", "points": [[0.5, 8]], "color": [0, 20, 255]}]}
 
 
+def protocols(folder):
+    (folder / "config.yaml").write_text("model: {name: gan}\nseed: 0\n")
+    write_status(folder, Status.begin(["seed=0"]))
+    write_json(folder / "evaluation.json", {"swd(2/2)": {"generated": 2, "real": 2, "seed": 0, "data": {"split": "train"},
+                                                         "extractor": {"extractor": "x", "classifier": {"accuracy": 0.5}}}})
+
+    def show(path):
+        facts = look_at(str(folder))
+        return [*lines(facts), make_page(facts), card_text(make_card(facts, None))]
+
+    return folder / "evaluation.json", show
+
+
 def strokes(folder):
     (folder / "strokes.json").write_text(json.dumps(STROKES))
     return folder / "strokes.json", lambda path: read_strokes(str(path), torch.zeros(3, 8, 8), "crop")
@@ -161,7 +178,7 @@ def latents(folder):
     return folder / "latents.npz", lambda path: read_points(str(path), loaded)
 
 
-READERS = [config, status, stats, provenance, owner, sweep, checkpoint, npz, npy, idx, packed_idx, image, strokes,
+READERS = [config, status, stats, provenance, owner, sweep, checkpoint, npz, npy, idx, packed_idx, image, protocols, strokes,
            painted_strokes, mask, latents]
 
 
