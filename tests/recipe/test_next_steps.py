@@ -1,4 +1,4 @@
-"""Every command that a run's last lines and gan show print is run: by kinds of models, on data with and without a held-out part."""
+"""Every command that a run's last lines and gan show print is run: by kinds of models, with and without a held-out part."""
 
 import re
 import shlex

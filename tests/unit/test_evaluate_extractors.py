@@ -120,7 +120,7 @@ def course(count: int, losses) -> tuple[list[float], int]:
 
 
 def test_the_classifier_stops_where_held_out_examples_teach_nothing_more():
-    """The finding: 64,672 images of 1,797 digits, where few had taught all; the rate falls over a quarter of what was shown."""
+    """The finding: 64,672 images of 1,797 digits, where few had taught all; the rate falls over a quarter of these."""
     falling, flat = (1 / (1 + step) for step in range(10_000)), (0.3 for _ in range(10_000))
     longest = course(1797, falling)[1]
     rates, shown = course(1797, flat)
