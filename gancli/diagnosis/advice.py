@@ -69,8 +69,9 @@ def spread(setting: Setting) -> str:
 
 def use_labels(setting: Setting) -> str:
     """Labels ignored."""
-    if "lambda_class" in setting.model:  # of a classifier's loss
-        return _try(f"model.lambda_class={max(1.0, 2 * float(setting.model['lambda_class'])):g}", "model=cgan")
+    weight = setting.model.get("lambda_class")  # of a classifier's loss
+    if isinstance(weight, (int, float)):
+        return _try(f"model.lambda_class={max(1.0, 2 * weight):g}", "model=cgan")
     options = ["model=acgan", _lr(setting, "discriminator", 2)]
     return f"Check that labels and images belong together. {_try(*options)}"
 

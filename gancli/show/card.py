@@ -4,6 +4,7 @@ from typing import Any
 
 from gancli import __version__
 from gancli.compare.reading import Figure
+from gancli.runs.next_steps import words_of
 from gancli.show.facts import Facts
 
 USES = {"sample": ["images = generator.sample(16, seed=0)  # [16, C, H, W] in [-1, 1]"]}
@@ -18,7 +19,7 @@ def make_card(facts: Facts, license_name: str | None) -> dict[str, Any]:
         license_name: of the weights, as the user gave it; nothing is assumed.
     """
     run, status = facts.run, facts.run.status
-    next_command = status.next.partition(" ")[0]
+    next_command = status.next.partition(" ")[0] if words_of(status.next, "RUN") else ""
     versions = run.provenance.get("versions")
     made = versions if isinstance(versions, dict) else {}
     return {

@@ -35,6 +35,7 @@ from gancli.explore.inputs import read_mask
 from gancli.explore.strokes import read_strokes
 from gancli.features.linear import read_linear
 from gancli.runs.atomic import write_json
+from gancli.runs.card import as_text as card_text
 from gancli.runs.checkpoint import CheckpointFolder, read, write
 from gancli.runs.config import read_config
 from gancli.runs.find import list_runs
@@ -44,6 +45,9 @@ from gancli.runs.provenance import read_provenance
 from gancli.runs.stats import keep_until, read_ticks
 from gancli.runs.status import Status, read_status, write_status
 from gancli.runs.sweeps import SweepRecord, job_folders, sweeps_in, write_sweep
+from gancli.show.card import make_card
+from gancli.show.facts import lines, look_at
+from gancli.show.page import make_page
 from gancli.sweeps.sweeping import continued_sweep
 
 BOUNDED, MANY = 15, int(os.environ.get("GANCLI_FUZZ", 1500))  # cases a reader: in the unit tier, behind -m fuzz
@@ -151,6 +155,19 @@ STROKES = {"width": 16, "height": 16, "strokes": [
     {"tool": "color", "points": [[1, 2], [9, 9]], "radius": 2, "color": "#ff0000"},
     {"tool": "warp", "points": [[3, 3], [8, 3]], "radius": 1},
     {"tool": "sketch", "points": [[0.5, 8]], "color": [0, 20, 255]}]}
+
+
+def protocols(folder):
+    (folder / "config.yaml").write_text("model: {name: gan}\nseed: 0\n")
+    write_status(folder, Status.begin(["seed=0"]))
+    write_json(folder / "evaluation.json", {"swd(2/2)": {"generated": 2, "real": 2, "seed": 0, "data": {"split": "train"},
+                                                         "extractor": {"extractor": "x", "classifier": {"accuracy": 0.5}}}})
+
+    def show(path):
+        facts = look_at(str(folder))
+        return [*lines(facts), make_page(facts), card_text(make_card(facts, None))]
+
+    return folder / "evaluation.json", show
 
 
 def strokes(folder):
@@ -262,7 +279,7 @@ def arrow_file(folder):
     return folder / "a.arrow", _decoded
 
 
-READERS = [config, status, stats, provenance, owner, sweep, sweep_status, checkpoint, npz, npy, idx, packed_idx, image,
+READERS = [config, status, stats, provenance, owner, sweep, sweep_status, checkpoint, npz, npy, idx, packed_idx, image, protocols,
            strokes, painted_strokes, mask, latents, dataset_json, metadata_csv, metadata_jsonl, zip_archive, tar_archive,
            parquet_file, arrow_file, linear_weights]
 

@@ -46,8 +46,11 @@ def test_conf_and_schema_have_the_same_keys():
     assert set(config) == set(EvaluateOptions.__dataclass_fields__)
 
 
-def test_all_checkpoints_of_a_run_are_measured_by_one_protocol(here):
+def test_all_checkpoints_of_a_run_are_measured_by_one_protocol(here, capsys):
     report = evaluate(values(ckpt="ring@all", metrics=["swd", "modes", "nearest"]))
+    told = capsys.readouterr().err
+    assert "Plan: swd, modes, nearest from 100 generated of each of 2 checkpoints and 400 real points (split all)" in told
+    assert "Price: about" in told and "done at" in told and told.index("Plan") < told.index("Price") and report.seconds > 0
     assert [one.kimg for one in report.evaluated] == [1, 3] and not report.notes
     assert [path.as_posix() for path in report.files] == [f"outputs/evaluate/{RUN}-all/evaluation.json"]
     first, second = json.loads(report.files[0].read_text())["evaluations"]
@@ -113,6 +116,11 @@ def test_a_disk_that_cannot_be_written_is_a_sentence(here):
             module._save_pictures(drawn, target, "")
         with pytest.raises(UserError, match="failed"):
             module._save_report(target.path / "evaluation.json", [], "cpu")
+
+
+def test_the_number_of_examples_follows_from_the_data(here):
+    report = evaluate(values(ckpt="ring@3", metrics=["swd"], n=None, out="few.json"))
+    assert [one.name for one in report.evaluated[0].measured] == ["swd(400/400)"]
 
 
 def test_a_second_evaluation_of_a_run_has_a_folder_of_its_own(here):

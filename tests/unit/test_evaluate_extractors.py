@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
+from gancli.explore.evaluate import default_n
 from gancli.features import classifier, extractors, weights
 from gancli.features.cache import Cache, checksum
 from gancli.features.efficientnet_lite import EfficientNetLite0, SameConv
@@ -104,6 +106,34 @@ def test_channels_become_three():
     clear = torch.cat([gray, gray, gray, torch.zeros_like(gray)], 1)
     assert (rgb(clear) == 255).all()
     assert (rgb(torch.cat([gray, torch.full_like(gray, 255)], 1)) == 100).all()
+
+
+def course(count: int, losses) -> tuple[list[float], int]:
+    """Return the rates of a course on so many examples, and the images shown, where held-out losses are those."""
+    made, rates, told = classifier._Course(SimpleNamespace(spec=SimpleNamespace(count=count)), 0), [], iter(losses)
+    while (rate := made.rate()) > 0:
+        rates.append(rate)
+        made.take()
+        if made.checks:
+            made.note(next(told))
+    return rates, made.shown
+
+
+def test_the_classifier_stops_where_held_out_examples_teach_nothing_more():
+    """The finding: 64,672 images of 1,797 digits, where few had taught all; the rate falls over a quarter of these."""
+    falling, flat = (1 / (1 + step) for step in range(10_000)), (0.3 for _ in range(10_000))
+    longest = course(1797, falling)[1]
+    rates, shown = course(1797, flat)
+    assert longest == classifier.longest(1617) // 32 * 32 == 64_672
+    looks = 1 + classifier.PATIENCE  # the first one, and those without a lower loss
+    assert shown == pytest.approx(looks * 1600 * (1 + classifier.DECAY), rel=0.02)
+    assert max(rates) == classifier.LR and rates[-1] < classifier.LR / 10 and rates[0] < classifier.LR / 10
+    assert course(60_000, flat)[1] < classifier.MOST_IMAGES < 1.01 * course(60_000, (1 / (1 + i) for i in range(99)))[1]
+
+
+def test_as_many_are_generated_as_suit_the_data_and_the_device():
+    assert default_n("cpu", 1797, ["fid"]) == 1797 and default_n("cpu", 60_000, ["fid"]) == 2000
+    assert default_n("cuda", 60_000, ["fid", "prdc"]) == 10_000 and default_n("cpu", 1, ["swd"]) >= 2
 
 
 @pytest.mark.recipe

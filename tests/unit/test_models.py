@@ -136,11 +136,14 @@ def test_showcase_and_sampling(name, changes, shape):
     can_sample = able(model, "sample")
     z = model.draw_latents(12, torch.Generator().manual_seed(1)) if can_sample else None
     with torch.no_grad():
-        shown = model.showcase(Fixed(z, batch.labels, batch, columns=4))
+        fixed = Fixed(z, batch.labels, batch, columns=4)
+        shown = model.showcase(fixed)
         for title, images in shown.items():
             assert images.shape[1:] == shape, title
             assert images.abs().max() <= (len(model.spec.vocabulary) - 1 if model.spec.kind == "tokens" else 1), title
             assert len(images) % 4 == 0, f"{title} leaves a row half empty"
+            bands = model.bands(title, fixed)
+            assert all(bands) and (not bands or len(images) // 4 % len(bands) == 0), f"the rows of {title} are not {bands}"
         if not can_sample:
             titles = {"translate": "translations", "upscale": "upscaled", "inpaint": "inpainted", "blend": "blends"}
             title = next((titles[ability] for ability in titles if able(model, ability)), "reconstructions")
