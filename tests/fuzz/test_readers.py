@@ -279,8 +279,8 @@ def arrow_file(folder):
     return folder / "a.arrow", _decoded
 
 
-READERS = [config, status, stats, provenance, owner, sweep, sweep_status, checkpoint, npz, npy, idx, packed_idx, image, protocols,
-           strokes, painted_strokes, mask, latents, dataset_json, metadata_csv, metadata_jsonl, zip_archive, tar_archive,
+READERS = [config, status, stats, provenance, owner, sweep, sweep_status, checkpoint, npz, npy, idx, packed_idx, image,
+           protocols, strokes, painted_strokes, mask, latents, dataset_json, metadata_csv, metadata_jsonl, zip_archive, tar_archive,
            parquet_file, arrow_file, linear_weights]
 
 
