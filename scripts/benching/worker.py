@@ -47,7 +47,8 @@ def our_steps(plan: Plan, device: torch.device) -> Iterator[int]:
     precision = pick_precision(plan.trainer.precision, device)
     data = load_data(plan.dataset, plan.data_dir, device, plan.seed)
     model = build_model(plan.model, build_objective(plan.loss, plan.augment, data.spec), data.spec).to(device).train()
-    average = Average(model, plan.trainer.ema_kimg, plan.trainer.ema_ramp)
+    kimg = plan.trainer.ema_kimg
+    average = None if kimg is None else Average(model, kimg, plan.trainer.ema_ramp)
     players = {name: Player(name, model, plan.optimizer, plan.trainer, precision) for name in model.players}
     game, progress, scalars = Game(model, average, players, plan.trainer, plan.seed), Progress(total=10**12), Scalars()
     every = max(turn.every for turn in model.phase(progress, game.default).turns)  # rounds until all have moved
