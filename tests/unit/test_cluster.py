@@ -33,6 +33,7 @@ from gancli.sweeps.disk import disk_sentence
 from gancli.sweeps.isolation import run_isolated
 from gancli.sweeps.keeping import delete_rest, kept_best
 from gancli.sweeps.launchers import cost, launcher_overrides
+from gancli.sweeps.launching import ResumingLauncher, Session
 from gancli.sweeps.matching import changeable, differences
 from gancli.sweeps.slurm import Queue
 
@@ -339,3 +340,11 @@ def test_more_ranks_than_slurm_has_given_are_refused(monkeypatch):
     monkeypatch.setenv(capacity.ALLOCATED, "1")
     with pytest.raises(UserError, match="devices=2 is more than the 1 core that Slurm has given this job: give devices=1"):
         count_ranks("2", torch.device("cpu"), "cpu")
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_job_that_never_began_is_failed_unless_its_sweep_was_stopped(stopped, tmp_path, capsys):
+    session = Session(tmp_path, SweepRecord("train", [], jobs={"0": ["seed=0"]}), slurm.LAUNCHER, 1, lambda: stopped)
+    ResumingLauncher(None, session, None, None)._lost("0", UserError("Slurm's job 5_0 has left the queue"))
+    status = read_status(tmp_path / "0")
+    assert (status is None) == stopped and (stopped or status.why == "its worker ended: Slurm's job 5_0 has left the queue")
