@@ -22,7 +22,7 @@ EXIT_CODES = """Exit status:
   0  finished
   1  the run, or a job of a multirun, failed
   2  the command line or the configuration is wrong; nothing was created
-  3  stopped by Ctrl-C or SIGTERM after saving; resume= continues it, a sweep too"""
+  3  stopped by Ctrl-C, SIGTERM or a queue's warning (SIGUSR1, SIGUSR2) after saving; resume= continues it, a sweep too"""
 
 
 @job

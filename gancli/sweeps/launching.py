@@ -201,6 +201,8 @@ class ResumingLauncher:
         """Say that a job's worker ended before the job could be asked how it went."""
         path = self.session.folder / folder
         status = read_status(path)
+        if status is None and self.session.stop_asked():
+            return  # it was taken out of the queue before it began
         if status is None:
             path.mkdir(parents=True, exist_ok=True)
             write_status(path, Status.begin(self.session.record.jobs[folder]).end("failed", f"its worker ended: {error}"))

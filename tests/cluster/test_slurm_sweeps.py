@@ -21,7 +21,7 @@ LONG = "trainer.kimg=4"  # seconds of training
 
 def undisturbed(folder: Path, *settings: str) -> dict:
     """Return the weights of a run that nothing interrupts."""
-    run_gan("train", *TINY, *settings, f"run_dir={folder}", cwd=folder.parent, OMP_NUM_THREADS="1")
+    run_gan("train", *TINY, *settings, f"run_dir={folder}", cwd=folder.parent, timeout=600, OMP_NUM_THREADS="1")
     return weights(folder)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 from rich.console import Console
 from typer.testing import CliRunner
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from gancli import capacity
 from gancli.cli import main, watch
 from gancli.config.compose import check_sweep
+from gancli.devices import count_ranks
 from gancli.engine.stopping import StopRequest, handlers_restored
 from gancli.errors import UsageError, UserError
 from gancli.ranks import nodes, shards
@@ -31,6 +33,7 @@ from gancli.sweeps.disk import disk_sentence
 from gancli.sweeps.isolation import run_isolated
 from gancli.sweeps.keeping import delete_rest, kept_best
 from gancli.sweeps.launchers import cost, launcher_overrides
+from gancli.sweeps.launching import ResumingLauncher, Session
 from gancli.sweeps.matching import changeable, differences
 from gancli.sweeps.slurm import Queue
 
@@ -331,3 +334,17 @@ def test_watch_shows_sweeps_and_running_runs_first_and_wants_a_terminal(tmp_path
     assert done.exit_code == 2 and "--watch redraws a terminal" in done.stderr
     done = CliRunner().invoke(main.app, ["list", "models", "--watch"], prog_name="gan")
     assert done.exit_code == 2 and "belongs to gan list runs" in done.stderr
+
+
+def test_more_ranks_than_slurm_has_given_are_refused(monkeypatch):
+    monkeypatch.setenv(capacity.ALLOCATED, "1")
+    with pytest.raises(UserError, match="devices=2 is more than the 1 core that Slurm has given this job: give devices=1"):
+        count_ranks("2", torch.device("cpu"), "cpu")
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_job_that_never_began_is_failed_unless_its_sweep_was_stopped(stopped, tmp_path, capsys):
+    session = Session(tmp_path, SweepRecord("train", [], jobs={"0": ["seed=0"]}), slurm.LAUNCHER, 1, lambda: stopped)
+    ResumingLauncher(None, session, None, None)._lost("0", UserError("Slurm's job 5_0 has left the queue"))
+    status = read_status(tmp_path / "0")
+    assert (status is None) == stopped and (stopped or status.why == "its worker ended: Slurm's job 5_0 has left the queue")
