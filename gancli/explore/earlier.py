@@ -5,7 +5,8 @@ import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def once_called(old: str, new: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

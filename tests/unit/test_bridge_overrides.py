@@ -12,6 +12,7 @@ from gancli.cli import bridge
 from gancli.config import groups
 from gancli.config.compose import check_sweep, compose, keys
 from gancli.config.explain import near_keys
+from gancli.config.marks import settled
 from gancli.config.paths import quote_paths
 from gancli.engine.options import SCHEDULES, OptimizerOptions, TrainerOptions
 from gancli.errors import UsageError
@@ -230,3 +231,12 @@ def test_config_dir_adds_options_and_cannot_replace(tmp_path):
     assert compose("train", ["dataset=digits"], folder).dataset.name == "digits"
     bridge.run(remember, "train", ["dataset=mine"], config_dir=folder)
     assert seen["cfg"].dataset.name == "mine"
+
+
+def test_a_group_with_a_plus_is_chosen_as_in_hydra():
+    given = settled("train", ["+experiment=ring_modes", "+optimizer.lr=1e-4", "seed=1"])
+    assert given == ["experiment=ring_modes", "+optimizer.lr=1e-4", "seed=1"]
+    cfg = compose("train", given[:1])
+    assert (cfg.dataset.name, cfg.model.name) == ("ring", "gan")
+    with pytest.raises(UsageError, match="no key experimen; did you mean experiment"):
+        settled("train", ["+experimen=ring_modes"])
