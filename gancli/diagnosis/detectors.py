@@ -54,8 +54,8 @@ FEW_CLASSES, DEVELOPED = 0.35, 0.5  # share of the classes seen; only where samp
 LOW_CLASS_DIVERSITY = 0.15  # within a class; failing 0.03 and less, healthy 0.2 at first and 0.85 later
 
 # Labels ignored.  The signal is 0 where labels change nothing and 1 where they change what they do in the data.  Of 128 real
-# MNIST and Fashion-MNIST images it is 0.76 to 1.21, with labels shuffled -0.04 to 0.06, with half of them shuffled 0.17 to 0.35
-# (30 draws each); a cgan whose discriminator sees no label: 0.01 to 0.03.
+# MNIST and Fashion-MNIST images it is 0.76 to 1.21, with labels shuffled -0.04 to 0.06, with half shuffled 0.17 to 0.35 (30
+# draws each); a cgan whose discriminator sees no label: 0.01 to 0.03.
 LITTLE_EFFECT = 0.12
 LABEL_LOOKS = 6  # that agree, of samples that have developed
 

@@ -105,8 +105,8 @@ def test_training_tells_its_price_once_the_first_seconds_are_measured(monkeypatc
     """100 images a second, 100,000 to show: 1,000 s less what has been shown, ten grids of 1 s and four evaluations of 2 s."""
     now = [0.0]
     monkeypatch.setattr("gancli.engine.recording.pricing.time.monotonic", lambda: now[0])
-    priced, progress, told = Pricing(Calendar(), 64, 128), Progress(total=100_000, phase="game"), []
-    priced.look_s = 1.0
+    priced, progress, told = Pricing(Calendar(), 200), Progress(total=100_000, phase="game"), []
+    priced.look_s, priced.example_s = 1.0, 0.01
     for _ in range(20):
         now[0] += 1.0 if progress.images else 30.0  # the first round finds memory
         progress.images += 100

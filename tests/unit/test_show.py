@@ -68,6 +68,7 @@ def test_next_commands_have_known_forms_alone(step):
 
 def test_the_page_holds_settings_curves_frames_alarms_figures_and_the_command(run):
     page = make_page(look_at(str(run)))
+    assert ".film img[hidden] { display: none; }" in page, "the style of all pages shows every picture of a figure"
     assert page.count("data-kimg=") == 3 and 'data-kimg="4"' in page and "Try model=acgan." in page
     assert "2,000 generated, 60,000 real, split train, seed 0, features classifier of accuracy 91.4%" in page
     assert "gan train model=cgan data_dir=/data/x trainer.kimg=4" in page and "trainer.ema_kimg" in page

@@ -1,5 +1,6 @@
 """The pictures of a run: the same latents and data at every visit, as PNG grids and at last as an animation; or its texts."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,15 @@ class Gallery:
     def _shown(self) -> dict[str, Tensor]:
         with evaluating(self.model):
             return self.model.showcase(self.fixed)
+
+    @torch.no_grad()
+    def timed(self) -> tuple[float, float]:
+        """Return the seconds that the first visit would take again, and those that making one of its examples takes."""
+        begun = time.monotonic()
+        count = sum(map(len, self._shown().values()))
+        made = time.monotonic()
+        self.hang(0)
+        return time.monotonic() - made, (made - begun) / max(1, count)
 
     def _keep(self, name: str, images: int, ending: str, data: bytes, alone: bool) -> None:
         """Write one of the files of a visit."""

@@ -1,6 +1,5 @@
 """The record of a run as rank 0 keeps it: it puts the parts together, each of which has a file of its own."""
 
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -22,7 +21,7 @@ from gancli.engine.recording.cost import Cost
 from gancli.engine.recording.diagnosis import SEEN, Diagnosis
 from gancli.engine.recording.ending import Ending, hyperparameters, lasting, told_apart
 from gancli.engine.recording.evaluation import Evaluation
-from gancli.engine.recording.gallery import EXAMPLES, Gallery
+from gancli.engine.recording.gallery import Gallery
 from gancli.engine.recording.neighbors import Neighbors
 from gancli.engine.recording.next_step import next_step
 from gancli.engine.recording.phases import Phases
@@ -122,7 +121,7 @@ class KeepingRecord(Record):
         screen = Screen(phases.label, progress.total, progress.images)
         self.telling.show(screen)
         evaluation, total = self.plan.evaluation, progress.total
-        pricing = Pricing(self.calendar, EXAMPLES, evaluation.n if evaluation.on else 0)
+        pricing = Pricing(self.calendar, evaluation.n if evaluation.on else 0)
         last_phase = model.phase(Progress(total=total, images=total - 1), default_phase(model, self.plan.trainer)).name
         self._sitting = Sitting(
             board=board, gallery=gallery, diagnosis=diagnosis,
@@ -133,9 +132,7 @@ class KeepingRecord(Record):
             discriminators=model.discriminators, pricing=pricing, last_phase=last_phase)
         if not progress.images:
             self._sitting.pictures(progress)
-            begun = time.monotonic()
-            gallery.hang(0)  # once more: the first one found memory and kernels
-            pricing.look_s = time.monotonic() - begun
+            pricing.look_s, pricing.example_s = gallery.timed()
 
     def _what_is_trained(self, players: dict[str, Player], data: Data, progress: Progress) -> Iterator[str]:
         for name, player in players.items():

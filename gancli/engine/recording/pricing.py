@@ -13,15 +13,15 @@ PASSED_OVER = 2  # the first rounds find memory and kernels
 class Pricing:
     """Watches the first rounds of each phase."""
 
-    def __init__(self, calendar: Calendar, examples: int, generated: int) -> None:
+    def __init__(self, calendar: Calendar, generated: int) -> None:
         """Begin.
 
         Args:
-            examples: of a grid.
             generated: examples of an evaluation, 0 where there is none.
         """
-        self.calendar, self.share = calendar, generated / examples
+        self.calendar, self.generated = calendar, generated
         self.look_s = 0.0  # that a grid took
+        self.example_s = 0.0  # that making an example of it took
         self.phase: str | None = None
         self.rounds, self.shown, self.seconds = 0, 0, 0.0
         self.last = time.monotonic()
@@ -52,7 +52,8 @@ class Pricing:
     def _sentence(self, progress: Progress, later_phases: bool) -> str:
         speed = self.shown / self.seconds
         turns_s = (progress.total - progress.images) / speed
-        looks = self._left(progress, "pictures") * self.look_s + self._left(progress, "evaluation") * self.share * self.look_s
+        evaluation_s = self.generated * self.example_s
+        looks = self._left(progress, "pictures") * self.look_s + self._left(progress, "evaluation") * evaluation_s
         left = turns_s + looks
         phase = f" in the phase {progress.phase}; later phases cost something else" if later_phases else ""
         return (f"Price: {speed / 1000:.3g} kimg/s measured{phase}, about {in_words(left)} left, done at {clock(left)} (grids "
