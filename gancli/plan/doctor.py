@@ -72,7 +72,8 @@ def examine(cfg: Mapping[str, Any], progress: Progress) -> Report:
     data_dir = data_folder(options.data_dir)
     source = open_source(dataset, data_dir)
     spec = source.inspect()
-    report = Report([("data", f"{dataset['name']}, {spec.describe()}"), *(("found", note) for note in source.notes)])
+    notes = [*source.notes, *filter(None, [source.absent])]
+    report = Report([("data", f"{dataset['name']}, {spec.describe()}"), *(("found", note) for note in notes)])
     if not source.present():
         report.use = _commands(dataset, spec, source, 0)
         return report

@@ -147,7 +147,7 @@ def _plan(values: dict[str, Any], overrides: list[str]) -> Plan:
 def _suited(values: dict[str, Any]) -> dict[str, Any]:
     """Return settings as a run with them has recorded them, which may be suited to its data (plan/small.py)."""
     values = deepcopy(values)
-    run = typed(RunOptions, {key: values[key] for key in TOP}, "")
+    run = typed(RunOptions, {"init": None} | {key: values[key] for key in TOP if key in values}, "")
     source = open_source(values["dataset"], data_folder(run.data_dir))
     suit_to_data(values, source, source.inspect(), _ranks(run))
     return values

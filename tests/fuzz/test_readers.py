@@ -280,8 +280,8 @@ def arrow_file(folder):
 
 
 READERS = [config, status, stats, provenance, owner, sweep, sweep_status, checkpoint, npz, npy, idx, packed_idx, image,
-           protocols, strokes, painted_strokes, mask, latents, dataset_json, metadata_csv, metadata_jsonl, zip_archive, tar_archive,
-           parquet_file, arrow_file, linear_weights]
+           protocols, strokes, painted_strokes, mask, latents, dataset_json, metadata_csv, metadata_jsonl, zip_archive,
+           tar_archive, parquet_file, arrow_file, linear_weights]
 
 
 def outcomes(reader, folder: Path, cases: int) -> dict[str, int]:

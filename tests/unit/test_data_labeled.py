@@ -174,7 +174,7 @@ def test_the_store_does_not_depend_on_what_is_labeled(tmp_path):
     save_images(tmp_path / "in", [f"{c}/{i}.png" for c in "ab" for i in range(5)])
     stores = {load("folder", tmp_path, path=str(tmp_path / "in"), size=16, labeled=labeled).store_path
               for labeled in (None, 2, 6)}
-    assert len(stores) == 1 and len(list((tmp_path / ".gancli-store").iterdir())) == 1
+    assert len(stores) == 1 and len(list((tmp_path / ".gancli-store").glob("*.store"))) == 1
 
 
 def test_the_log_says_how_many_and_which(tmp_path):

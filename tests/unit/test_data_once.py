@@ -156,7 +156,7 @@ def test_one_of_two_machines_downloads(tmp_path):
         named(host)
         wait_for_download("set", tmp_path / "data")  # else a half file would be taken for the whole
         if not file.exists():
-            download("set", fetch, tmp_path / "data", "set/a.bin", "a page", file.exists)
+            download("set", fetch, tmp_path / "data", "set/a.bin", "a page", 0, file.exists)
         return file.read_bytes() != b"whole"
 
     children = [forked(lambda host=host: work(host)) for host in ("one", "another")]
@@ -168,5 +168,5 @@ def test_a_download_that_fails_leaves_nothing(tmp_path):
         raise RuntimeError("no network")
 
     with pytest.raises(UserError, match="cannot be downloaded .no network"):
-        download("set", fetch, tmp_path / "data", "set/a.bin", "a page", lambda: False)
+        download("set", fetch, tmp_path / "data", "set/a.bin", "a page", 0, lambda: False)
     assert list(tmp_path.iterdir()) == [] and not claims_of("set", tmp_path / "data").exists()

@@ -101,7 +101,7 @@ def test_discriminators_share_no_weight_and_the_encoder_hears_nothing_of_the_sec
 def trainer(turns=1):
     return TrainerOptions(**{field: None for field in TrainerOptions.__dataclass_fields__}
                           | dict(discriminator_turns=turns, batch_size=4, scheme="alternating", unrolled=0, consensus=0.0,
-                                 accumulate=1, precision="fp32", keep=1))
+                                 accumulate=1, precision="fp32", keep=1, loggers=[]))
 
 
 @pytest.mark.parametrize("turns", [1, 3])
