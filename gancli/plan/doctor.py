@@ -4,6 +4,7 @@ import math
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -204,20 +205,30 @@ def _balance(survey: Survey, spec: DataSpec) -> str:
 def _fitting(spec: DataSpec) -> list[Line]:
     """Return which models such data can be given to, those that need labels apart."""
     fit: list[str] = []
-    for name in models.names():
-        component = models.get(name)
+    for name, options in _defaults().items():
         try:
-            values = OmegaConf.load(conf_dir() / "model" / f"{name}.yaml")
-            values.pop("defaults", None)
-            model = typed(component.options, values, "model")
-            component.build.check_data(model, spec)
-        except (UserError, OSError, OmegaConfBaseException):
+            models.get(name).build.check_data(options, spec)
+        except UserError:
             continue
         fit.append(name)
     labeled = [name for name in fit if models.get(name).build.needs.labels or models.get(name).build.needs.labeled]
     plain = [name for name in fit if name not in labeled]
     lines = [("models", ", ".join(plain))] if plain else []
     return lines + ([("with labels", ", ".join(labeled))] if labeled else [])
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """Return the options of every model as its file in conf/ has them; a plugin's without one is left out."""
+    found = {}
+    for name in models.names():
+        try:
+            values = OmegaConf.load(conf_dir() / "model" / f"{name}.yaml")
+            values.pop("defaults", None)
+            found[name] = typed(models.get(name).options, values, "model")
+        except (UserError, OSError, OmegaConfBaseException):
+            continue
+    return found
 
 
 def _commands(dataset: dict[str, Any], spec: DataSpec, source: Source, broken: int) -> list[str]:
