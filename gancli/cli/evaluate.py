@@ -41,7 +41,9 @@ def task(cfg: Any) -> None:
     print_table((*(("kimg",) if several else ()), "figure", "value", "better"), rows)
     if several and follower.summary():
         print(follower.summary())
-    print(f"Protocol: {protocol_words(report.evaluated[-1].measured[0].protocol.as_dict())}; took {in_words(report.seconds)}")
+    for one in report.evaluated[-1:]:
+        told = protocol_words(one.measured[0].protocol.as_dict())
+        print(f"Protocol: {told}; took {in_words(report.seconds)}")
     for path in report.files:
         print(path)
 

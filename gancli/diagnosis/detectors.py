@@ -1,7 +1,7 @@
 """One small pure function for each failure: a run's history and setting in, a finding or nothing out (torch-free).
 
-Where the thresholds come from: `scripts/calibrate_diagnosis` makes fourteen kinds of runs fail on purpose and trains
-eight healthy ones, on 8x8 and 16x16 digits and on points.  Beside each threshold stands what was seen on both
+Where the thresholds come from: `scripts/calibrate_diagnosis` makes sixteen kinds of runs fail on purpose and trains
+ten healthy ones, on 8x8 and 16x16 digits and on points.  Beside each threshold stands what was seen on both
 sides of it there, on seeds 0 and 1; the table on seeds 2 to 4 is in CONTRIBUTING.md.  A detector that has no
 meaning for a loss or a model (no D(x) on a known scale, no samples) is silent.
 

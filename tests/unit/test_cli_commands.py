@@ -52,7 +52,10 @@ def fake(tmp_path, monkeypatch):
     paths = lambda cfg: [Path(cfg.out or "grid.png")]  # noqa: E731
     monkeypatch.setitem(sys.modules, "gancli.plan.run", SimpleNamespace(plan_run=fake.plan_run))
     monkeypatch.setitem(sys.modules, "gancli.engine.training", SimpleNamespace(train=fake.train))
-    monkeypatch.setitem(sys.modules, "gancli.plan.validate", SimpleNamespace(report=lambda cfg, given: f"{given}"))
+    answer = lambda cfg, given, priced=False: f"{given}"  # noqa: E731
+    monkeypatch.setitem(sys.modules, "gancli.plan.validate", SimpleNamespace(report=answer))
+    told = SimpleNamespace(report=lambda given, folder, priced: iter(["0: valid"]))
+    monkeypatch.setitem(sys.modules, "gancli.plan.sweep_price", told)
     monkeypatch.setitem(sys.modules, "gancli.explore.sample", SimpleNamespace(sample=paths))
     for name in ("interpolate", "arithmetic", "mix"):
         monkeypatch.setitem(sys.modules, f"gancli.explore.{name}", SimpleNamespace(**{name: paths}))
@@ -79,7 +82,7 @@ def fake(tmp_path, monkeypatch):
     enlarged = SimpleNamespace(count=1, factor=4, figures={}, notes=[], files=[Path("figures.csv")])
     monkeypatch.setitem(sys.modules, "gancli.explore.upscale", SimpleNamespace(upscale=lambda cfg: enlarged))
     monkeypatch.setitem(sys.modules, "gancli.explore.diagnose", SimpleNamespace(diagnose_run=lambda *_: diagnosed))
-    report = lambda cfg: SimpleNamespace(evaluated=[], files=[Path("evaluation.json")], notes=[])  # noqa: E731
+    report = lambda cfg: SimpleNamespace(evaluated=[], files=[Path("evaluation.json")], notes=[], seconds=1.0)  # noqa: E731
     monkeypatch.setitem(sys.modules, "gancli.explore.evaluate", SimpleNamespace(evaluate=report))
     exported = SimpleNamespace(bytes=1, difference=0.0, by="torch", files=[Path("model.pt2")])
     monkeypatch.setitem(sys.modules, "gancli.explore.export", SimpleNamespace(export=lambda cfg: exported))
@@ -141,6 +144,7 @@ def test_examples_compose_and_run(example, fake, monkeypatch):
         write_status(Path("outputs", run), Status("finished", figures={"loss/generator": 1.0}))
         Path("outputs", run, "stats.jsonl").write_text('{"images": 1000, "loss/generator": 1.0, "D(x)": 0.5}\n')
     monkeypatch.setattr("gancli.compare.report.write", lambda comparison: [])
+    monkeypatch.setattr("gancli.show.writing.write", lambda *wanted: [])
     words = [word for word in shlex.split(example)[1:] if word != "hydra/launcher=joblib"]  # its processes know no fake
     result = gan(*words)
     assert result.exit_code == 0, result.output
