@@ -120,11 +120,10 @@ def _run_apart(task: Callable[[Any], Any], cfg: Any, folder: Path) -> float | No
     if before is not None and before.status == "finished" and lengths(before.overrides) == lengths(overrides()):
         return before.objective  # queued once more by a sweep that was killed before it could note it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches every process of a terminal, and the first one tells the others
-    with gpu_environment(cfg, HydraConfig.get().job.num) as environment:
+    with Warned() as warned, gpu_environment(cfg, HydraConfig.get().job.num) as environment:
         where = f" (GPU {environment['CUDA_VISIBLE_DEVICES']})" if environment.get("CUDA_VISIBLE_DEVICES") else ""
         print(f"[{folder.name}] {' '.join(overrides())}{where}", flush=True)
-        with Warned() as warned:
-            code = run_isolated(task, cfg, folder, lambda: warned.told or stop.exists(), environment)
+        code = run_isolated(task, cfg, folder, lambda: warned.told or stop.exists(), environment)
     status = read_status(folder)
     if status is None:
         ending = ("stopped", "told to stop before it began") if warned.told or stop.exists() else (

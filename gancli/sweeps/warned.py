@@ -19,7 +19,10 @@ EARLY = 0.5  # Slurm rounds time limits and warns up to a minute too soon: after
 
 
 class Warned:
-    """While it is entered, a queue's signals are noted; submitit's own answer is kept for later."""
+    """While it is entered, a queue's signals are noted; submitit's own answer is kept for later.
+
+    A worker that was warned is deaf from then on: it has nothing left to do but to queue again, or to report.
+    """
 
     def __init__(self) -> None:
         self.signals: list[int] = []
@@ -37,8 +40,8 @@ class Warned:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for number, answer in self.answers.items():
-            signal.signal(number, answer)
+        for number, answer in self.answers.items():  # a second warning would end the worker, or its scontrol
+            signal.signal(number, signal.SIG_IGN if self.told else answer)
 
     def _note(self, number: int, frame: Any) -> None:
         self.signals.append(number)

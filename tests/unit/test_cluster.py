@@ -194,15 +194,19 @@ def test_only_a_queue_puts_a_job_back(signals, preempted, again, tmp_path, monke
     monkeypatch.setenv(warned.SUBMITIT, "slurm")
     monkeypatch.setattr(warned, "is_preempted", lambda job: preempted)
     monkeypatch.setattr(warned, "_is_fruitless", lambda *status: False)
-    answered, before = [], signal.signal(signal.SIGUSR2, lambda number, frame: answered.append(signal.Signals(number).name))
+    answered, before = [], {number: signal.getsignal(number) for number in warned.QUEUES}
+    signal.signal(signal.SIGUSR2, lambda number, frame: answered.append(signal.Signals(number).name))
     try:
         with warned.Warned() as told:
             for name in signals:
                 os.kill(os.getpid(), getattr(signal, name))
         assert told.told == bool(signals) and not answered  # submitit's own answer waits until the job has saved
+        for number in warned.QUEUES if signals else ():
+            os.kill(os.getpid(), number)  # warned once more while it queues again: that must not end it
         warned.queue_again(told, tmp_path, None, Status("stopped"))
     finally:
-        signal.signal(signal.SIGUSR2, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert answered == (signals if again else [])
 
 
