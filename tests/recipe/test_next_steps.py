@@ -19,7 +19,8 @@ KINDS = {  # what a run is trained with, and the command that its last lines nam
                   "dataset.holdout=0.5"), "upscale"),
     "blends": (("model=gpgan", "model.width=4", "model.bottleneck=8", *FOLDER), "blend"),
     "encodes": (("model=autoencoder", "model.units=8", "dataset.size=8"), "reconstruct"),
-    "writes": (("model=seqgan", "dataset=names"), "sample"),
+    "writes": (("model=seqgan", "dataset=names", "model.likelihood_kimg=0.004", "model.discriminator_kimg=0",
+                "trainer.discriminator_turns=1"), "sample"),
 }
 
 
