@@ -87,8 +87,9 @@ def _no_name(config_name: str, overrides: list[str], config_dir: Path | None) ->
 
 
 def unknown_key(key: str, config_name: str, overrides: list[str], config_dir: Path | None) -> UsageError:
-    """Return the error that there is no such key, with the composed keys that are near it."""
-    known = [name for name in _known_keys(config_name, overrides, config_dir) if ".recipe." not in name]
+    """Return the error that there is no such key, with the groups and composed keys that are near it."""
+    composed = _known_keys(config_name, overrides, config_dir)
+    known = [*groups.groups(config_name), *(name for name in composed if ".recipe." not in name)]
     found = near_keys(key, known)
     command = _typed(config_name, overrides)
     hint = f"did you mean {' or '.join(found)}?" if found else f"`gan {command} --cfg job` prints every key."
