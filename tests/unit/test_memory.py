@@ -13,6 +13,7 @@ def needs(tmp_path, name, *overrides):
     return estimate(made, model, check_course(model, made))
 
 
+@pytest.mark.recipe
 @pytest.mark.parametrize("name", ["gan", "dcgan", "cgan", "bigan"])
 def test_a_shared_generated_batch_keeps_its_graph_through_the_discriminators_turn(tmp_path, name):
     shared = needs(tmp_path, name)

@@ -80,6 +80,7 @@ def test_a_price_needs_the_data(tmp_path):
         pricing.price(absent)
 
 
+@pytest.mark.recipe
 def test_a_sweep_costs_the_sum_of_its_jobs_and_equal_ones_are_measured_once(monkeypatch):
     measured = []
 

@@ -148,6 +148,7 @@ def test_an_opponent_looks_through_the_discriminators_steps():
         assert model.y.weight.item() == pytest.approx(0.5 + 0.1 * model.x.weight.item(), rel=1e-5)  # steps once, not K times
 
 
+@pytest.mark.recipe
 @pytest.mark.parametrize("decay", [0.0, 0.01])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_looking_ahead_takes_the_steps_that_the_optimizer_would(tmp_path, name, decay):

@@ -82,6 +82,7 @@ def test_default_networks_start_at_the_scale_of_points():
 ABSENT = {"svhn": "182 MB", "mnist": "12 MB", "celeba": "1.5 GB", "stl10": "2.6 GB"}
 
 
+@pytest.mark.recipe
 @pytest.mark.parametrize("name", ABSENT)
 def test_data_that_are_not_there_are_named_with_the_size_of_their_download(name, tmp_path):
     text = told("model=dcgan", "model.width=4", f"dataset={name}", f"data_dir={tmp_path}")
