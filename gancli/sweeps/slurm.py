@@ -1,7 +1,7 @@
 """Slurm as a sweep needs it beyond submitit: asked before anything is created, and watched by its queue.
 
 submitit learns of jobs by sacct, which a cluster without accounting does not answer, waits for ever for a job that was
-cancelled, and at the first job that is lost stops waiting for the others.
+canceled, and at the first job that is lost stops waiting for the others.
 """
 
 import re
@@ -159,7 +159,7 @@ def watched(sweep: Path, stop_asked: Callable[[], bool], look: Callable[[], None
                 time.sleep(0.2)
             if job.paths.result_pickle.exists():
                 return original(job)
-            raise UserError(f"Slurm's job {job.job_id} has left the queue without a report: it was cancelled, or its node is "
+            raise UserError(f"Slurm's job {job.job_id} has left the queue without a report: it was canceled, or its node is "
                             "lost")
         except Exception as error:
             return [JobReturn(status=JobStatus.FAILED, _return_value=error)]

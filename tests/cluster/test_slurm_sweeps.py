@@ -30,7 +30,7 @@ def assert_equal(run: Path, theirs: dict) -> None:
     assert mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine), run
 
 
-def test_a_sweep_of_two_by_three_of_which_jobs_fail_are_cancelled_and_time_out(slurm, tmp_path):
+def test_a_sweep_of_two_by_three_of_which_jobs_fail_are_canceled_and_time_out(slurm, tmp_path):
     sweep = tmp_path / "sweep"
     parent = gan("train", "-m", *TINY, LONG, "seed=0,1,-1", "trainer.accumulate=1,2", f"hydra.sweep.dir={sweep}", *QUEUED,
                  cwd=tmp_path)
@@ -70,7 +70,7 @@ def test_jobs_that_make_room_for_urgent_ones_save_wait_and_continue(slurm, tmp_p
     assert_equal(sweep / "1", undisturbed(tmp_path / "alone", LONG, "seed=1"))
 
 
-def test_a_cancelled_job_stays_stopped_and_its_sweep_goes_on_later(slurm, tmp_path):
+def test_a_canceled_job_stays_stopped_and_its_sweep_goes_on_later(slurm, tmp_path):
     sweep = tmp_path / "sweep"
     parent = gan("train", "-m", *TINY, LONG, "seed=0", f"hydra.sweep.dir={sweep}", *QUEUED, cwd=tmp_path)
     until(lambda: trains(sweep / "0"), "a job that trains")

@@ -3,12 +3,14 @@
 import json
 import pickle
 import shlex
+import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 from systems import later
 from typer.testing import CliRunner
 
@@ -146,9 +148,20 @@ def test_examples_compose_and_run(example, fake, monkeypatch):
     monkeypatch.setattr("gancli.compare.report.write", lambda comparison: [])
     monkeypatch.setattr("gancli.show.writing.write", lambda *wanted: [])
     words = [word for word in shlex.split(example)[1:] if word != "hydra/launcher=joblib"]  # its processes know no fake
+    if words[0] == "data":  # looks at what lies there
+        pictures(Path("pictures"))
+        shutil.make_archive("pictures", "zip", "pictures")
+        monkeypatch.setenv("HOME", str(Path.cwd()))
     result = gan(*words)
     assert result.exit_code == 0, result.output
     assert "\nTraceback" not in result.output
+
+
+def pictures(folder: Path) -> None:
+    """Write four small pictures."""
+    folder.mkdir()
+    for shade in range(4):
+        Image.new("RGB", (16, 16), (50 * shade, 0, 0)).save(folder / f"{shade}.png")
 
 
 def test_examples_are_many():
@@ -243,7 +256,7 @@ def test_sweep_directory_of_the_user(fake, tmp_path):
     arguments = ("train", "-m", "seed=1", "hydra.sweep.dir=my sweep=1")
     assert gan(*arguments).exit_code == 0
     left = {path.name for path in (tmp_path / "my sweep=1").iterdir()}
-    assert left - {".lock"} == {"0", "multirun.yaml", "sweep.json"}
+    assert left - {".lock"} == {"0", "multirun.yaml", "status.json", "sweep.json"}
     again = gan(*arguments)
     assert again.exit_code == 0 and len(fake.seen) == 1, "the job has finished and is skipped"
     (tmp_path / "my sweep=1" / "sweep.json").unlink()
