@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from gancli.runs.atomic import write_json
@@ -65,6 +66,14 @@ def read_progress(sweep: Path) -> SweepProgress | None:
         return None
 
 
+def _is_moment(value: object) -> bool:
+    """Whether a value is empty or a time in ISO 8601 that can be compared with others."""
+    try:
+        return value == "" or is_text(value) and datetime.fromisoformat(str(value)).tzinfo is not None
+    except ValueError:
+        return False
+
+
 _KINDS = {
     "status": Kind(f"one of {', '.join(STANDINGS)}", lambda value: value in STANDINGS),
     "of": WHOLE,
@@ -73,5 +82,5 @@ _KINDS = {
     "objective": NUMBER,
     "checkpoints_bytes": WHOLE,
     "started": TEXT,
-    "updated": TEXT,
+    "updated": Kind("a time with its zone", _is_moment),
 }

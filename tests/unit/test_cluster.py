@@ -25,7 +25,7 @@ from gancli.errors import UsageError, UserError
 from gancli.ranks import nodes, shards
 from gancli.ranks.shards import Place
 from gancli.runs.directory import is_run
-from gancli.runs.progress import progress_of, read_progress, write_progress
+from gancli.runs.progress import SweepProgress, progress_of, read_progress, write_progress
 from gancli.runs.status import Status, read_status, write_status
 from gancli.runs.sweeps import SweepRecord, shared_words, sweeps_in, write_sweep
 from gancli.sweeps import disk, slurm, warned
@@ -352,3 +352,11 @@ def test_a_job_that_never_began_is_failed_unless_its_sweep_was_stopped(stopped, 
     ResumingLauncher(None, session, None, None)._lost("0", UserError("Slurm's job 5_0 has left the queue"))
     status = read_status(tmp_path / "0")
     assert (status is None) == stopped and (stopped or status.why == "its worker ended: Slurm's job 5_0 has left the queue")
+
+
+@pytest.mark.parametrize("updated", ["yesterday", "2026-11-30T18:51:00+00:0", "2026-11-30T18:51:00", 3])
+def test_a_sweeps_record_of_another_time_is_damaged(updated, tmp_path):
+    write_progress(tmp_path, SweepProgress("running", 2, updated="2026-11-30T18:51:00+00:00"))
+    assert read_progress(tmp_path).of == 2
+    write_progress(tmp_path, SweepProgress("running", 2, updated=updated))
+    assert read_progress(tmp_path) is None
