@@ -135,7 +135,7 @@ def disturb(slurm, sweep: Path, moments: random.Random, wanted: int, parent: sub
 
 def test_an_array_that_is_preempted_at_random_moments_ends_as_if_it_had_not_been(slurm, tmp_path, capsys):
     sweep, seeds = tmp_path / "sweep", [0, 1, 2, 3] if PREEMPTIONS > 8 else [0, 1]
-    length = f"trainer.kimg={max(4, PREEMPTIONS / 4):g}"
+    length = f"trainer.kimg={max(4, PREEMPTIONS / 2):g}"  # long enough to be warned so often
     parent = gan("train", "-m", *TINY, length, f"seed={','.join(map(str, seeds))}", f"hydra.sweep.dir={sweep}", *QUEUED,
                  cwd=tmp_path)
     until(lambda: trains(sweep / "0"), "a job that trains")
