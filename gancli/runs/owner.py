@@ -109,11 +109,12 @@ def owner_of(folder: Path) -> Owner | None:
 
 def _claimed(folder: Path) -> Owner:
     """Write that this process is the owner, where no other is: machines that do not see each other's locks may meet here."""
+    there = os.path.lexists(folder / FILE)  # before it is read: a record that comes later is a living owner's
     other = _owner(folder)
     if other is not None and _lives(folder, other):
         raise Taken(other)
     mine = Owner(socket.gethostname(), os.getpid(), process_start(os.getpid()), now(), secrets.token_hex(8))
-    if os.path.lexists(folder / FILE) and not _set_aside(folder, other, mine.token):
+    if there and not _set_aside(folder, other, mine.token):
         raise Taken(_owner(folder))
     if not _is_first(folder, mine):
         raise Taken(_owner(folder))
@@ -121,15 +122,14 @@ def _claimed(folder: Path) -> Owner:
 
 
 def _set_aside(folder: Path, dead: Owner | None, token: str) -> bool:
-    """Remove the record of an owner that is gone; whether it was still that one's."""
+    """Remove the record of an owner that is gone, or with None a damaged one; whether it was still that."""
     aside = folder / f".{FILE}.{token}.gone"
     try:
         os.rename(folder / FILE, aside)
     except FileNotFoundError:  # another process has removed it
         return True
     try:
-        values = read_json(aside)
-        is_same = dead is None or Owner(**checked(values, _KINDS, tuple(_KINDS))) == dead
+        is_same = Owner(**checked(read_json(aside), _KINDS, tuple(_KINDS))) == dead
     except Damaged:
         is_same = dead is None
     if not is_same:  # another process was quicker: it gets its record back

@@ -119,3 +119,20 @@ def test_a_folder_that_is_removed_ends_its_run_and_is_not_made_again(removed, tm
     with pytest.raises(UserError, match="gone: a folder of the run was removed|was removed while its run trained"):
         run(tmp_path / "run", *GAN, "trainer.kimg=0.04", "trainer.sample_kimg=0.008")
     assert (tmp_path / "run").exists() == (removed != ".")
+
+
+def test_a_record_that_comes_after_the_look_is_anothers(tmp_path, monkeypatch):
+    """As where two machines that do not see each other's locks claim a folder at one moment."""
+    monkeypatch.setattr(locks, "fcntl", None)
+    look, theirs = owner._owner, owner.Owner(**ELSEWHERE)
+
+    def late(folder):
+        found = look(folder)
+        if found is None:
+            assert owner._is_first(folder, theirs)
+        return found
+
+    monkeypatch.setattr(owner, "_owner", late)
+    with pytest.raises(owner.Taken):
+        owner.claim(tmp_path)
+    assert look(tmp_path) == theirs and sorted(path.name for path in tmp_path.iterdir()) == [LOCK, FILE]
