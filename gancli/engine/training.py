@@ -65,9 +65,8 @@ def play(plan: Plan) -> Outcome:
     keep_freed_memory()
     start_quickly()
     as_before(plan)
-    keeps = shards.rank() == 0
     with (handlers_restored(), owning(plan),
-          KeepingRecord(plan, device, precision) if keeps else FollowingRecord(plan) as record):
+          KeepingRecord(plan, device, precision) if shards.rank() == 0 else FollowingRecord(plan) as record):
         with first_goes_first():
             data = load_data(plan.dataset, plan.data_dir, device, plan.seed, record.loading)
         check_same(data.fingerprint, "other data")

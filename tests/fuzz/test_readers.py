@@ -119,12 +119,16 @@ def _options():
     return compose("train", ["dataset=npz"]).dataset
 
 
-def _arrays(path):
-    values = _options()
+def _looked_at(values, path):
+    """Return the data set at a path, as a run looks at it before it trains."""
     values.path = str(path)
     source = open_source(values, path.parent)
     source.inspect()
-    source.arrays()
+    return source
+
+
+def _arrays(path):
+    _looked_at(_options(), path).arrays()
 
 
 def idx(folder):
@@ -212,10 +216,7 @@ def _png():
 
 def _decoded(path):
     """Read everything that lies at a path, as training would."""
-    values = _folder_options()
-    values.path = str(path)
-    source = open_source(values, path.parent)
-    source.inspect()
+    source = _looked_at(_folder_options(), path)
     source.stamps()
     for _ in source.blocks():
         pass
