@@ -34,6 +34,7 @@ class Recipe:
     schedule_start: float | None = None  # the fraction of the run after which a linear or cosine schedule starts to fall
     batch_size: int | None = None
     discriminator_turns: int | None = None  # turns of the discriminator for each of the others'
+    scheme: str | None = None  # how players' gradients become steps, where each has one turn a round
     ema_kimg: float | None = None  # half-life of the averaged weights
     clip_grad_norm: float | None = None  # largest norm of a player's gradient
     kimg: float | None = None  # length of a default run, in thousands of real images shown

@@ -25,6 +25,8 @@ def _paper(key: str, default: Any = None, *, _root_: DictConfig) -> Any:
     """
     if key not in _KEYS:
         raise UsageError(f"${{paper:{key}}}: a recipe has no such entry, only {', '.join(_KEYS)}.")
+    if key == "scheme" and OmegaConf.select(_root_, "trainer.discriminator_turns") != 1:
+        return default  # players that move at once have no turns to count
     explicit = _written_out(_root_, "name")
     if key == "discriminator_lr" and _written_out(_root_, "lr") is not None:
         return default  # optimizer.lr=... means every player's

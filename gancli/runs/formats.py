@@ -7,8 +7,8 @@ extractor.  A run folder's config.yaml has no number of its own: what is convert
 from copy import deepcopy
 from typing import Any
 
-LATER_OPTIONS: dict[str, dict[str, int | str]] = {"dcgan": {"kernel": 4}, "cgan": {"kernel": 4},
-                                                 "bigan": {"kernel": 4, "layout": "plain"}}
+LATER_OPTIONS: dict[str, dict[str, int | str]] = {"gan": {"prior": "uniform", "marginals": False}, "dcgan": {"kernel": 4},
+                                                 "cgan": {"kernel": 4}, "bigan": {"kernel": 4, "layout": "plain"}}
 FORMAT = 2  # of checkpoints; raised when an older gancli could not read a new one
 
 

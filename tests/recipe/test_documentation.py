@@ -26,6 +26,7 @@ LENGTHS = ("trainer.kimg=", "trainer.epochs=")
 WRITING = ("sample", "interpolate", "traverse", "age", "arithmetic", "mix", "latents", "reconstruct", "project", "edit",
            "translate", "upscale", "inpaint", "blend", "classify", "evaluate", "export")
 SHORT = ("trainer.batch_size=4", "trainer.kimg=0.02")
+FEW_STEPS = {"equilibrium": ("steps=20", "dirac.steps=20"), "mode_seeking": ("steps=20",), "lipschitz": ("steps=20",)}
 OTHERS = {  # runs of commands that need another model than the one that was stopped
     "encoder": ("model=vae", "model.units=8", "dataset.size=8"),
     "paired": ("model=pix2pix", "model.width=4", "dataset.path=~/pairs", "dataset.size=16", "dataset.holdout=0.5"),
@@ -146,6 +147,8 @@ def test_command_runs(arguments, home, tmp_path):
         given.append("n=64")
     if given[0] == "train" and "--help" not in given:
         given.append("evaluation.n=64")
+    if given[0] == "lab":
+        given = [*given, *FEW_STEPS.get(given[1], ())]
     done = warm_gan(*given, cwd=tmp_path, HOME=str(home), GAN_DATA=str(home / "data"), OMP_NUM_THREADS="1")
     if given[0] in WRITING:
         assert done.stdout.strip(), "it prints where the files are"
