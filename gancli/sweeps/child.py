@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import Any
 
-from gancli.sweeps.isolation import QUEUES
+from gancli.sweeps.queues import QUEUES
 from gancli.sweeps.jobs import Stopped, run_here
 
 
