@@ -28,7 +28,9 @@ from gancli import waiting
 from gancli.sweeps.queues import QUEUES, held_back
 
 SERVER = [sys.executable, "-m", "gancli.sweeps.warm"]
-IMPORTED = ("gancli.plan.run", "gancli.engine.training", "gancli.monitor.tensorboard_logger", "hydra.core.utils", "rich.live")
+IMPORTED = ("gancli.sweeps.child", "gancli.plan.run", "gancli.engine.training", "gancli.monitor.tensorboard_logger",
+            "hydra.core.utils", "rich.live")  # what jobs import
+CHILD = "gancli.sweeps.child"  # named, not imported: it runs the jobs that start this
 PACKAGES = ("gancli.models", "gancli.data.sources", "gancli.losses.augmentations")  # all of their modules; of plugins none
 LONGEST = 1 << 20  # bytes of a request
 _ANSWER = struct.Struct("<q")
@@ -155,8 +157,7 @@ def _import_all() -> None:
 
 def _become_job(descriptors: list[int], environment: dict[str, str]) -> None:
     """Run the job that the stream tells of, in this process; does not return."""
-    from gancli.sweeps import child
-
+    child = importlib.import_module(CHILD)
     os.setsid()
     stream, console = descriptors
     for descriptor, standard in ((stream, 0), (console, 1), (console, 2)):
