@@ -6,7 +6,9 @@ Legend: N rows.
 """
 
 import math
+import mmap
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # Linux's, which Python names since 3.13
 PIECE = 16 << 20  # bytes read at a time
 
 
@@ -32,8 +35,8 @@ class Lying:
     member: zipfile.ZipInfo | None = None  # of an .npz file
 
     def array(self) -> np.ndarray:
-        """Return the array, memory-mapped copy-on-write (torch wants writable memory, the file stays as it is)."""
-        return np.memmap(self.path, self.dtype, "c", self.start, self.shape, "C" if self.by_rows else "F")
+        """Return the array, mapped."""
+        return mapping(self.path, self.dtype, self.start, self.shape, self.by_rows)
 
     def pieces(self) -> Iterator[np.ndarray]:
         """Yield its rows in pieces of about PIECE bytes, read and not mapped, so that memory holds one of them.
@@ -67,6 +70,25 @@ class Lying:
                 found, left = zlib.crc32(piece, found), left - len(piece)
         if found != self.member.CRC:
             raise ValueError(f"Bad CRC-32 for file {self.member.filename!r}")
+
+
+def mapping(path: Path, dtype: np.dtype, start: int, shape: tuple[int, ...], by_rows: bool = True) -> np.ndarray:
+    """Return an array in a file, memory-mapped copy-on-write: torch wants writable memory, and the file stays as it is.
+
+    No memory is set aside for what might be written, else a file larger than memory could not be mapped.
+
+    Raises:
+        ValueError: the file is shorter.
+    """
+    begin = start - start % mmap.ALLOCATIONGRANULARITY
+    length = start - begin + math.prod(shape) * dtype.itemsize
+    with open(path, "rb") as file:
+        if sys.platform == "linux":
+            found = mmap.mmap(file.fileno(), length, mmap.MAP_PRIVATE | NORESERVE, mmap.PROT_READ | mmap.PROT_WRITE,
+                              offset=begin)
+        else:
+            found = mmap.mmap(file.fileno(), length, access=mmap.ACCESS_COPY, offset=begin)
+    return np.ndarray(shape, dtype, found, start - begin, order="C" if by_rows else "F")
 
 
 def lying(path: Path, name: str) -> Lying | None:

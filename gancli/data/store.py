@@ -23,6 +23,7 @@ import numpy as np
 from gancli.capacity import free_bytes
 from gancli.data.checksums import checked_file, combined, remembered, stamped
 from gancli.data.in_place import taken
+from gancli.data.mapped import mapping
 from gancli.data.once import FOLDER, made_once
 from gancli.data.sizes import check_memory
 from gancli.data.source import InPlace, Source, stored
@@ -259,9 +260,9 @@ def read_footer(path: Path) -> dict:
 
 
 def mapped(path: Path, footer: dict) -> Decoded:
-    """Return the file's arrays, memory-mapped copy-on-write (torch wants writable memory, the file stays as it is)."""
+    """Return the file's arrays, the examples memory-mapped."""
     dtype, shape = np.dtype(footer["dtype"]), tuple(footer["row_shape"])
-    examples = [np.memmap(path, dtype, "c", start, (rows, *shape))
+    examples = [mapping(path, dtype, start, (rows, *shape))
                 for start, rows in zip(footer["starts"], footer["rows"], strict=True)]
     labels = attributes = None
     if footer["labels"]:

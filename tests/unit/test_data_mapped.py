@@ -168,3 +168,14 @@ def test_what_does_not_lie_there(tmp_path):
     path.write_bytes(content)
     with pytest.raises((ValueError, OSError)):
         lying(path, "images")
+
+
+def test_a_file_larger_than_any_memory_is_mapped_writable(tmp_path):
+    """A sparse terabyte: nothing is set aside for what torch might write and never does."""
+    path, size = tmp_path / "sparse", 1 << 40
+    with open(path, "wb") as file:
+        file.truncate(size)
+    array = mapped.mapping(path, np.dtype(np.uint8), 128, (size - 128,))
+    assert array.flags.writeable and array[-1] == 0 and path.stat().st_blocks == 0
+    with pytest.raises(ValueError):
+        mapped.mapping(path, np.dtype(np.uint8), 128, (size,))
