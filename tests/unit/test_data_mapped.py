@@ -16,7 +16,8 @@ from gancli.data.sources import npz
 from gancli.errors import UserError
 
 COLOR = np.random.default_rng(0).integers(0, 256, (40, 10, 12, 3), dtype=np.uint8)
-LAYOUTS = {"nhwc": COLOR, "nchw": np.ascontiguousarray(COLOR.transpose(0, 3, 1, 2)), "gray": np.ascontiguousarray(COLOR[..., 0])}
+LAYOUTS = {"nhwc": COLOR, "nchw": np.ascontiguousarray(COLOR.transpose(0, 3, 1, 2)),
+           "gray": np.ascontiguousarray(COLOR[..., 0])}
 LABELS = np.arange(40) % 3
 
 
