@@ -90,6 +90,11 @@ class ImageOptions(DatasetOptions):
         """The background as 8-bit red, green, blue."""
         return ImageColor.getrgb(self.background)[:3]
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether the split holds every example, whatever it is called, so that millions need no names."""
+        return True
+
     def holds(self, name: str) -> bool:
         """Whether the example called `name` belongs to this split; sets with fixed splits hold all they list."""
         return True
@@ -108,9 +113,14 @@ class HoldoutOptions(ImageOptions):
         super().__post_init__()
         check_holdout("train" if self.PARTS else self.split, self.holdout)
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether nothing is held out."""
+        return self.split == "all" or self.holdout == 0
+
     def holds(self, name: str) -> bool:
         """Decide by the name alone, so that both domains agree and added files move no other file."""
-        return self.split == "all" or self.holdout == 0 or held_out(name, self.holdout) == (self.split == "test")
+        return self.keeps_all or held_out(name, self.holdout) == (self.split == "test")
 
 
 @dataclass

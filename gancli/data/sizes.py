@@ -26,8 +26,11 @@ def check_memory(path: Path, needed: int) -> None:
                         "smaller file, or close other programs.")
 
 
-def check_arrays(path: Path) -> None:
+def check_arrays(path: Path, mapped: bool = False) -> None:
     """Check the header of every array in an .npy or .npz file.
+
+    Args:
+        mapped: large arrays (of three axes or more) are mapped where they lie, and need no memory unless they are compressed.
 
     Raises:
         UserError: it is no such file, an array is shorter than its header says, or memory is too small for them.
@@ -35,26 +38,26 @@ def check_arrays(path: Path) -> None:
     try:
         if path.suffix == ".npy":
             with open(path, "rb") as file:
-                total = _bytes(file, path.stat().st_size)
+                total = _bytes(file, path.stat().st_size, mapped)
         else:
             with zipfile.ZipFile(path) as archive:
                 total = 0
                 for member in archive.infolist():
                     if member.filename.endswith(".npy"):
                         with archive.open(member) as file:
-                            total += _bytes(file, member.file_size)
+                            total += _bytes(file, member.file_size, mapped and member.compress_type == zipfile.ZIP_STORED)
     except UNREADABLE as error:
         raise UserError(f"{path} cannot be read as .npz or .npy ({str(error).splitlines()[0] if str(error) else 'damaged'}): "
                         "write it with numpy.savez.") from None
     check_memory(path, total)
 
 
-def _bytes(file: BinaryIO, size: int) -> int:
-    """Return the bytes of an array, as its header says; ValueError where so many do not follow it."""
+def _bytes(file: BinaryIO, size: int, mapped: bool) -> int:
+    """Return the bytes of memory for an array, as its header says; ValueError where so many do not follow it."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
     needed = math.prod(map(int, shape)) * dtype.itemsize
     if min(shape, default=0) < 0 or needed > size - file.tell() and not dtype.hasobject:
         raise ValueError(f"its header says {needed:,} bytes of {list(shape)} and {size - file.tell():,} follow")
-    return needed
+    return 0 if mapped and len(shape) > 2 else needed

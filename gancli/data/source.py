@@ -4,7 +4,7 @@ Legend: N examples, H height, W width, C channels, P coordinates, T tokens, A at
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,17 @@ class Stamp:
         """Return the stamp of a file."""
         status = path.stat()
         return cls(path.name, status.st_size, status.st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """Examples of one domain that lie on the disk as a store would have them."""
+
+    path: Path
+    examples: np.ndarray  # mapped
+    checksum: Callable[[Callable[[int], None]], str]  # of the examples as a store hashes them; tells how many are done
+    labels: np.ndarray | None = None  # int64 [N]
+    attributes: np.ndarray | None = None  # uint8 [N, A]
 
 
 class Source(ABC):
@@ -94,6 +105,10 @@ class Source(ABC):
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
         """Yield all examples in a fixed order; broken files are left out and named in `skipped`."""
+
+    def in_place(self) -> InPlace | None:
+        """Return the examples where nothing is to be done to them, so that no store is written; None elsewhere."""
+        return None
 
     def select(self, names: Sequence[str]) -> np.ndarray:
         """Return the rows [N] int64 of `names` that the options keep: the split's, thinned to `limit`."""
@@ -151,6 +166,8 @@ class ArraySource(Source):
 
     def kept(self, count: int) -> np.ndarray:
         """Return the rows that the options keep; examples without names are known by their numbers."""
+        if self.options.keeps_all:
+            return self.evenly(count)
         return self.select([str(number) for number in range(count)])
 
     def blocks(self) -> Iterator[Block]:

@@ -21,12 +21,15 @@ from pathlib import Path
 import numpy as np
 
 from gancli.capacity import free_bytes
+from gancli.data.checksums import checked_file, combined, remembered, stamped
+from gancli.data.in_place import taken
+from gancli.data.mapped import mapping
 from gancli.data.once import FOLDER, made_once
-from gancli.data.source import Source, stored
+from gancli.data.sizes import check_memory
+from gancli.data.source import InPlace, Source, stored
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
 from gancli.runs.atomic import write_json
-from gancli.runs.records import Damaged, read_json
 
 MAGIC = b"GANSTOR1"
 MEMORY_SHARE = 0.5  # of the free memory that store=auto fills before it turns to a file
@@ -54,15 +57,20 @@ def decode(source: Source, spec: DataSpec, store: str, progress: Progress) -> De
     """Return the decoded examples of `source`: from its file if that is unchanged, else decoded (and kept, if it pays).
 
     Args:
-        store: auto, memory or mmap. auto keeps a file where decoding is slow or the memory too small.
+        store: auto, memory or mmap. auto keeps a file where decoding is slow or the memory too small; what lies on the
+            disk as that file would have it is used there.
 
     Raises:
-        UserError: nothing could be decoded, a file is broken and dataset.broken=fail, or the disk is full.
+        UserError: nothing could be decoded, a file is broken and dataset.broken=fail, the disk is full, or the memory.
     """
-    needed = sum(source.counts()) * int(np.prod(spec.shape)) * np.dtype(DTYPES[spec.kind]).itemsize
-    if store == "memory" or (store == "auto" and not source.slow and needed < _most_in_memory()):
+    needed = _bytes(source, spec)
+    if _stays_in_memory(source, needed, store):
+        check_memory(Path(source.place() or source.options.name), needed)
         return in_memory(source, spec, progress)
     path, key = store_path(source), store_key(source, spec)
+    there = source.in_place()
+    if there is not None:
+        return _in_place(there, path, key, source, progress)
     try:
         return made_once(path.with_name(f"{path.name}.making"),
                          _Look(path, key, source.notes, getattr(source.options, "verify", False)),
@@ -75,6 +83,12 @@ def decode(source: Source, spec: DataSpec, store: str, progress: Progress) -> De
         source.notes.append(f"{path.parent} cannot be written ({error.strerror or error}): the decoded data stay in "
                             "memory and will be decoded again at the next start.")
         return in_memory(source, spec, progress)
+
+
+def _in_place(there: InPlace, path: Path, key: str, source: Source, progress: Progress) -> Decoded:
+    """Return examples that are used where they lie; beside `path`, which would be their store, it is noted what was read."""
+    digest = taken(there, path, key, getattr(source.options, "verify", False), progress)
+    return Decoded([there.examples], there.labels, digest, path=there.path, attributes=there.attributes)
 
 
 class _Look:
@@ -100,9 +114,10 @@ class _Look:
 
 def waits_on_disk(source: Source, spec: DataSpec, store: str) -> bool | None:
     """Whether the decoded examples are on disk; False where they would first be written, None where they stay in memory."""
-    needed = sum(source.counts()) * int(np.prod(spec.shape)) * np.dtype(DTYPES[spec.kind]).itemsize
-    if store == "memory" or (store == "auto" and not source.slow and needed < _most_in_memory()):
+    if _stays_in_memory(source, _bytes(source, spec), store):
         return False if source.slow else None
+    if source.in_place() is not None:
+        return True
     try:
         return read_footer(store_path(source))["key"] == store_key(source, spec)
     except (OSError, ValueError, KeyError, TypeError, struct.error):
@@ -161,16 +176,6 @@ def check_tokens(tokens: np.ndarray, vocabulary: int) -> None:
     if tokens.size and not 0 <= tokens.min() <= tokens.max() < vocabulary:
         raise UserError(f"The data hold token ids from {tokens.min()} to {tokens.max()} and the vocabulary has "
                         f"{vocabulary} symbols, 0 to {vocabulary - 1}: make the data again with the vocabulary they have.")
-
-
-def combined(digests: list[str], rows: list[int], row_shape: tuple[int, ...], labels: np.ndarray | None,
-             attributes: np.ndarray | None) -> str:
-    """Return one checksum of the domains' checksums, their shapes, the labels and the attributes."""
-    whole = blake2b(json.dumps([digests, rows, row_shape]).encode(), digest_size=16)
-    for values in (labels, attributes):
-        if values is not None:
-            whole.update(np.ascontiguousarray(values))
-    return whole.hexdigest()
 
 
 def in_memory(source: Source, spec: DataSpec, progress: Progress) -> Decoded:
@@ -235,26 +240,8 @@ def read_file(path: Path, key: str, verify: bool = False) -> tuple[Decoded | Non
     if whole != footer["digest"]:
         return None, "is damaged (its checksum is wrong)"
     with suppress(OSError):  # a folder that only others may write: it is checked at every start
-        write_json(_checked(path), {**stamp, "digest": whole})
+        write_json(checked_file(path), {**stamp, "digest": whole})
     return decoded, ""
-
-
-def stamped(path: Path) -> dict[str, int]:
-    """Return what tells this file from another and from a changed one; the system itself sets the time of the last change."""
-    now = path.stat()
-    return {"bytes": now.st_size, "modified_ns": now.st_mtime_ns, "changed_ns": now.st_ctime_ns, "inode": now.st_ino}
-
-
-def remembered(path: Path) -> dict | None:
-    """Return the stamp and digest of the file that was last found whole here."""
-    try:
-        return read_json(_checked(path))
-    except (OSError, Damaged):
-        return None
-
-
-def _checked(path: Path) -> Path:
-    return path.with_name(f"{path.name}.checked")
 
 
 def read_footer(path: Path) -> dict:
@@ -273,9 +260,9 @@ def read_footer(path: Path) -> dict:
 
 
 def mapped(path: Path, footer: dict) -> Decoded:
-    """Return the file's arrays, memory-mapped copy-on-write (torch wants writable memory, the file stays as it is)."""
+    """Return the file's arrays, the examples memory-mapped."""
     dtype, shape = np.dtype(footer["dtype"]), tuple(footer["row_shape"])
-    examples = [np.memmap(path, dtype, "c", start, (rows, *shape))
+    examples = [mapping(path, dtype, start, (rows, *shape))
                 for start, rows in zip(footer["starts"], footer["rows"], strict=True)]
     labels = attributes = None
     if footer["labels"]:
@@ -317,6 +304,14 @@ def remove_stale(folder: Path) -> None:
                 path.unlink()
         except OSError:
             continue
+
+
+def _bytes(source: Source, spec: DataSpec) -> int:
+    return sum(source.counts()) * int(np.prod(spec.shape)) * np.dtype(DTYPES[spec.kind]).itemsize
+
+
+def _stays_in_memory(source: Source, needed: int, store: str) -> bool:
+    return store == "memory" or (store == "auto" and not source.slow and needed < _most_in_memory())
 
 
 def _most_in_memory() -> float:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gancli.blank import blank
 from gancli.data.spec import DataSpec
-from gancli.devices import pick_device
+from gancli.devices import pick_device, pick_precision
 from gancli.errors import UserError, check_choice, near
 from gancli.explore.codes import spread_codes
 from gancli.explore.earlier import once_called
@@ -29,6 +29,7 @@ from gancli.losses.augmentation import NONE, augment_options
 from gancli.losses.options import LossOptions
 from gancli.monitor.grids import grid_size, image_grid, preview_zoom, quick_png, to_uint8
 from gancli.options import typed
+from gancli.precision import computing
 from gancli.runs.checkpoint import Checkpoint, read
 from gancli.runs.find import OUTPUTS, find_checkpoint
 from gancli.seeds import mix
@@ -74,6 +75,7 @@ class Loaded:
         self.name: str = checkpoint.config["model"]["name"]
         self.data_fingerprint: str | None = checkpoint.extra.get("data_fingerprint")  # absent where a test wrote it
         self._latents = Latents(model)
+        self.precision = "fp32"  # in which the networks compute
         self._make: Callable[..., Tensor] | None = None  # images of latents and labels; None: model.generate
 
     def __repr__(self) -> str:
@@ -176,6 +178,13 @@ class Loaded:
         other._make = make
         return other
 
+    def computing_in(self, precision: str) -> "Loaded":
+        """Return the same model, whose networks compute in fp32 or bf16, or as the run trained them (run)."""
+        other = copy(self)
+        trained = self.config.get("trainer", {}).get("precision", "fp32")
+        other.precision = pick_precision(trained, self.device) if precision == "run" else precision
+        return other
+
     @once_called("labels", "label")
     def styles(self, z: Tensor, label: Labels = None, batch_size: int = 64) -> Tensor:
         """Return the styles [N, S] that the model maps latents to; label may be weights [N, classes]."""
@@ -219,7 +228,7 @@ class Loaded:
         generator = torch.Generator().manual_seed(mix(MAP_STREAM, seed, number))
         noise = self.model.draw_map(size, generator, tile)
         image = torch.empty(self.spec.shape[0], *size, dtype=torch.uint8)
-        with torch.inference_mode():
+        with torch.inference_mode(), computing(self.precision, self.device):
             for top, left, block in self.model.paint(noise, size, tile):
                 image[:, top:top + block.shape[1], left:left + block.shape[2]] = to_uint8(block).cpu()
         return image
@@ -328,7 +337,8 @@ class Loaded:
 
     @torch.inference_mode()
     def _run(self, function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
-        x = function(*(part.to(self.device) for part in inputs if part is not None)).cpu()
+        with computing(self.precision, self.device):
+            x = function(*(part.to(self.device) for part in inputs if part is not None)).cpu()
         return x.float() if x.is_floating_point() else x
 
 

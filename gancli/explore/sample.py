@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gancli.errors import check_range
+from gancli.errors import check_choice, check_range
 from gancli.explore.animations import ANIMATED
 from gancli.explore.codes import spread_codes
 from gancli.explore.labels import spread_labels
@@ -30,6 +30,7 @@ from gancli.explore.writing import as_rows, save_folder, save_lines, save_npz, w
 from gancli.game.abilities import able
 from gancli.monitor.grids import Picture, save_png, scatter
 from gancli.options import typed
+from gancli.precision import COMPUTED
 
 ENDINGS, OF_TOKENS = (".png", ".npz"), (".txt", ".npz")
 
@@ -44,6 +45,7 @@ class SampleOptions(StyleOptions):
     code: Any  # a category of the first categorical code, a list of them, or None for random ones
     codes: Any  # values of codes by their names, or None
     domain: str | None  # of a model of two domains; None: both in a picture, else the first
+    precision: str  # one of COMPUTED
     columns: int | None
     stages: bool  # how each image comes about: levels of a pyramid, steps of a canvas
     fps: float  # stages a second of a film
@@ -55,6 +57,7 @@ class SampleOptions(StyleOptions):
         check_range("fps", self.fps, 0.5, 50)
         if self.stages and self.sized:
             raise ValueError("stages=true shows how images of the model's own size come about: leave size= and tile= out")
+        check_choice("precision", self.precision, COMPUTED)
         check_range("seed", self.seed, 0)
         check_range("n", self.n, 1)
         check_range("columns", self.columns, 1)
@@ -74,7 +77,7 @@ def sample(values: Mapping[str, Any]) -> list[Path]:
     options = typed(SampleOptions, values, "")
     known = tuple(dict.fromkeys((*ENDINGS, *OF_TOKENS)))
     chosen = choose_target(options.out, (*known, *ANIMATED) if options.stages else known, options.overwrite)
-    loaded = with_changed_styles(load(options.ckpt, options.device, options.weights), options)
+    loaded = with_changed_styles(load(options.ckpt, options.device, options.weights).computing_in(options.precision), options)
     if options.sized:
         return [save_textures(loaded, options, chosen)]
     endings = OF_TOKENS if loaded.spec.kind == "tokens" else ENDINGS

@@ -7,6 +7,7 @@ Legend: H height, W width.
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from gancli.monitor.grids import Picture
 
 SHARE, LEAST, MOST = 26, 15, 40  # a letter's height: this part of the picture's longer side, in pixels within bounds
 WIDEST = 0.35  # of the picture's width, which names of rows take at most
+FONT = "fonts/ttf/DejaVuSans.ttf"
 INK, PAPER = 20, 255
 
 
@@ -55,9 +57,19 @@ def _names(rows: Sequence[str], height: int, width: int, size: int) -> tuple[lis
 
 @lru_cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(_font_file(), size)
+
+
+@lru_cache
+def _font_file() -> str:
+    """Return matplotlib's font, whose package need not be imported for it where it brings its data."""
+    package = find_spec("matplotlib")
+    beside = Path(package.origin).parent / "mpl-data" / FONT if package is not None and package.origin else None
+    if beside is not None and beside.is_file():
+        return str(beside)
     import matplotlib
 
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"), size)
+    return str(Path(matplotlib.get_data_path()) / FONT)
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:

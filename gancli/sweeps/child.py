@@ -9,8 +9,8 @@ import sys
 import threading
 from typing import Any
 
-from gancli.sweeps.isolation import QUEUES
 from gancli.sweeps.jobs import Stopped, run_here
+from gancli.sweeps.queues import QUEUES
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from gancli.sweeps.matching import lengths
 from gancli.sweeps.warned import Warned, queue_again
 
 APART = ("joblib", "submitit_local", "submitit_slurm", "ray")  # launchers whose workers give each job a process of its own
+POOLED = ("joblib",)  # of them, those whose workers run many jobs each
 
 
 class Stopped(UserError):
@@ -123,7 +124,8 @@ def _run_apart(task: Callable[[Any], Any], cfg: Any, folder: Path) -> float | No
     with Warned() as warned, gpu_environment(cfg, HydraConfig.get().job.num) as environment:
         where = f" (GPU {environment['CUDA_VISIBLE_DEVICES']})" if environment.get("CUDA_VISIBLE_DEVICES") else ""
         print(f"[{folder.name}] {' '.join(overrides())}{where}", flush=True)
-        code = run_isolated(task, cfg, folder, lambda: warned.told or stop.exists(), environment)
+        code = run_isolated(task, cfg, folder, lambda: warned.told or stop.exists(), environment,
+                            forked=launcher() in POOLED)
     status = read_status(folder)
     if status is None:
         ending = ("stopped", "told to stop before it began") if warned.told or stop.exists() else (

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli.runs.status import Status, write_status
-from gancli.sweeps.isolation import QUEUES
+from gancli.sweeps.queues import QUEUES
 
 SUBMITIT = "SUBMITIT_EXECUTOR"  # the environment of its workers
 EARLY = 0.5  # Slurm rounds time limits and warns up to a minute too soon: after this share of the time they are meant

@@ -4,12 +4,16 @@ import json
 import os
 import signal
 import sqlite3
+import sys
 
 import pytest
+import torch
 from running import environment
 from sweeps import GRID, TINY, kill, start, statuses, traces, train, wait_for
 
+from gancli.runs.checkpoint import CheckpointFolder, read
 from gancli.runs.find import list_runs
+from gancli.runs.status import read_status
 
 LONG = ("trainer.kimg=1", "trainer.checkpoint_kimg=0.02", "trainer.record_kimg=0.1", "device=cpu")
 SHORT = ("trainer.kimg=0.04", "trainer.record_kimg=0.02", "device=cpu")
@@ -118,3 +122,18 @@ def test_a_launcher_that_is_not_installed(tmp_path):
                  PYTHONPATH=f"{tmp_path / 'site'}{os.pathsep}{environment()['PYTHONPATH']}")
     assert "hydra/launcher=joblib is not installed: pip install 'gancli[joblib]'." in text
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="jobs are forked on Linux alone")
+def test_jobs_of_one_worker_are_forked_and_equal_the_same_job_alone(tmp_path):
+    """Two jobs that differ in everything that could stay behind; the second is as if the first had never been."""
+    settings = (*TINY, *SHORT, "loss=hinge", "trainer.ema_kimg=1")
+    train("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=1", "seed=1,0", "augment=noise,none", *settings,
+          "hydra.sweep.dir=sweep", cwd=tmp_path)
+    assert statuses(tmp_path / "sweep", 4) == ["finished"] * 4
+    starts = {read_status(tmp_path / f"sweep/{job}").pid for job in range(4)}
+    assert len(starts) == 4, "each has a process of its own"
+    train("seed=0", "augment=none", *settings, "run_dir=alone", cwd=tmp_path)
+    mine, other = (read(CheckpointFolder(tmp_path / run).latest()) for run in ("sweep/3", "alone"))
+    assert mine.tensors.keys() == other.tensors.keys() and len(mine.tensors) > 8
+    assert all(torch.equal(mine.tensors[name], other.tensors[name]) for name in mine.tensors)

@@ -58,7 +58,7 @@ def test_labels_are_kept(tmp_path):
 
 def test_attributes_are_kept_and_checked(tmp_path, monkeypatch):
     calls, values = decodes(monkeypatch), np.arange(18).reshape(6, 3) % 2
-    np.savez(tmp_path / "a.npz", images=np.zeros((6, 8, 8), np.uint8), attributes=values, labels=np.arange(6))
+    np.savez_compressed(tmp_path / "a.npz", images=np.zeros((6, 8, 8), np.uint8), attributes=values, labels=np.arange(6))
     first = load("npz", tmp_path, path=str(tmp_path / "a.npz"), store="mmap")
     again = load("npz", tmp_path, path=str(tmp_path / "a.npz"), store="mmap")
     memory = load("npz", tmp_path, path=str(tmp_path / "a.npz"), store="memory")

@@ -5,17 +5,19 @@ arrays of other names, which dataset.images= and dataset.labels= name, or which 
 """
 
 import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
 from gancli.data.listing import find_path, list_names
+from gancli.data.mapped import checksum, lying
 from gancli.data.named_arrays import IMAGES, Pair, find_parts, labels_beside
 from gancli.data.options import MIN_SIDE, NO_PART, HoldoutOptions
 from gancli.data.sizes import UNREADABLE, check_arrays
-from gancli.data.source import ArraySource, Native, Stamp
+from gancli.data.source import ArraySource, InPlace, Native, Stamp
 from gancli.data.spec import DataSpec
 from gancli.data.splits import told
 from gancli.errors import UserError, near
@@ -48,7 +50,7 @@ class Npz(ArraySource):
         if not self.path.is_file():
             raise UserError(f"dataset.path={options.path} is a folder: give an .npz or .npy file, or use "
                             "dataset=folder.")
-        check_arrays(self.path)
+        check_arrays(self.path, mapped=True)
         self.names = [] if self.path.suffix == ".npy" else self.read_names()
         self.parts = self.find_parts()  # all, whichever are asked for
         self.chosen = self.choose_parts()
@@ -236,24 +238,64 @@ class Npz(ArraySource):
     def place(self) -> str:
         return str(self.path)
 
-    def arrays(self) -> tuple[np.ndarray, np.ndarray | None]:
+    def arrays(self) -> "tuple[Rows, np.ndarray | None]":
         parts = [self.read_images(self.parts[part].images) for part in self.chosen]
-        images = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return images, None if self.labels is None else self.labels[0]
+        return Rows(parts, self.path), None if self.labels is None else self.labels[0]
 
     def read_images(self, name: str) -> np.ndarray:
-        """Return an array as uint8 [N, h, w, c]."""
+        """Return an array [N, h, w, c] of its own type, mapped unless it is compressed."""
         try:
-            if self.path.suffix == ".npy":
-                images = np.load(self.path, mmap_mode="r", allow_pickle=False)
-            else:
+            where = lying(self.path, name)
+            if where is None:
                 with np.load(self.path, allow_pickle=False) as file:
                     images = file[name]
+            else:
+                where.check()
+                images = where.array()
         except UNREADABLE as error:
             raise UserError(f"{self.path} is damaged ({error}): write it again.") from None
-        order = layout(images.shape)
-        images = images.transpose(0, *order) if len(order) == 3 else images[..., None]
-        return to_bytes(images, self.path)
+        return in_order(images)
+
+    def in_place(self) -> InPlace | None:
+        native, options = self.native(), self.options
+        spec = self.look()
+        if (len(self.chosen) > 1 or spec.shape != (native.channels, native.height, native.width)
+                or options.size not in (None, spec.shape[1:]) or spec.count != native.count):
+            return None
+        try:
+            where = lying(self.path, self.parts[self.chosen[0]].images)
+        except UNREADABLE as error:
+            raise UserError(f"{self.path} is damaged ({error}): write it again.") from None
+        if where is None or where.dtype != np.uint8 or not where.by_rows:
+            return None
+        order = layout(where.shape)
+        axes = (0, *order) if len(order) == 3 else (0, 1, 2)
+        return InPlace(self.path, in_order(where.array()), partial(checksum, where, axes),
+                       None if self.labels is None else self.labels[0], self.attributes())
+
+
+class Rows:
+    """Arrays of images one after the other as uint8 [N, h, w, c], which are converted as they are taken."""
+
+    def __init__(self, arrays: Sequence[np.ndarray], path: Path) -> None:
+        self.arrays, self.converted = arrays, [conversion(array, path) for array in arrays]
+        self.ends = np.cumsum([len(array) for array in arrays])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Return the images at rising rows."""
+        begins = np.searchsorted(rows, [0, *self.ends])
+        pieces = [convert(array[rows[begin:end] + len(array) - last]) for array, convert, begin, end, last in
+                  zip(self.arrays, self.converted, begins, begins[1:], self.ends, strict=False) if end > begin]
+        return np.concatenate(pieces)
+
+
+def in_order(images: np.ndarray) -> np.ndarray:
+    """Return images as [N, h, w, c], without a copy."""
+    order = layout(images.shape)
+    return images.transpose(0, *order) if len(order) == 3 else images[..., None]
 
 
 def layout(shape: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -267,20 +309,20 @@ def layout(shape: tuple[int, ...]) -> tuple[int, ...] | None:
     return None
 
 
-def to_bytes(images: np.ndarray, path: Path) -> np.ndarray:
-    """Return uint8 of the same shape; the range decides what floats and wide integers mean."""
+def conversion(images: np.ndarray, path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what makes uint8 of any of the images; their range decides what floats and wide integers mean."""
     if images.dtype == np.uint8:
-        return images
+        return lambda rows: rows
     if images.dtype == bool:
-        return images.astype(np.uint8) * 255
+        return lambda rows: rows.astype(np.uint8) * 255
     low, high = images.min(), images.max()
     if images.dtype.kind in "ui":
         if low >= 0 and high <= 255:
-            return images.astype(np.uint8)
+            return lambda rows: rows.astype(np.uint8)
         if images.dtype == np.uint16:
-            return (images >> 8).astype(np.uint8)
+            return lambda rows: (rows >> 8).astype(np.uint8)
     elif low >= -1.001 and high <= 1.001:  # false for NaN
-        scaled = images * np.float32(255) if low >= 0 else (images + np.float32(1)) * np.float32(127.5)
-        return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+        factor, shift = (np.float32(255), np.float32(0)) if low >= 0 else (np.float32(127.5), np.float32(1))
+        return lambda rows: np.clip(np.rint((rows + shift) * factor), 0, 255).astype(np.uint8)
     raise UserError(f"{path} holds {images.dtype} from {low:g} to {high:g}: convert the images to uint8, or to float "
                     "in [0, 1] or [-1, 1].")
