@@ -7,7 +7,7 @@ import numpy as np
 
 from gancli.data.decode import Frame, decode_halves
 from gancli.data.files import FileSource, Group
-from gancli.data.listing import Entry, Listing, list_images, list_names, require_images, shown, visible
+from gancli.data.listing import Entry, Listing, ignored, list_images, list_names, require_images, shown, visible
 from gancli.data.options import FileOptions
 from gancli.data.sources.folder import checked_folder
 from gancli.data.splits import Splits, find_splits, told
@@ -107,7 +107,7 @@ class TwoFolders(FileSource):
         if needed:
             require_images(folder, listing)
             if listing.ignored:
-                self.notes.append(f"Ignored {listing.ignored} files in {folder} that are no images.")
+                self.notes.append(ignored(listing.ignored, f" in {folder}"))
         return listing
 
 
