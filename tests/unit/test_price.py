@@ -1,6 +1,7 @@
 """What a run costs, told beforehand: what is counted, and that measuring leaves no trace."""
 
 import random
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -13,7 +14,7 @@ from gancli.errors import UserError
 from gancli.game.model import Progress
 from gancli.monitor import durations
 from gancli.plan import price as pricing
-from gancli.plan import sweep_price
+from gancli.plan import shorter, sweep_price
 from gancli.plan.run import plan_run
 
 SMALL = ("model=dcgan", "model.width=4", "dataset.size=8", "trainer.batch_size=16", "device=cpu")
@@ -51,6 +52,22 @@ def test_measuring_leaves_no_trace_on_files_and_random_numbers(tmp_path, monkeyp
                                                                   "evaluations": 1}
     text = pricing.told(cost)
     assert "done at" in text and "images/s" in text
+
+
+def test_a_price_names_a_length_that_fits_and_what_is_quicker():
+    given = ["model=dcgan", "model.width=4", "dataset.size=8", "trainer.kimg=300"]
+    evaluating = (pricing.Share("evaluations", 10, 100.0),)
+    cost = pricing.Price(300_000, 5900.0, (pricing.Share("reading", 1, 20.0),), evaluating)
+    # 570 s are left beside one reading and one evaluation, at 20 s a kimg
+    assert shorter.fitting_kimg(cost, 600) == 20, "28.5 kimg fit, one digit of which is kept"
+    lines = dict(shorter.next_commands(cost, plan(), given))
+    assert lines["train"] == f"gan train {' '.join(given)}"
+    assert lines["shorter"] == "gan train model=dcgan model.width=4 dataset.size=8 trainer.kimg=20 (about 10 min)"
+    assert lines["quicker"] == "give less of dataset.size (now 8x8), model.width (now 4), trainer.kimg"
+    assert list(dict(shorter.next_commands(cost, plan(), ["resume=RUN"]))) == ["train", "quicker"]
+    for other in (replace(cost, phases=2), replace(cost, turns_s=300.0), replace(cost, before=(pricing.Share("x", 1, 700.0),))):
+        assert shorter.fitting_kimg(other, 600) is None
+    assert list(dict(shorter.next_commands(replace(cost, turns_s=300.0), plan(), given))) == ["train"]
 
 
 def test_what_is_due_is_counted_to_the_end_of_the_run():
