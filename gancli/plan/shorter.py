@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from gancli.engine.plan import Plan
 from gancli.monitor.durations import in_words
 from gancli.plan.price import Price
+from gancli.runs.next_steps import unquoted
 
 FITTING_S = 600.0  # what somebody waits for who only wants to see whether it works
 LONG_S = 3600.0  # a whole run, from which smaller networks are spoken of
@@ -22,6 +23,7 @@ def next_commands(cost: Price, plan: Plan, overrides: Sequence[str]) -> Iterator
         plan: the run.
         overrides: as they were given, without price=.
     """
+    overrides = [unquoted(word) for word in overrides]
     yield "train", shlex.join(["gan", "train", *overrides])
     kimg = None if any(word.startswith("resume=") for word in overrides) else fitting_kimg(cost, FITTING_S)
     if kimg is not None:

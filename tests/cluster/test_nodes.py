@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from running import ROOT, environment
@@ -83,9 +84,10 @@ def test_two_nodes_have_the_losses_of_one_process_by_srun_and_by_torchrun(slurm,
         assert losses(one).shape[0] == 50 and losses(one).std(0).max() > 1e-3 and difference < 1e-5, difference
 
 
-def test_a_warned_run_saves_is_queued_again_and_goes_on_on_another_number_of_nodes(slurm, tmp_path):
+@pytest.mark.parametrize("launch", ["srun", "torchrun"])
+def test_a_warned_run_saves_is_queued_again_and_goes_on_on_another_number_of_nodes(launch, slurm, tmp_path):
     run = tmp_path / "run"
-    job = submit(slurm, tmp_path, str(run), *NETWORKS, ENDLESS)
+    job = submit(slurm, tmp_path, str(run), *NETWORKS, ENDLESS, LAUNCH=launch)
     until(lambda: trains(run), "a run that trains")
     slurm.warn(job, "USR1", "--batch")  # as `#SBATCH --signal=B:USR1@120` does before the time limit
     until(lambda: status(run) == "stopped", "a run that has saved")
@@ -97,7 +99,7 @@ def test_a_warned_run_saves_is_queued_again_and_goes_on_on_another_number_of_nod
     wait_for_end(slurm, job, tmp_path)
     assert status(run) == "stopped" and read_status(run).images >= saved
     last = submit(slurm, tmp_path, str(run), *NETWORKS, f"trainer.kimg={read_status(run).images / 1000 + 0.2:g}",
-                  options=("--nodes=1",))
+                  options=("--nodes=1",), LAUNCH=launch)
     wait_for_end(slurm, last, tmp_path)
     assert status(run) == "finished", said(tmp_path)
 
@@ -110,7 +112,8 @@ def test_a_killed_rank_ends_the_step_and_the_run_can_be_continued(slurm, tmp_pat
     begun = time.monotonic()
     wait_for_end(slurm, job, tmp_path)
     assert time.monotonic() - begun < 60 and "goes back into the queue" not in said(tmp_path)
-    until(lambda: status(run) in ("failed", "killed"), f"an end of the other rank: {said(tmp_path)}")  # srun does not wait for it
+    # srun does not wait for the other rank
+    until(lambda: status(run) in ("failed", "killed"), f"an end of the other rank: {said(tmp_path)}")
     length = f"trainer.kimg={images_of(CheckpointFolder(run).latest()) / 1000 + 0.4:g}"
     job = submit(slurm, tmp_path, str(run), *NETWORKS, "trainer.checkpoint_kimg=0.04", length)
     wait_for_end(slurm, job, tmp_path)

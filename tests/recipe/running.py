@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import warm
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,6 +28,13 @@ def gan(*arguments: str, cwd: Path, check: int | None = 0, timeout: float = 300,
     done = subprocess.run(command(*arguments), cwd=cwd, env=environment(**more), capture_output=True, text=True,
                           timeout=timeout)
     assert check is None or done.returncode == check, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def warm_gan(*arguments: str, cwd: Path, timeout: float = 300, **more: str) -> subprocess.CompletedProcess:
+    """Run `gan ARGUMENTS` as `gan` does, in a process that finds torch imported; fail unless it exits with 0."""
+    done = warm.run(list(arguments), cwd, environment(**more), timeout)
+    assert done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
 

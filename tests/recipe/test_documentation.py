@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from PIL import Image
-from running import ROOT, command, commands_in, environment, gan
+from running import ROOT, command, commands_in, environment, warm_gan
 
 from gancli.cli.main import COMMANDS
 
@@ -105,7 +105,8 @@ def run_for(arguments, home):
     if name is None:
         return home / "stopped"
     if not (home / name).exists():
-        gan("train", *OTHERS[name], *SHORT, "evaluation.kimg=null", "device=cpu", f"run_dir={name}", cwd=home, HOME=str(home))
+        warm_gan("train", *OTHERS[name], *SHORT, "evaluation.kimg=null", "device=cpu", f"run_dir={name}", cwd=home,
+                 HOME=str(home))
     return home / name
 
 
@@ -145,7 +146,7 @@ def test_command_runs(arguments, home, tmp_path):
         given.append("n=64")
     if given[0] == "train" and "--help" not in given:
         given.append("evaluation.n=64")
-    done = gan(*given, cwd=tmp_path, HOME=str(home), GAN_DATA=str(home / "data"), OMP_NUM_THREADS="1")
+    done = warm_gan(*given, cwd=tmp_path, HOME=str(home), GAN_DATA=str(home / "data"), OMP_NUM_THREADS="1")
     if given[0] in WRITING:
         assert done.stdout.strip(), "it prints where the files are"
     if given[0] == "compare" and "--help" not in given:

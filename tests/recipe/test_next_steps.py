@@ -6,7 +6,7 @@ import shlex
 import numpy as np
 import pytest
 from PIL import Image
-from running import gan
+from running import warm_gan
 
 TINY = ("trainer.batch_size=4", "trainer.kimg=0.008", "evaluation.kimg=null", "device=cpu")
 FOLDER = ("dataset=folder", "dataset.path=pictures", "dataset.size=16")
@@ -40,9 +40,9 @@ def work(tmp_path_factory):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_printed_command_runs(kind, work):
     overrides, named = KINDS[kind]
-    trained = gan("train", *overrides, *TINY, f"run_dir={kind}", cwd=work, OMP_NUM_THREADS="1")
+    trained = warm_gan("train", *overrides, *TINY, f"run_dir={kind}", cwd=work, OMP_NUM_THREADS="1")
     assert re.findall(r"^(?:See more|All of it): +gan (\w+) ", trained.stderr, re.MULTILINE) == [named, "show"]
-    shown = gan("show", kind, cwd=work)
+    shown = warm_gan("show", kind, cwd=work)
     printed = {shlex.split(line)[1]: shlex.split(line)[1:] for line in
                re.findall(r"\bgan \w+ .*", trained.stderr + shown.stdout)}
     assert {named, "show", "diagnose", "train"} <= set(printed) and len(KINDS) == 7
@@ -51,4 +51,4 @@ def test_every_printed_command_runs(kind, work):
             more = ["n=16", "metrics=[swd]"] if name == "evaluate" and kind in ("samples", "translates") else []
             if name == "evaluate" and not more:
                 continue  # test_documentation.py measures the others
-            gan(*words, *more, cwd=work, OMP_NUM_THREADS="1")
+            warm_gan(*words, *more, cwd=work, OMP_NUM_THREADS="1")

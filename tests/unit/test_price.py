@@ -1,8 +1,10 @@
 """What a run costs, told beforehand: what is counted, and that measuring leaves no trace."""
 
 import random
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from gancli.config.compose import compose
 from gancli.engine.recording.pricing import Pricing
 from gancli.errors import UserError
 from gancli.game.model import Progress
+from gancli.metrics import timing
+from gancli.metrics.options import EvaluationOptions
 from gancli.monitor import durations
 from gancli.plan import price as pricing
 from gancli.plan import shorter, sweep_price
@@ -65,6 +69,8 @@ def test_a_price_names_a_length_that_fits_and_what_is_quicker():
     assert lines["shorter"] == "gan train model=dcgan model.width=4 dataset.size=8 trainer.kimg=20 (about 10 min)"
     assert lines["quicker"] == "give less of dataset.size (now 8x8), model.width (now 4), trainer.kimg"
     assert list(dict(shorter.next_commands(cost, plan(), ["resume=RUN"]))) == ["train", "quicker"]
+    quoted = dict(shorter.next_commands(cost, plan(), ["dataset=folder", "dataset.path='/home/ada/photos'"]))
+    assert quoted["train"] == "gan train dataset=folder dataset.path=/home/ada/photos", "as a person types it"
     for other in (replace(cost, phases=2), replace(cost, turns_s=300.0), replace(cost, before=(pricing.Share("x", 1, 700.0),))):
         assert shorter.fitting_kimg(other, 600) is None
     assert list(dict(shorter.next_commands(replace(cost, turns_s=300.0), plan(), given))) == ["train"]
@@ -135,3 +141,35 @@ def test_training_tells_its_price_once_the_first_seconds_are_measured(monkeypatc
     progress.phase = "fade to 8"
     later = [priced.played(progress, 100, later_phases=True) for _ in range(5)]
     assert not any(later), "a phase is measured anew"
+
+
+@pytest.mark.parametrize(("metrics", "seconds"), [(["class_error"], 5), (["swd"], 100), (["class_error", "swd"], 105)])
+def test_only_what_is_generated_costs_more_the_more_of_it_there_is(metrics, seconds, monkeypatch):
+    """5 s for the classes of held out examples, 0.01 s for each of 10,000 that are generated, of which 100 are tried."""
+    clock = [0.0]
+
+    class Evaluator:
+        order, extractor = (), None
+
+        def __init__(self, options, *data, **more):
+            self.options = options
+
+        def prepare(self):
+            pass
+
+        def __call__(self, sampler):
+            counts = [0 if name == "class_error" else self.options.n for name in self.options.metrics]
+            clock[0] += sum(0.01 * count if count else 5 for count in counts)
+            return [SimpleNamespace(protocol=SimpleNamespace(metric=name, generated=count))
+                    for name, count in zip(self.options.metrics, counts, strict=True)]
+
+    monkeypatch.setattr(timing, "Evaluator", Evaluator)
+    monkeypatch.setattr(timing, "_now", lambda data: clock[0])
+    monkeypatch.setattr(timing, "_few", lambda *arguments: 100)
+    monkeypatch.setattr(timing, "_give_extractor", lambda *arguments: [])
+    monkeypatch.setattr(timing, "evaluating", lambda model: nullcontext())
+    data = SimpleNamespace(counts=[60_000], device=torch.device("cpu"))
+    sampler = SimpleNamespace(domain=None, limit=None, model=None)
+    options = EvaluationOptions(metrics, None, 10_000, "classifier", None, None, None)
+    cost = timing.timed_evaluation(options, data, None, sampler, None)
+    assert cost.each_s == pytest.approx(seconds)
