@@ -86,7 +86,7 @@ def _header(image: Image.Image, file: Path | io.BytesIO, least: int) -> Header:
 
 
 def examine_image(file: Path | io.BytesIO, frame: Frame) -> tuple[Header, np.ndarray]:
-    """Return an image's header and its pixels, uint8 [H, W, C] in the frame, of one reading; BrokenImage as the two raise it."""
+    """Return an image's header and its pixels, uint8 [H, W, C] in the frame, of one reading; BrokenImage as by both."""
     found: list[Header] = []
     picture = open_upright(file, frame, lambda image: found.append(_header(image, file, frame.least)))
     return found[0], framed(picture, frame)

@@ -1,6 +1,5 @@
 """What there is to see of a run: paths, how it stands, and the commands that come next; read without trust in its files."""
 
-import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass

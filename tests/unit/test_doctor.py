@@ -85,7 +85,7 @@ def test_halves_are_proposed_as_pairs(tmp_path):
 
 
 def test_pairs_can_be_translated_by_both_systems_and_both_domains_are_counted(tmp_path):
-    save_images(tmp_path / "in", [f"{part}{domain}/{i}.png" for part in ("train", "test") for domain in "AB" for i in range(2)])
+    save_images(tmp_path / "in", [f"{part}{domain}/{i}.png" for part in ("train", "test") for domain in "AB" for i in (1, 2)])
     report = examine(compose("data", [f"data_dir={tmp_path}", "dataset=paired", f"dataset.path={tmp_path / 'in'}"]),
                      lambda label, done, total: None)
     assert [text for label, text in report.lines if label == "found"] == [

@@ -71,7 +71,8 @@ def test_a_price_names_a_length_that_fits_and_what_is_quicker():
     assert list(dict(shorter.next_commands(cost, plan(), ["resume=RUN"]))) == ["train", "quicker"]
     quoted = dict(shorter.next_commands(cost, plan(), ["dataset=folder", "dataset.path='/home/ada/photos'"]))
     assert quoted["train"] == "gan train dataset=folder dataset.path=/home/ada/photos", "as a person types it"
-    for other in (replace(cost, phases=2), replace(cost, turns_s=300.0), replace(cost, before=(pricing.Share("x", 1, 700.0),))):
+    long = (pricing.Share("x", 1, 700.0),)
+    for other in (replace(cost, phases=2), replace(cost, turns_s=300.0), replace(cost, before=long)):
         assert shorter.fitting_kimg(other, 600) is None
     assert list(dict(shorter.next_commands(replace(cost, turns_s=300.0), plan(), given))) == ["train"]
 
