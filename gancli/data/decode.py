@@ -68,16 +68,28 @@ def probe(path: Path | io.BytesIO, least: int = MIN_SIDE) -> Header:
     """Return the size (upright) and kind of an image without decoding it; BrokenImage if it is none or a side is smaller."""
     try:
         with Image.open(path, formats=readable()) as image:
-            width, height = image.size
-            if image.getexif().get(ORIENTATION, 1) >= 5:
-                width, height = height, width
-            refuse_small(width, height, least)
-            return Header(height, width, image.mode in GRAY_MODES or image.mode.startswith("I;16"), image.mode,
-                          image.format or "")
+            return _header(image, path, least)
     except BrokenImage:
         raise
     except Exception as error:
         raise BrokenImage(reason_of(error)) from None
+
+
+def _header(image: Image.Image, file: Path | io.BytesIO, least: int) -> Header:
+    """Return the header of an image just opened; what it claims is checked first, since a PNG's EXIF may follow its pixels."""
+    width, height = image.size
+    refuse_large(image, file)
+    if image.getexif().get(ORIENTATION, 1) >= 5:
+        width, height = height, width
+    refuse_small(width, height, least)
+    return Header(height, width, image.mode in GRAY_MODES or image.mode.startswith("I;16"), image.mode, image.format or "")
+
+
+def examine_image(file: Path | io.BytesIO, frame: Frame) -> tuple[Header, np.ndarray]:
+    """Return an image's header and its pixels, uint8 [H, W, C] in the frame, of one reading; BrokenImage as by both."""
+    found: list[Header] = []
+    picture = open_upright(file, frame, lambda image: found.append(_header(image, file, frame.least)))
+    return found[0], framed(picture, frame)
 
 
 def decode_image(file: Path | io.BytesIO, frame: Frame) -> np.ndarray:
@@ -93,11 +105,17 @@ def decode_halves(file: Path, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     return framed(left, frame), framed(right, frame)
 
 
-def open_upright(file: Path | io.BytesIO, frame: Frame | None) -> Image.Image:
-    """Return the first frame, turned as its EXIF orientation says, in mode L, LA, RGB or RGBA."""
+def open_upright(file: Path | io.BytesIO, frame: Frame | None,
+                 look: Callable[[Image.Image], None] = lambda image: None) -> Image.Image:
+    """Return the first frame, turned as its EXIF orientation says, in mode L, LA, RGB or RGBA.
+
+    Args:
+        look: is given the image before its pixels are decoded.
+    """
     try:
         with Image.open(file, formats=readable()) as image:
             refuse_large(image, file)
+            look(image)
             if frame is not None and image.format == "JPEG":
                 scale = 2 * max(frame.size) / min(image.size)
                 if scale < 1:  # the decoder itself halves while twice the size remains

@@ -209,11 +209,16 @@ def size_for(seen: list[tuple[int, int]]) -> tuple[int, int]:
     largest power of two, up to FIRST_SIDE, that nine of ten fill: one thumbnail among photos decides nothing.
     """
     height, width = seen[0]
-    if len(set(seen)) == 1 and max(height, width) <= KEPT_SIDE and height % 8 == width % 8 == 0:
+    if len(set(seen)) == 1 and max(height, width) <= KEPT_SIDE and _halves(height) and _halves(width):
         return height, width
     shorter = sorted(min(size) for size in seen)[len(seen) // 10]
     side = max(size for size in (16, 32, FIRST_SIDE) if size <= max(16, shorter))
     return side, side
+
+
+def _halves(side: int) -> bool:
+    """Whether networks that double maps can make a side: three times, or evenly down to 4 to 7 pixels (28, MNIST's, to 7)."""
+    return side % 8 == 0 or side in {least << times for least in range(4, 8) for times in range(7)}
 
 
 def cannot_decode(entry: Entry, error: BrokenImage) -> UserError:

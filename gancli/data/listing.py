@@ -174,6 +174,11 @@ def require_images(folder: Path, listing: Listing) -> None:
                         ".png, .jpg, .webp, .gif, .tif, .bmp, .ppm, .tga or .avif files.")
 
 
+def ignored(count: int, where: str = "") -> str:
+    """Return the sentence on files that were left out."""
+    return f"Ignored 1 file{where} that is no image." if count == 1 else f"Ignored {count:,} files{where} that are no images."
+
+
 def shown(path: Path | str) -> str:
     """Return a path that can be printed, whatever bytes its name has."""
     return os.fspath(path).encode("utf-8", "replace").decode()

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gancli.data.broken import BrokenImage
-from gancli.data.decode import Frame, decode_image, decode_many, probe
+from gancli.data.decode import Frame, decode_image, decode_many, examine_image
 from gancli.data.duplicates import THUMBNAIL, Duplicates, difference_hash, find_duplicates
 from gancli.data.files import FileSource
 from gancli.data.listing import Entry
@@ -24,7 +25,8 @@ from gancli.data.splits import PARTS
 WHITE = (255, 255, 255)
 HASHED = Frame((8, 9), 1, "stretch", WHITE)
 COMPARED = Frame((THUMBNAIL, THUMBNAIL), 1, "stretch", WHITE)
-CHUNK = 1 << 20  # bytes of a file that are read at a time
+CHUNK = 1 << 20  # bytes of a larger file that are read at a time
+WHOLE = 1 << 24  # bytes, up to which a file is read at once
 TOLD_BROKEN = 100  # files whose reasons are kept
 
 Progress = Callable[[str, int, int], None]
@@ -142,23 +144,23 @@ def decoded_rows(source: FileSource, rows: list[tuple[Entry, ...]], spec: DataSp
 
 
 def _examined(entry: Entry) -> tuple[Any, bytes, int]:
-    """Return an image's header, a checksum of its bytes and its difference hash."""
+    """Return an image's header, a checksum of its bytes and its difference hash; a file of common size is read once."""
     file = entry.file()
-    header = probe(file)
-    if isinstance(file, Path):
-        digest = _checksum(file)
-    else:
-        digest = blake2b(file.getbuffer(), digest_size=16).digest()
-        file.seek(0)
-    return header, digest, difference_hash(decode_image(file, HASHED))
-
-
-def _checksum(path: Path) -> bytes:
-    whole = blake2b(digest_size=16)
     try:
-        with open(path, "rb") as file:
-            while chunk := file.read(CHUNK):
-                whole.update(chunk)
+        if isinstance(file, Path) and file.stat().st_size <= WHOLE:
+            file = BytesIO(file.read_bytes())
+        digest = _checksum(file)
     except OSError as error:
         raise BrokenImage(error.strerror or "unreadable") from None
+    header, pixels = examine_image(file, HASHED)
+    return header, digest, difference_hash(pixels)
+
+
+def _checksum(file: Path | BytesIO) -> bytes:
+    if isinstance(file, BytesIO):
+        return blake2b(file.getbuffer(), digest_size=16).digest()
+    whole = blake2b(digest_size=16)
+    with open(file, "rb") as opened:
+        while chunk := opened.read(CHUNK):
+            whole.update(chunk)
     return whole.digest()

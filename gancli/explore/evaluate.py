@@ -9,6 +9,7 @@ from typing import Any
 from gancli import __version__
 from gancli.data.dataset import Data, data_folder, load_data, open_source
 from gancli.data.holdout import held_out
+from gancli.data.spec import DataSpec
 from gancli.devices import describe_device, keep_freed_memory
 from gancli.errors import UserError, check_choice, check_range
 from gancli.explore.dataset import DatasetPlace, check_shape, other_data, run_dataset
@@ -38,6 +39,7 @@ from gancli.runs.files import EVALUATION
 from gancli.runs.find import find_run
 
 ALL = "@all"
+FEATURED = ("fid", "kid", "is", "prdc")  # what is measured where nobody says and features can be had
 MOST_ON_CPU, MOST_ON_GPU = 2000, 10_000  # examples that are generated unless n= says how many
 TIMING_S = 0.5  # of generating, for the price
 
@@ -46,7 +48,7 @@ TIMING_S = 0.5  # of generating, for the price
 class EvaluateOptions(CommandOptions):
     """What `gan evaluate` measures; the defaults stand in conf/evaluate.yaml."""
 
-    metrics: list[str]
+    metrics: list[str] | None  # None: what suits the data (default_metrics)
     features: str
     features_weights: str | None
     n: int | None  # None: what suits the data and the device (default_n)
@@ -59,9 +61,10 @@ class EvaluateOptions(CommandOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.metrics:
-            raise ValueError(f"metrics names no metric: give some of {', '.join(METRICS)}")
-        check_metrics("metrics", self.metrics)
+        if self.metrics is not None:
+            if not self.metrics:
+                raise ValueError(f"metrics names no metric: give some of {', '.join(METRICS)}")
+            check_metrics("metrics", self.metrics)
         check_features(self.features)
         check_range("n", self.n, 2)
         check_range("real", self.real, 2)
@@ -146,6 +149,19 @@ def default_n(device_type: str, real: int, metrics: Sequence[str]) -> int:
     return max(*(METRICS[name].least for name in metrics), 2, min(most, real))
 
 
+def default_metrics(own: Sequence[str], features: str, spec: DataSpec) -> list[str]:
+    """Return what to measure where nobody says: FEATURED, or what training measured where a classifier has no labels.
+
+    Args:
+        own: the run's evaluation.metrics.
+        features: the extractor's name.
+        spec: the data that are compared with.
+    """
+    if spec.is_image and (features != "classifier" or spec.classes):
+        return [name for name in FEATURED if METRICS[name].least <= spec.count] or ["swd"]
+    return [*own] or ["swd"]
+
+
 def _plan(loaded: Loaded, options: EvaluateOptions, data: Data, sampler: Sampler, several: int) -> Iterator[str]:
     """Yield what is going to be done, before it is."""
     real = min(options.real or data.counts[sampler.domain or 0], data.counts[sampler.domain or 0])
@@ -172,10 +188,12 @@ def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tupl
     """Return the options of the data and, where a metric reads them, of held out examples; all metrics can be computed."""
     dataset = run_dataset(loaded, options.dataset)
     source = open_source(dataset, data_dir)
-    wanted = any(METRICS[name].needs_holdout or METRICS[name].likes_holdout for name in options.metrics)
-    other = held_out(dataset, source, data_dir) if wanted else None
     spec = source.inspect()
     check_shape(loaded, spec)
+    if options.metrics is None:
+        options.metrics = default_metrics(loaded.config.get("evaluation", {}).get("metrics", ()), options.features, spec)
+    wanted = any(METRICS[name].needs_holdout or METRICS[name].likes_holdout for name in options.metrics)
+    other = held_out(dataset, source, data_dir) if wanted else None
     if options.n is None:
         options.n = default_n(loaded.device.type, min(options.real or spec.count, spec.count), options.metrics)
     generates = able(loaded.model, "sample")

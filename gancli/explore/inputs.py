@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gancli.data.dataset import normalized
 from gancli.data.decode import BrokenImage, Frame, decode_image, decode_many, framed, open_upright
-from gancli.data.listing import Entry, find_path, list_images, list_names, require_images, shown
+from gancli.data.listing import Entry, find_path, ignored, list_images, list_names, require_images, shown
 from gancli.errors import UserError
 from gancli.explore.loaded import Loaded
 
@@ -48,7 +48,7 @@ class Inputs:
 
     def notes(self) -> list[str]:
         """Return sentences on what was left out."""
-        notes = [f"Ignored {self.ignored} files that are no images."] if self.ignored else []
+        notes = [ignored(self.ignored)] if self.ignored else []
         if self.skipped:
             notes.append(f"Skipped {len(self.skipped)} that could not be decoded: {list_names(self.skipped)}.")
         return notes

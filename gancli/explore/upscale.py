@@ -17,7 +17,7 @@ from torch import Tensor
 from gancli.capacity import free_bytes
 from gancli.data.dataset import data_folder
 from gancli.data.decode import MODES, BrokenImage, open_upright
-from gancli.data.listing import Entry, list_names, shown
+from gancli.data.listing import Entry, ignored, list_names, shown
 from gancli.data.resolutions import fits, partners
 from gancli.errors import UserError, check_range
 from gancli.explore.dataset import DatasetPlace
@@ -106,7 +106,7 @@ class Pictures:
 
     def told(self) -> list[str]:
         """Return sentences on what was left out."""
-        notes = [*self.notes, *([f"Ignored {self.ignored} files that are no images."] if self.ignored else [])]
+        notes = [*self.notes, *([ignored(self.ignored)] if self.ignored else [])]
         if self.left_out:
             notes.append(f"Skipped {len(self.left_out)}: {list_names(self.left_out)}.")
         if self.unmeasured:

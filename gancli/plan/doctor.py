@@ -244,12 +244,22 @@ def _commands(dataset: dict[str, Any], spec: DataSpec, source: Source, broken: i
         words.append("dataset.side_by_side=true")
     if broken and dataset.get("broken") == "fail":
         words.append("dataset.broken=skip")
-    model = "" if len(spec.domains) == 1 and spec.kind == "images" else (
-        " model=pix2pix" if spec.paired else " model=cyclegan" if len(spec.domains) > 1 else
-        " model=seqgan" if spec.kind == "tokens" else " model=gan")
-    line = f"gan train{model} {' '.join(words)}"
+    data = " ".join(words)
     few = spec.is_image and len(spec.domains) == 1 and spec.count < FEW
-    return [line, *([f"{line} augment=diffaugment"] if few else [])]
+    lines = [f"gan train{model} {data}" for model in _suggested(spec)]
+    if spec.paired and dataset["name"] == "paired" and not dataset.get("side_by_side"):
+        lines.append(f"gan train model=cyclegan {data.replace('dataset=paired', 'dataset=unpaired', 1)}")
+    lines += [f"{lines[0]} augment=diffaugment"] if few else []
+    return [*([f"gan validate price=true{lines[0].removeprefix('gan train')}"] if source.present() else []), *lines]
+
+
+def _suggested(spec: DataSpec) -> list[str]:
+    """Return models that such data are for, each as it is typed; the first suits best."""
+    if len(spec.domains) > 1:
+        return [" model=pix2pix" if spec.paired else " model=cyclegan"]
+    if spec.is_image:
+        return [" model=cgan", ""] if spec.classes else [""]
+    return [" model=seqgan" if spec.kind == "tokens" else " model=gan"]
 
 
 def _typed_path(path: str) -> str:

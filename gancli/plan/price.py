@@ -64,6 +64,7 @@ class Price:
     turns_s: float
     before: tuple[Share, ...]
     beside: tuple[Share, ...]
+    phases: int = 1  # of training, each of which may cost something else
 
     @property
     def training_s(self) -> float:
@@ -155,7 +156,7 @@ class _Rehearsal:
             beside.append(Share("evaluations", self._times(self.plan.evaluation.kimg), evaluation.each_s * self._times(
                 self.plan.evaluation.kimg)))
             before = [*before, *(Share(name, 1, seconds) for name, seconds in evaluation.before)]
-        return Price(self.plan.total_images - self.done, turns_s, tuple(before), tuple(beside))
+        return Price(self.plan.total_images - self.done, turns_s, tuple(before), tuple(beside), len(stretches))
 
     def _round_s(self, stretch: Stretch, budget: float) -> float:
         """Return the mean seconds of a round of a phase, what is done only now and then in its due share."""
@@ -193,9 +194,9 @@ class _Rehearsal:
             for name in opponents:
                 self.game.after_turn(name, progress)
 
-        look()  # the first one finds memory
+        first = self._timed(look)  # which finds memory, and counts only where it takes long
         count = self._times(self.plan.trainer.sample_kimg)
-        return [Share("grids and looks", count, count * self._timed(look))]
+        return [Share("grids and looks", count, count * (first if first > BUDGET_S else self._timed(look)))]
 
     def _figures(self) -> list[Share]:
         count = self._times(self.plan.trainer.record_kimg)

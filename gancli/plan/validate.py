@@ -6,21 +6,25 @@ from gancli.devices import describe_device, has_native_bf16, pick_device, pick_p
 from gancli.engine.options import TrainerOptions
 from gancli.engine.plan import Plan
 from gancli.metrics.options import EvaluationOptions
+from gancli.monitor.terminal import tell
 from gancli.plan.course import Stretch, check_course
 from gancli.plan.memory import blueprint, estimate
 from gancli.plan.price import price, told
 from gancli.plan.run import plan_run
+from gancli.plan.shorter import next_commands
 from gancli.plan.stabilizers import STABILIZERS, bears_ill
 
 
 def report(cfg: DictConfig, overrides: list[str], priced: bool = False) -> str:
     """Return what the run would be, in lines, and its measured price where asked; a UserError if it could not be trained."""
     plan = plan_run(cfg, overrides)
+    if priced and not plan.absent:
+        tell("Measuring the price: a few rounds of each phase, a grid, an evaluation and a checkpoint, all in memory.")
+    lines = _lines(plan)
     if priced:
         cost = price(plan)
-        return "\n".join(f"{label:<14}{text}" if len(label) < 14 else f"{label} {text}" for label, text in
-                         [*_lines(plan), ("price", told(cost))])
-    return "\n".join(f"{label:<14}{text}" if len(label) < 14 else f"{label} {text}" for label, text in _lines(plan))
+        lines += [("price", told(cost)), *next_commands(cost, plan, overrides)]
+    return "\n".join(f"{label:<14}{text}" if len(label) < 14 else f"{label} {text}" for label, text in lines)
 
 
 def _lines(plan: Plan) -> list[tuple[str, str]]:
@@ -65,7 +69,7 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
     if plan.absent:
         return [*lines, *(("absent", sentence) for sentence in plan.absent), (
             "valid", "yes, once the data are there; nothing was created")]
-    return [*lines, ("valid", "yes; nothing was created")]
+    return [*lines, ("valid", "yes; nothing was created (price=true tells hours)")]
 
 
 def _length(plan: Plan, stretches: list[Stretch], players: list[str]) -> str:

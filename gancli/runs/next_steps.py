@@ -4,6 +4,12 @@ import re
 
 FORM = re.compile(r"(sample|translate|upscale|inpaint|blend|reconstruct)( dataset\.split=[\w+]{1,20})?")
 BLENDED = ("source=SOURCE.png", "target=TARGET.png", "mask=MASK.png")  # without pictures of one's own nothing is blended
+QUOTED = re.compile(r"([\w.]+)='([\w./-]+)'")  # a path as it is kept, with quotes that a shell need not see
+
+
+def unquoted(word: str) -> str:
+    """Return an override as a person types it: a path without the quotes that Hydra's grammar was given."""
+    return QUOTED.sub(r"\1=\2", word)
 
 
 def words_of(step: str, run: str) -> list[str]:

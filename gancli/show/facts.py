@@ -1,6 +1,5 @@
 """What there is to see of a run: paths, how it stands, and the commands that come next; read without trust in its files."""
 
-import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +11,10 @@ from gancli.runs.checkpoint import CheckpointFolder
 from gancli.runs.config import at, printable, read_config
 from gancli.runs.files import EVALUATION, LOG, SAMPLES, STATS, STATUS
 from gancli.runs.find import OUTPUTS, find_run
-from gancli.runs.next_steps import words_of
+from gancli.runs.next_steps import unquoted, words_of
 from gancli.runs.records import Damaged, read_json
 
 NOT_REPEATED = ("run_dir=", "resume=", "hydra.")  # overrides that say where and not what
-QUOTED = re.compile(r"([\w.]+)='([\w./-]+)'")  # a path as it was kept, with quotes that a shell need not see
 MORE = {"sample": "new samples", "translate": "translations", "upscale": "enlarge", "inpaint": "fill holes", "blend": "blend",
         "reconstruct": "reconstructions"}
 
@@ -76,7 +74,7 @@ class Facts:
 
     def repeated(self) -> str:
         """Return the command that trains such a run again, as a shell takes it."""
-        return shlex.join(["gan", "train", *(QUOTED.sub(r"\1=\2", printable(word)) for word in self.run.status.overrides
+        return shlex.join(["gan", "train", *(unquoted(printable(word)) for word in self.run.status.overrides
                                              if not word.startswith(NOT_REPEATED))])
 
     def commands(self) -> Iterator[tuple[str, str]]:

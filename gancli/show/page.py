@@ -65,8 +65,9 @@ def _overview(facts: Facts) -> str:
         "Best": best and f"{best.get('metric')} {_number(best.get('value'))} at {_kimg(best.get('images'))}",
         "Checkpoint": None if checkpoint is None else f"{checkpoint[1].name} ({checkpoint[0]})",
         "Started": status.started, "Ended": status.ended, "Folder": str(run.path)}
-    return _listed({**known, **{key.replace("_", " ").capitalize(): _plain(value) for key, value in run.provenance.items()
-                                if key not in ("continues", "seed")}})
+    traced = {key: value for key, value in run.provenance.items() if value is not None and key not in (
+        "continues", "seed", "argv")}  # the last part of the page has the command whole
+    return _listed({**known, **{key.replace("_", " ").capitalize(): _plain(value) for key, value in traced.items()}})
 
 
 def _films(grids: Mapping[str, Mapping[int, Path]]) -> str:

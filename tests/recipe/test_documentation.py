@@ -119,7 +119,7 @@ def idx(array: np.ndarray) -> bytes:
 
 def test_there_are_commands():
     assert len(README) >= 10 and len(EXAMPLES) >= 24
-    assert len(DOCS) >= 21 and sum(map(len, DOCS)) >= 117
+    assert len(DOCS) >= 27 and sum(map(len, DOCS)) >= 179
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)

@@ -8,7 +8,16 @@ import pytest
 import torch
 from PIL import Image
 
-from gancli.data.decode import BrokenImage, Frame, decode_halves, decode_image, decode_many, open_upright, probe
+from gancli.data.decode import (
+    BrokenImage,
+    Frame,
+    decode_halves,
+    decode_image,
+    decode_many,
+    examine_image,
+    open_upright,
+    probe,
+)
 from gancli.data.geometry import fit_array, fit_image, set_channels
 
 FRAME = Frame((16, 16), 3, "stretch", (255, 255, 255))
@@ -44,6 +53,30 @@ def test_mode(mode, color, suffix, expected, tmp_path):
     pixels = decode_image(uniform(mode, color, tmp_path, suffix), FRAME)
     assert pixels.shape == (16, 16, 3) and pixels.dtype == np.uint8
     assert np.abs(pixels.astype(int) - expected).max() <= 1
+
+
+def test_one_reading_tells_what_two_do(tmp_path, monkeypatch):
+    opened, kinds = [], [*MODES[:6], ("RGB", (10, 20, 30), ".jpg", None)]
+    for mode, color, suffix, _ in kinds:
+        path = uniform(mode, color, tmp_path, suffix)
+        expected = probe(path), decode_image(path, FRAME)
+        with monkeypatch.context() as patched:
+            patched.setattr("gancli.data.decode.Image.open", lambda *given, real=Image.open, **more: opened.append(1) or real(
+                *given, **more))
+            header, pixels = examine_image(path, FRAME)
+        assert header == expected[0] and np.array_equal(pixels, expected[1])
+    assert len(opened) == len(kinds)
+
+
+def test_looking_at_a_header_decodes_no_more_than_the_file_can_hold(tmp_path):
+    path = uniform("RGB", (0, 0, 0), tmp_path)
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack(">II", 9000, 9000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path.write_bytes(content)
+    for look in (probe, lambda path: examine_image(path, FRAME)):
+        with pytest.raises(BrokenImage, match="bytes cannot hold 9000x9000 pixels"):
+            look(path)
 
 
 def test_number_of_modes():

@@ -12,6 +12,7 @@ from gancli.cli.own_data import with_own_data
 from gancli.config.compose import compose
 from gancli.data.duplicates import difference_hash, find_duplicates
 from gancli.data.kinds import kind_of
+from gancli.data.listing import ignored
 from gancli.errors import UserError
 from gancli.monitor.blocks import in_blocks
 from gancli.plan.doctor import examine
@@ -47,7 +48,10 @@ def test_the_doctor_names_what_is_wrong(tmp_path):
     assert lines["leak"].startswith("1 of these stand in two parts")
     assert lines["classes"] == "2, 4 images of each: cat, dog"
     assert "dcgan" in lines["models"] and "cgan" in lines["with labels"] and "cyclegan" not in lines["models"]
-    assert report.use[0] == f"gan train dataset=folder dataset.path={tmp_path / 'in'} dataset.size=16"
+    words = f"dataset=folder dataset.path={tmp_path / 'in'} dataset.size=16"
+    assert report.use == [f"gan {line}" for line in (
+        f"validate price=true model=cgan {words}", f"train model=cgan {words}", f"train {words}",
+        f"train model=cgan {words} augment=diffaugment")]
     assert Image.open(report.files[0]).size[0] >= 512
     assert {path.name for path in tmp_path.iterdir()} == {"in", "grid.png"}
     with pytest.raises(UserError, match="exists: give another out="):
@@ -61,7 +65,7 @@ def test_the_doctor_on_an_archive_and_on_data_that_are_not_there(tmp_path):
     assert len(report.columns) == 6 and report.files == []
     lines, report = told(tmp_path / "nowhere", "dataset=mnist")
     assert "first downloads about 12 MB" in lines["found"] and "classes" not in lines
-    assert report.use == ["gan train dataset=mnist"]
+    assert report.use == ["gan train model=cgan dataset=mnist", "gan train dataset=mnist"], "no price without data"
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -70,7 +74,7 @@ def test_the_doctor_on_arrays_and_points(tmp_path):
     lines, _ = told(tmp_path, "dataset=npz", f"dataset.path={tmp_path / 'a.npz'}")
     assert lines["copies"] == "none" and lines["classes"] == "2: 0 4, 1 1"
     lines, report = told(tmp_path, "dataset=ring", "dataset.count=40")
-    assert "2-d points" in lines["data"] and report.use == ["gan train model=gan dataset=ring"] and not report.columns
+    assert "2-d points" in lines["data"] and report.use[1:] == ["gan train model=gan dataset=ring"] and not report.columns
 
 
 def test_halves_are_proposed_as_pairs(tmp_path):
@@ -78,6 +82,22 @@ def test_halves_are_proposed_as_pairs(tmp_path):
     assert "dataset.side_by_side=true" in told(tmp_path, f"dataset.path={tmp_path / 'in'}")[0]["pairs"]
     save_images(tmp_path / "in", ["c.png"], (32, 17))
     assert "pairs" not in told(tmp_path, f"dataset.path={tmp_path / 'in'}")[0]
+
+
+def test_pairs_can_be_translated_by_both_systems_and_both_domains_are_counted(tmp_path):
+    save_images(tmp_path / "in", [f"{part}{domain}/{i}.png" for part in ("train", "test") for domain in "AB" for i in (1, 2)])
+    report = examine(compose("data", [f"data_dir={tmp_path}", "dataset=paired", f"dataset.path={tmp_path / 'in'}"]),
+                     lambda label, done, total: None)
+    assert [text for label, text in report.lines if label == "found"] == [
+        f"Folder in, {domain}: train 2; test 2 kept for evaluation." for domain in "AB"]
+    models = [line.split()[2:4] for line in report.use]
+    assert models[1:] == [["model=pix2pix", "dataset=paired"], ["model=cyclegan", "dataset=unpaired"]]
+    assert report.use[0] == report.use[1].replace("gan train", "gan validate price=true")
+
+
+def test_one_file_is_one():
+    assert ignored(1) == "Ignored 1 file that is no image."
+    assert ignored(1200, " in x") == "Ignored 1,200 files in x that are no images."
 
 
 def test_near_images_are_found_among_many_and_different_ones_are_not():

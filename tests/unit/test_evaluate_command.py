@@ -16,7 +16,7 @@ from gancli.config.paths import quote_paths
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
 from gancli.explore import evaluate as module
-from gancli.explore.evaluate import EvaluateOptions, evaluate
+from gancli.explore.evaluate import EvaluateOptions, default_metrics, evaluate
 from gancli.explore.targets import FOLDER, Target
 
 RUN = "20260103T000000Z-cccccc-gan-ring"
@@ -39,6 +39,20 @@ def here(tmp_path, monkeypatch):
         save_run(tmp_path / "outputs/train" / RUN, "gan", spec=DataSpec((2,), 400, tuple("01234567")), images=images)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.mark.parametrize(("own", "features", "spec", "metrics"), [
+    (["swd"], "classifier", DataSpec((3, 8, 8), 60), ["swd"]),
+    (["fid"], "classifier", DataSpec((3, 8, 8), 600, ("a", "b")), ["fid", "kid", "is", "prdc"]),
+    (["swd"], "mobilenet_v2", DataSpec((3, 8, 8), 600), ["fid", "kid", "is", "prdc"]),
+    (["swd", "modes"], "classifier", DataSpec((2,), 400, ("0", "1")), ["swd", "modes"]),
+    ([], "classifier", DataSpec((3, 8, 8), 60), ["swd"])])
+def test_what_is_measured_where_nobody_says_can_be_measured(own, features, spec, metrics):
+    assert default_metrics(own, features, spec) == metrics
+
+
+def test_data_without_labels_are_measured_without_being_told_how(here):
+    assert [each.name for each in evaluate(values(ckpt="ring@3", metrics=None)).evaluated[0].measured] == ["swd(100/400)"]
 
 
 def test_conf_and_schema_have_the_same_keys():

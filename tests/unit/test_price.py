@@ -2,6 +2,7 @@
 
 import random
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from gancli.metrics import timing
 from gancli.metrics.options import EvaluationOptions
 from gancli.monitor import durations
 from gancli.plan import price as pricing
-from gancli.plan import sweep_price
+from gancli.plan import shorter, sweep_price
 from gancli.plan.run import plan_run
 
 SMALL = ("model=dcgan", "model.width=4", "dataset.size=8", "trainer.batch_size=16", "device=cpu")
@@ -55,6 +56,25 @@ def test_measuring_leaves_no_trace_on_files_and_random_numbers(tmp_path, monkeyp
                                                                   "evaluations": 1}
     text = pricing.told(cost)
     assert "done at" in text and "images/s" in text
+
+
+def test_a_price_names_a_length_that_fits_and_what_is_quicker():
+    given = ["model=dcgan", "model.width=4", "dataset.size=8", "trainer.kimg=300"]
+    evaluating = (pricing.Share("evaluations", 10, 100.0),)
+    cost = pricing.Price(300_000, 5900.0, (pricing.Share("reading", 1, 20.0),), evaluating)
+    # 570 s are left beside one reading and one evaluation, at 20 s a kimg
+    assert shorter.fitting_kimg(cost, 600) == 20, "28.5 kimg fit, one digit of which is kept"
+    lines = dict(shorter.next_commands(cost, plan(), given))
+    assert lines["train"] == f"gan train {' '.join(given)}"
+    assert lines["shorter"] == "gan train model=dcgan model.width=4 dataset.size=8 trainer.kimg=20 (about 10 min)"
+    assert lines["quicker"] == "give less of dataset.size (now 8x8), model.width (now 4), trainer.kimg"
+    assert list(dict(shorter.next_commands(cost, plan(), ["resume=RUN"]))) == ["train", "quicker"]
+    quoted = dict(shorter.next_commands(cost, plan(), ["dataset=folder", "dataset.path='/home/ada/photos'"]))
+    assert quoted["train"] == "gan train dataset=folder dataset.path=/home/ada/photos", "as a person types it"
+    long = (pricing.Share("x", 1, 700.0),)
+    for other in (replace(cost, phases=2), replace(cost, turns_s=300.0), replace(cost, before=long)):
+        assert shorter.fitting_kimg(other, 600) is None
+    assert list(dict(shorter.next_commands(replace(cost, turns_s=300.0), plan(), given))) == ["train"]
 
 
 def test_what_is_due_is_counted_to_the_end_of_the_run():

@@ -72,6 +72,7 @@ def test_the_page_holds_settings_curves_frames_alarms_figures_and_the_command(ru
     assert page.count("data-kimg=") == 3 and 'data-kimg="4"' in page and "Try model=acgan." in page
     assert "2,000 generated, 60,000 real, split train, seed 0, features classifier of accuracy 91.4%" in page
     assert "gan train model=cgan data_dir=/data/x trainer.kimg=4" in page and "trainer.ema_kimg" in page
+    assert ".command code { white-space: pre-wrap;" in page, "no command ends at the edge of a phone"
     for part in ("overview", "grids", "alarms", "curves", "evaluation", "settings", "again"):
         assert f'<section id="{part}"' in page and f'<a href="#{part}">' in page
     assert page.count("<script") == 3 and "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")

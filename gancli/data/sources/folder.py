@@ -9,7 +9,7 @@ import numpy as np
 from gancli.data.contents import Contents, contents_of, is_archive
 from gancli.data.files import FileSource, Group
 from gancli.data.labels import KINDS, numbered, told_columns
-from gancli.data.listing import Entry, find_path, list_names, require_images, shown
+from gancli.data.listing import Entry, find_path, ignored, list_names, require_images, shown
 from gancli.data.options import FileOptions
 from gancli.data.source import Stamp
 from gancli.data.splits import find_splits, parts_among, told
@@ -60,7 +60,7 @@ class Folder(FileSource):
             require_images(self.path, listing)
         self.notes += contents.notes
         if listing.ignored:
-            self.notes.append(f"Ignored {listing.ignored} files in {shown(self.path)} that are no images.")
+            self.notes.append(ignored(listing.ignored, f" in {shown(self.path)}"))
         parts = self.in_parts(listing.images)
         names = [entry.name for entry in listing.images] if parts is None else [
             self.name_in_part(entry) for entry in listing.images]

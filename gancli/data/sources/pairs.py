@@ -7,7 +7,7 @@ import numpy as np
 
 from gancli.data.decode import Frame, decode_halves
 from gancli.data.files import FileSource, Group
-from gancli.data.listing import Entry, Listing, list_images, list_names, require_images, shown, visible
+from gancli.data.listing import Entry, Listing, ignored, list_images, list_names, require_images, shown, visible
 from gancli.data.options import FileOptions
 from gancli.data.sources.folder import checked_folder
 from gancli.data.splits import Splits, find_splits, told
@@ -82,10 +82,9 @@ class TwoFolders(FileSource):
             return self.listing(self.folder / (domain or "")).images
         chosen = self.splits.chosen(self.options.split)
         listings = {part: self.listing(self.folder_of(part, domain), part in chosen) for part in self.splits.parts}
-        if domain in (None, self.domains[0]):
-            counts = {part: len(listing.images) for part, listing in listings.items()}
-            of = "" if domain is None else f" (of {domain})"
-            self.notes.append(f"Folder {shown(self.folder.name)}: {told(counts, chosen)}{of}.")
+        counts = {part: len(listing.images) for part, listing in listings.items()}
+        of = "" if domain is None else f", {shown(domain)}"
+        self.notes.append(f"Folder {shown(self.folder.name)}{of}: {told(counts, chosen)}.")
         if len(chosen) == 1:
             return listings[chosen[0]].images
         return [replace(entry, name=f"{part}/{entry.name}") for part in chosen for entry in listings[part].images]
@@ -107,7 +106,7 @@ class TwoFolders(FileSource):
         if needed:
             require_images(folder, listing)
             if listing.ignored:
-                self.notes.append(f"Ignored {listing.ignored} files in {folder} that are no images.")
+                self.notes.append(ignored(listing.ignored, f" in {folder}"))
         return listing
 
 
