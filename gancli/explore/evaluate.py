@@ -32,7 +32,6 @@ from gancli.monitor.durations import clock, in_words
 from gancli.monitor.grids import save_png
 from gancli.monitor.terminal import tell
 from gancli.options import typed
-from gancli.precision import COMPUTED
 from gancli.runs.atomic import write_json
 from gancli.runs.checkpoint import CheckpointFolder, kimg_name
 from gancli.runs.files import EVALUATION
@@ -53,7 +52,6 @@ class EvaluateOptions(CommandOptions):
     features_weights: str | None
     n: int | None  # None: what suits the data and the device (default_n)
     seed: int
-    precision: str  # of what generates, one of COMPUTED
     real: int | None
     domain: str | None
     data_dir: str | None
@@ -68,7 +66,6 @@ class EvaluateOptions(CommandOptions):
         check_features(self.features)
         check_range("n", self.n, 2)
         check_range("real", self.real, 2)
-        check_choice("precision", self.precision, COMPUTED)
         check_range("seed", self.seed, 0)
 
 
@@ -106,10 +103,7 @@ def evaluate(values: Mapping[str, Any]) -> Report:
     chosen = choose_target(options.out, (".json",), options.overwrite)
     checkpoints = _checkpoints(options.ckpt)
     several = len(checkpoints) > 1
-    loaded = load(checkpoints[0], options.device, options.weights).computing_in(options.precision)
-    if loaded.precision != "fp32" and not able(loaded.model, "sample"):
-        raise UserError(f"precision={options.precision} is for models that generate, and model={loaded.name} changes images: "
-                        "leave it out.")
+    loaded = load(checkpoints[0], options.device, options.weights)
     if not measurable(loaded.model):
         raise UserError(refusal(loaded.name, "sample"))
     data_dir = data_folder(options.data_dir)
@@ -133,7 +127,7 @@ def evaluate(values: Mapping[str, Any]) -> Report:
                               told=stages.told)
         for number, checkpoint in enumerate(checkpoints):
             if number > 0:
-                loaded = load(checkpoint, options.device, options.weights).computing_in(options.precision)
+                loaded = load(checkpoint, options.device, options.weights)
                 sampler = _sampler(loaded, options, data)
             evaluated.append(Evaluated(loaded.path, loaded.kimg, evaluator(sampler)))
             files += _save_pictures(evaluator, target, f"-{kimg_name(loaded.images)}" if several else "")
@@ -168,8 +162,7 @@ def _plan(loaded: Loaded, options: EvaluateOptions, data: Data, sampler: Sampler
     n = min(options.n, sampler.limit or options.n)
     of = f" of each of {several} checkpoints" if several > 1 else ""
     yield (f"Plan: {', '.join(options.metrics)} from {n:,} generated{of} and {real:,} real {data.spec.kind} "
-           f"(split {data.split}), seed {options.seed}, weights {options.weights}"
-           f"{'' if loaded.precision == 'fp32' else f', generated in {loaded.precision}'}")
+           f"(split {data.split}), seed {options.seed}, weights {options.weights}")
     if any(METRICS[name].needs_features for name in options.metrics):
         trained = (f" (a small network, trained once on {data.spec.count:,} labels until that helps no more)"
                    if options.features == "classifier" else "")
@@ -209,7 +202,7 @@ def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tupl
 
 
 def _sampler(loaded: Loaded, options: EvaluateOptions, data: Data) -> Sampler:
-    return Sampler(loaded.model, options.seed, options.batch_size, data, options.domain, loaded.precision)
+    return Sampler(loaded.model, options.seed, options.batch_size, data, options.domain)
 
 
 def _checkpoints(ckpt: str) -> list[str]:

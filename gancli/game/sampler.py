@@ -13,7 +13,6 @@ from gancli.errors import UserError
 from gancli.game.abilities import CHANGES, able
 from gancli.game.model import Model
 from gancli.game.translating import among_domains, labeled_rows, next_targets, translated
-from gancli.precision import computing
 from gancli.seeds import mix
 
 BLOCK = 64  # latents drawn from one stream: latent i is number i % BLOCK of the stream (seed, i // BLOCK)
@@ -59,7 +58,7 @@ class Sampler:
     """
 
     def __init__(self, model: Model, seed: int = 0, batch_size: int = 64, data: Data | None = None,
-                 domain: str | None = None, precision: str = "fp32") -> None:
+                 domain: str | None = None) -> None:
         """Prepare to draw.
 
         Args:
@@ -67,13 +66,11 @@ class Sampler:
             data: where a model that changes images finds them.
             domain: into which it translates, None the last one (of one set: each in turn); or of which it shows images, None
                 the first one.
-            precision: fp32 or bf16, in which a model that generates does so.
 
         Raises:
             UserError: the model can neither sample nor change whole images, or there are no data for that.
         """
         self.model, self.seed, self.batch_size, self.data = model, seed, batch_size, data
-        self.precision = precision
         self.generates = able(model, "sample")
         self.classes = len(model.spec.classes) if model.needs.labels else 0
         self.domain: int | None = None  # into which images are translated, or of which they are generated
@@ -147,8 +144,7 @@ class Sampler:
     def generate(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return the examples of latents [N, Z], float32 (tokens int64)."""
         inputs = [part.to(self.device) for part in (z, labels) if part is not None]
-        with computing(self.precision, self.device):
-            x = self.model.generate_domains(*inputs)[self.domain] if self.domain else self.model.generate(*inputs)
+        x = self.model.generate_domains(*inputs)[self.domain] if self.domain else self.model.generate(*inputs)
         return x.float() if x.is_floating_point() else x
 
     @torch.no_grad()

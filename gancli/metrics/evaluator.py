@@ -176,8 +176,7 @@ class Evaluator:
             with torch.no_grad():
                 score = METRICS[name].score(self._real[name], self._part(pool, name, real=False), context)
             protocol = Protocol(name, score.generated, score.real, self._seed_of(context), self._facts_of_data(),
-                                self.extractor.facts if METRICS[name].needs_features else None, score.details,
-                                getattr(context.sampler, "precision", "fp32"))
+                                self.extractor.facts if METRICS[name].needs_features else None, score.details)
             measured += [Measured(figure, float(value) if finite else float("nan"), protocol)
                          for figure, value in score.values.items()]
         self.pictures = context.pictures

@@ -19,22 +19,16 @@ class Protocol:
     data: dict[str, Any]  # fingerprint, split, domain
     extractor: dict[str, Any] | None  # its facts: name, weights' SHA-256, resize, normalization
     details: dict[str, Any]  # of the measure: neighbors, subsets, ...
-    precision: str = "fp32"  # in which examples were generated
 
     def figure_name(self, figure: str) -> str:
-        """Return `fid(classifier,2000/60000)`: the figure, its extractor, and the counts of generated and real examples.
-
-        A precision other than fp32 stands behind the counts.
-        """
+        """Return `fid(classifier,2000/60000)`: the figure, its extractor, and the counts of generated and real examples."""
         counts = f"{self.generated}" if self.real is None else f"{self.generated}/{self.real}"
-        counts += "" if self.precision == "fp32" else f",{self.precision}"
         return f"{figure}({counts})" if self.extractor is None else f"{figure}({self.extractor['extractor']},{counts})"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the protocol in JSON types, with a hash of all of it."""
         values = dict(vars(self))
-        hashed = {key: value for key, value in values.items() if (key, value) != ("precision", "fp32")}  # as it once was
-        return {**values, "hash": fingerprint(hashed)}
+        return {**values, "hash": fingerprint(values)}
 
 
 @dataclass(frozen=True)

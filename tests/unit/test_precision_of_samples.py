@@ -1,4 +1,4 @@
-"""What `precision=` of a trained model changes: how its networks compute, and the names of figures."""
+"""What `precision=` of a trained model changes: how its networks compute."""
 
 import pytest
 import torch
@@ -8,8 +8,6 @@ from torch import nn
 from gancli.config.compose import compose
 from gancli.errors import UsageError
 from gancli.explore.sample import SampleOptions
-from gancli.features.cache import fingerprint
-from gancli.metrics.protocol import Protocol
 from gancli.options import typed
 from gancli.precision import COMPUTED, computing
 
@@ -26,17 +24,6 @@ def test_networks_compute_in_it():
             rounded = layer(x)
     assert rounded.dtype == torch.bfloat16 and 0 < (rounded.float() - full).abs().max() < 0.05
     assert layer.weight.dtype == torch.float32 and len(COMPUTED) == 3
-
-
-def test_figures_of_another_precision_have_another_name():
-    def protocol(**more):
-        return Protocol("swd", 100, 200, 0, {"split": "train"}, None, {}, **more)
-
-    full, rounded = protocol(), protocol(precision="bf16")
-    assert full.figure_name("swd") == "swd(100/200)" and rounded.figure_name("swd") == "swd(100/200,bf16)"
-    assert full.as_dict()["precision"] == "fp32" and full.as_dict()["hash"] != rounded.as_dict()["hash"]
-    before = {key: value for key, value in vars(full).items() if key != "precision"}
-    assert full.as_dict()["hash"] == fingerprint(before), "figures of before there was another are comparable"
 
 
 def test_other_words_are_refused():
