@@ -175,7 +175,7 @@ def test_what_cannot_be_read_is_named_and_skipped(here):
     Path("named/0/notes.txt").write_text("x")
     report = run(ckpt="sgan", input="named", out="out.csv")
     assert report.verdicts.count == 4 == len(table("out.csv"))
-    assert report.notes == ["Ignored 1 files that are no images.",
+    assert report.notes == ["Ignored 1 file that is no image.",
                             "Skipped 1 that could not be decoded: 0/broken.png (not an image)."]
 
 
