@@ -1,7 +1,8 @@
 """What older runs and checkpoints hold otherwise, read as today's (torch-free).
 
 Format 2 has what single players have of their own, schemes of updates, phases, and `features_weights` for the file of an
-extractor.  A run folder's config.yaml has no number of its own: what is converted can be told by its absence.
+extractor; format 3 the latents of `gan` and where its generator starts.  A run folder's config.yaml has no number of its own:
+what is converted can be told by its absence.
 """
 
 from copy import deepcopy
@@ -9,7 +10,7 @@ from typing import Any
 
 LATER_OPTIONS: dict[str, dict[str, int | str]] = {"gan": {"prior": "uniform", "marginals": False}, "dcgan": {"kernel": 4},
                                                  "cgan": {"kernel": 4}, "bigan": {"kernel": 4, "layout": "plain"}}
-FORMAT = 2  # of checkpoints; raised when an older gancli could not read a new one
+FORMAT = 3  # of checkpoints; raised when an older gancli could not read a new one
 
 
 def converted(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What the documents name exists: files, folders and pages."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,20 @@ def test_what_is_missing_is_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("See `engine/training.py`, `engine/gone.py` and [this](gone.md); `gancli/models/NAME.py` is anybody's.\n")
     assert missing(page) == ["engine/gone.py", "gone.md"]
+
+
+@pytest.mark.recipe
+def test_pictures_of_models_are_there_and_their_commands_compose():
+    """docs/gallery.md: the trainings take minutes and are not repeated here."""
+    from gancli.config.compose import compose
+
+    text = (ROOT / "docs/gallery.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| !\[[^]]+\]\((pictures/\w+\.png)\) \| (.*) \|$", text, re.MULTILINE)
+    assert len(rows) == 12 == len(list((ROOT / "docs/pictures").glob("*.png")))
+    for name, picture, made in rows:
+        assert (ROOT / "docs" / picture).read_bytes().startswith(b"\x89PNG")
+        trained, *then = (shlex.split(line)[1:] for line in re.findall(r"`(gan [^`]+)`", made))
+        assert compose(trained[0], trained[1:]).model.name == name
+        for command, *words in then:
+            if command != "show":
+                assert compose(command, words).ckpt == "RUN"

@@ -77,3 +77,11 @@ def test_networks_that_read_their_features_in_another_order_are_refused(old, tmp
         return
     with pytest.raises(UserError, match=f"model={model['name']} from before the features"):
         read(path)
+
+
+def test_a_gan_of_format_2_keeps_its_latents(old, tmp_path, monkeypatch):
+    known = read(CheckpointFolder(old).latest())
+    monkeypatch.setattr("gancli.runs.checkpoint.FORMAT", 2)
+    path = tmp_path / "older.safetensors"
+    write(path, known.tensors, {"config": known.config | {"model": {"name": "gan"}}, "spec": known.spec, "progress": known.progress})
+    assert read(path).config["model"] == {"name": "gan", "prior": "uniform", "marginals": False}
