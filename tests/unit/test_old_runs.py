@@ -83,5 +83,6 @@ def test_a_gan_of_format_2_keeps_its_latents(old, tmp_path, monkeypatch):
     known = read(CheckpointFolder(old).latest())
     monkeypatch.setattr("gancli.runs.checkpoint.FORMAT", 2)
     path = tmp_path / "older.safetensors"
-    write(path, known.tensors, {"config": known.config | {"model": {"name": "gan"}}, "spec": known.spec, "progress": known.progress})
+    config = known.config | {"model": {"name": "gan"}}
+    write(path, known.tensors, {"config": config, "spec": known.spec, "progress": known.progress})
     assert read(path).config["model"] == {"name": "gan", "prior": "uniform", "marginals": False}
