@@ -99,7 +99,8 @@ def outcomes(folder: Path, cases: int) -> tuple[dict[str, int], list[str]]:
     return counts, broken
 
 
-@pytest.mark.parametrize("cases", [BOUNDED, pytest.param(MANY, marks=[pytest.mark.fuzz, pytest.mark.timeout(0)])],
+@pytest.mark.parametrize("cases", [pytest.param(BOUNDED, marks=pytest.mark.recipe),
+                                   pytest.param(MANY, marks=[pytest.mark.fuzz, pytest.mark.timeout(0)])],
                          ids=["bounded", "many"])
 def test_a_command_line_does_what_it_says_or_says_why_not(cases, tmp_path, capsys):
     counts, broken = outcomes(tmp_path, cases)

@@ -315,7 +315,8 @@ def outcomes(reader, folder: Path, cases: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
-@pytest.mark.parametrize("cases", [BOUNDED, pytest.param(MANY, marks=pytest.mark.fuzz)], ids=["bounded", "many"])
+@pytest.mark.parametrize("cases", [pytest.param(BOUNDED, marks=pytest.mark.recipe),
+                                   pytest.param(MANY, marks=pytest.mark.fuzz)], ids=["bounded", "many"])
 def test_mutated_files_are_read_or_refused(reader, cases, tmp_path, capsys):
     counts = forked(lambda: outcomes(reader, tmp_path, cases), seconds=20 + cases)
     with capsys.disabled():

@@ -18,6 +18,8 @@ from gancli.monitor.grids import save_gif, save_mp4, save_png
 
 GAN = ("model=gan", *SMALL_NETWORKS["gan"], *TINY)
 
+pytestmark = pytest.mark.recipe
+
 
 @pytest.mark.parametrize("place", ["", "/", ".", "~", "a" * 300, "b/" + "c" * 256])
 def test_a_run_has_a_folder_of_its_own(place, tmp_path, monkeypatch):
