@@ -2,7 +2,8 @@
 
 Importing torch is most of what a short command costs.  A command that is run here sees everything else as a new process does:
 its arguments, folder, environment, streams and exit code, and modules of the package itself that nobody has imported yet.
-Unlike one it has a torch that was loaded with this environment: for the number of threads use a process of its own.
+Unlike one it has a torch that was loaded with this environment, and a main module that no worker of joblib can import: for the
+number of threads and for sweeps use a process of its own.
 """
 
 import multiprocessing
