@@ -15,10 +15,8 @@ from gancli.config.paths import quote
 from gancli.runs.status import Status, read_status, write_status
 from gancli.runs.sweeps import SweepRecord, job_folder, write_sweep
 from gancli.sweeps import slurm
-from gancli.sweeps.composing import Remembering
 from gancli.sweeps.matching import standing
 
-COMPOSED_ONCE = ("basic", "joblib")
 OWN_SUBDIR = "${hydra.job.num}"  # as conf/train.yaml has it
 
 
@@ -43,9 +41,8 @@ def resuming(session: Session):
     original = Plugins.instantiate_launcher
 
     def instantiate(self: Any, hydra_context: Any, task_function: Any, config: Any) -> "ResumingLauncher":
-        loader = hydra_context.config_loader = Remembering(hydra_context.config_loader)  # the sweeper's, too
         launcher = original(self, hydra_context=hydra_context, task_function=task_function, config=config)
-        return ResumingLauncher(launcher, session, loader, config)
+        return ResumingLauncher(launcher, session, hydra_context.config_loader, config)
 
     Plugins.instantiate_launcher = instantiate
     try:
@@ -73,7 +70,7 @@ class ResumingLauncher:
                 continue
             stands = standing(session.folder / folder, overrides, session.folder)
             if stands == "open":
-                waiting[folder] = self._placed(overrides, f"hydra.sweep.subdir={quote(folder)}")
+                waiting[folder] = [*overrides, f"hydra.sweep.subdir={quote(folder)}"]
             else:
                 session.kept[folder] = stands
                 returns[folder] = self._recorded(folder)
@@ -96,11 +93,6 @@ class ResumingLauncher:
         job_folder(self.session.folder, folder)
         record.jobs[folder] = overrides
         return folder
-
-    def _placed(self, overrides: Sequence[str], subdir: str) -> list[str]:
-        """Return a job's overrides with where it lies; queues of other machines are given nothing but text."""
-        return (self.config_loader.place(overrides, subdir) if self.session.launcher in COMPOSED_ONCE
-                else [*overrides, subdir])
 
     def _configured_folder(self, overrides: list[str], number: int) -> str:
         """Return what hydra.sweep.subdir says for one job."""

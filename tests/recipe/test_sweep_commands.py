@@ -37,7 +37,7 @@ def test_basic_sweep_killed_and_repeated(tmp_path):
     assert "4 jobs, 4 kimg in all, one after the other; 1 of them finished before." in text
     assert text.count("finished before ") == 1, "in the table"
     best = min((json.loads((sweep / f"{job}/status.json").read_text())["objective"], job) for job in range(4))[1]
-    assert f"Best: sweep/{best}, " in text and f"gan sample ckpt=sweep/{best}" in text
+    assert f"Best: sweep/{best}, " in text and f"look at it: gan show sweep/{best}" in text
     after = traces(sweep)
     assert "finished before" in train(*again, cwd=tmp_path) and traces(sweep) == after
     other = train("-m", "seed=0,1,2", *TINY, *LONG, "hydra.sweep.dir=sweep", cwd=tmp_path, check=2)

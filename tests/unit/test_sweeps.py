@@ -24,7 +24,6 @@ from gancli.runs.locks import try_lock
 from gancli.runs.status import Status, read_status, write_status
 from gancli.runs.sweeps import SweepRecord, find_sweep, read_sweep, write_sweep
 from gancli.sweeps import launchers, machine
-from gancli.sweeps.composing import Remembering
 from gancli.sweeps.jobs import _run_in_sweep
 from gancli.sweeps.launchers import at_once, cost, launcher_overrides
 from gancli.sweeps.launching import ResumingLauncher, Session
@@ -125,7 +124,7 @@ def launching(folder, launcher="slurm", stopped=False):
     config = OmegaConf.create({"hydra": {"sweep": {"subdir": "${hydra.job.num}"}}})
     session = Session(folder, read_sweep(folder), launcher, 2, lambda: stopped)
     inner = Inner(folder)
-    return ResumingLauncher(inner, session, Remembering(None), config), inner, session
+    return ResumingLauncher(inner, session, None, config), inner, session
 
 
 def test_only_open_jobs_are_launched(sweep):

@@ -1,19 +1,13 @@
-"""Jobs forked from a warm process, and jobs composed once (torch-free; a recipe test compares the weights of such jobs)."""
+"""Jobs forked from a warm process (torch-free; a recipe test compares the weights of such jobs)."""
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
 
 import pytest
-from hydra.types import RunMode
-from omegaconf import OmegaConf
 
-from gancli.config import resolvers
-from gancli.config.compose import _initialized
 from gancli.sweeps import isolation, warm
-from gancli.sweeps.composing import Placed, Remembering
 from gancli.sweeps.warm import Gone, Warm
 
 ENVIRONMENT = {"PROBE": "told"}
@@ -89,22 +83,3 @@ def test_a_job_whose_forking_process_dies_stops_and_another_one_is_started(monke
     assert job.wait(10) == 7 and isolation._warm[0] is not first
     isolation._warm[0].socket.close()
     isolation._warm[0].process.wait()
-
-
-def test_a_job_is_composed_once_and_as_hydra_does():
-    resolvers.register()
-    overrides = ["model=gan", "dataset.size=8", "seed=3"]
-    with _initialized() as loader:
-        master = loader.load_configuration("train", [], run_mode=RunMode.MULTIRUN)
-        remembering = Remembering(loader)
-        remembering.load_sweep_config(master, overrides)
-        expected = loader.load_sweep_config(master, [*overrides, "hydra.sweep.subdir='a b/3'"])
-    remembering.loader = None  # nothing is composed any more
-    placed = remembering.place(overrides, "hydra.sweep.subdir='a b/3'")
-    assert isinstance(placed[-1], Placed) and not remembering.known
-    moved = pickle.loads(pickle.dumps((remembering, placed)))  # as to a worker
-    assert moved[0].known == {} and moved[1] == [*overrides, "hydra.sweep.subdir='a b/3'"]
-    for loader, words in ((remembering, placed), moved):
-        found = loader.load_sweep_config(master, list(words))
-        assert OmegaConf.to_yaml(found) == OmegaConf.to_yaml(expected)
-        assert OmegaConf.is_struct(found) == OmegaConf.is_struct(expected)
