@@ -4,6 +4,7 @@ CONFIG = "config.yaml"  # resolved
 OVERRIDES = "overrides.yaml"  # of the command line
 PROVENANCE = "provenance.json"
 STATUS = "status.json"
+OWNER = "owner.json"  # who trains there now (runs/owner.py)
 SWEEP = "sweep.json"  # in the folder of a sweep
 LOG = "log.txt"
 STATS = "stats.jsonl"  # a line of figures a tick

@@ -16,11 +16,12 @@ from typing import IO
 
 from gancli.errors import UserError
 from gancli.runs.atomic import write_json
+from gancli.runs.files import OWNER
 from gancli.runs.locks import try_lock
 from gancli.runs.records import TEXT, Damaged, Kind, checked, is_whole, read_json
 from gancli.runs.status import LARGEST_PID, is_alive, now, process_start
 
-LOCK, FILE = ".lock", "owner.json"
+LOCK, FILE = ".lock", OWNER
 BEAT_S = 20.0
 QUIET_S = 120.0  # an owner on another machine that has not been heard of for so long is gone
 

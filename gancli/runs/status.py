@@ -3,12 +3,13 @@
 import math
 import os
 import socket
+import time
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gancli.runs.atomic import write_json
-from gancli.runs.files import STATUS
+from gancli.runs.files import OWNER, STATUS
 from gancli.runs.records import (
     NUMBER,
     NUMBERS,
@@ -29,6 +30,7 @@ from gancli.runs.records import (
 STATUSES = ("running", "finished", "failed", "stopped")
 DAMAGED = "damaged"  # what `read_status` reports of a file that is no status
 LARGEST_PID = 2**31 - 1
+SILENT_S = 600.0  # a run on another machine that has not renewed its owner.json for so long is gone; their clocks may differ
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def write_status(run_dir: Path | str, status: Status) -> None:
 def read_status(run_dir: Path | str) -> Status | None:
     """Read status.json; None where there is none, `damaged` with the reason where it is no status or unreadable.
 
-    A run is `killed` where it was running and its process is gone from this host.
+    A run is `killed` where it was running and its process is gone from this host, or has not been heard of from another.
     """
     values: dict = {}
     try:
@@ -100,7 +102,18 @@ def read_status(run_dir: Path | str) -> Status | None:
         return replace(Status(DAMAGED), **{**sound, "status": DAMAGED, "why": f"{STATUS} is damaged: {error}"})
     if status.status == "running" and status.host == socket.gethostname() and not is_alive(status.pid, status.process_started):
         return replace(status, status="killed", why=f"process {status.pid} is gone")
+    if status.status == "running" and not status.is_local and _is_silent(Path(run_dir)):
+        return replace(status, status="killed", why=f"nothing has been heard of process {status.pid} on {status.host} for "
+                                                    f"{SILENT_S / 60:.0f} minutes")
     return status
+
+
+def _is_silent(run_dir: Path) -> bool:
+    """Whether a run's process, which renews its file while it lives, has not done so for long; False where there is no file."""
+    try:
+        return time.time() - (run_dir / OWNER).stat().st_mtime > SILENT_S
+    except OSError:
+        return False
 
 
 def _is_best(value: dict) -> bool:

@@ -112,8 +112,9 @@ def test_a_killed_rank_ends_the_step_and_the_run_can_be_continued(slurm, tmp_pat
     begun = time.monotonic()
     wait_for_end(slurm, job, tmp_path)
     assert time.monotonic() - begun < 60 and "goes back into the queue" not in said(tmp_path)
-    # srun does not wait for the other rank
-    until(lambda: status(run) in ("failed", "killed"), f"an end of the other rank: {said(tmp_path)}")
+    # srun does not wait for the other rank, which may be ended before it can say so, and its host is another one's name
+    until(lambda: not processes(run), "an end of the other rank")
+    assert status(run) in ("failed", "running"), said(tmp_path)
     length = f"trainer.kimg={images_of(CheckpointFolder(run).latest()) / 1000 + 0.4:g}"
     job = submit(slurm, tmp_path, str(run), *NETWORKS, "trainer.checkpoint_kimg=0.04", length)
     wait_for_end(slurm, job, tmp_path)

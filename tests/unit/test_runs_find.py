@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -135,6 +136,17 @@ def test_a_running_status_without_its_process_is_killed(tmp_path):
         assert read_status(tmp_path).status == "killed"
     write_status(tmp_path, replace(running, pid=dead.pid, host="another"))
     assert read_status(tmp_path).status == "running"
+
+
+def test_a_run_of_another_machine_is_killed_once_it_is_silent(tmp_path):
+    write_status(tmp_path, replace(Status.begin([]), host="elsewhere"))
+    assert read_status(tmp_path).status == "running", "nobody tells: a run of before there were owners"
+    (tmp_path / "owner.json").write_text("{}")
+    assert read_status(tmp_path).status == "running"
+    long_ago = time.time() - 601
+    os.utime(tmp_path / "owner.json", (long_ago, long_ago))
+    found = read_status(tmp_path)
+    assert found.status == "killed" and found.why.endswith("on elsewhere for 10 minutes")
 
 
 def test_a_zombie_is_killed(tmp_path):
