@@ -109,7 +109,7 @@ def read_status(run_dir: Path | str) -> Status | None:
 
 
 def _is_silent(run_dir: Path) -> bool:
-    """Whether a run's process, which renews its file while it lives, has not done so for long; False where there is no file."""
+    """Whether a run's process, which renews its file while it lives, has not done so for long; False without a file."""
     try:
         return time.time() - (run_dir / OWNER).stat().st_mtime > SILENT_S
     except OSError:
