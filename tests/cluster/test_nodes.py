@@ -60,13 +60,18 @@ def processes(run: Path) -> dict[int, int]:
             words = path.read_bytes().split(b"\0")
             if f"run_dir={run}".encode() not in words or b"srun" in words[0] or any(b"torchrun" in word for word in words[:3]):
                 continue
-            values = dict(word.split(b"=", 1) for word in (path.parent / "environ").read_bytes().split(b"\0") if b"=" in word)
+            values = environment_of(int(path.parent.name))
         except (OSError, IndexError):
             continue
         rank = values.get(b"RANK") or values.get(b"SLURM_PROCID")
         if words[0].endswith(b"python") or b"python" in words[0]:
             found[int(rank)] = int(path.parent.name)
     return found
+
+
+def environment_of(process: int) -> dict[bytes, bytes]:
+    words = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+    return dict(word.split(b"=", 1) for word in words if b"=" in word)
 
 
 def test_two_nodes_have_the_losses_of_one_process_by_srun_and_by_torchrun(slurm, tmp_path):
@@ -125,7 +130,8 @@ def test_torchrun_goes_on_with_the_nodes_that_are_left(slurm, tmp_path):
     run = tmp_path / "run"
     job = submit(slurm, tmp_path, str(run), *NETWORKS, "trainer.checkpoint_kimg=0.04", ENDLESS, LAUNCH="torchrun")
     until(lambda: trains(run) and any((run / "checkpoints").glob("kimg-*")), "a run that has saved")
-    lost = processes(run)[1]
+    # the first node has the agents' meeting place, which they cannot do without; either may have rank 0
+    lost, = (number for number in processes(run).values() if environment_of(number)[b"SLURMD_NODENAME"] == b"n2")
     agent = int(Path(f"/proc/{lost}/stat").read_text().rpartition(")")[2].split()[1])
     for number in (agent, lost):  # a node that is gone
         os.kill(number, signal.SIGKILL)
