@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from gancli.errors import UserError
+from gancli.monitor.terminal import tell
 from gancli.runs.atomic import write_json
 from gancli.runs.files import OWNER
 from gancli.runs.locks import try_lock
@@ -23,6 +25,7 @@ from gancli.runs.status import LARGEST_PID, is_alive, now, process_start
 
 LOCK, FILE = ".lock", OWNER
 BEAT_S = 20.0
+POLL_S = 1.0
 QUIET_S = 120.0  # an owner on another machine that has not been heard of for so long is gone
 
 
@@ -58,7 +61,7 @@ def owned(run_dir: Path) -> Iterator[None]:
         UserError: another process owns it (the message says which), or it cannot be written.
     """
     try:
-        held = claim(run_dir)
+        held = _claim_after_a_lost_node(run_dir)
     except OSError as error:
         raise UserError(f"{run_dir} cannot be written: {error.strerror}. Give another run_dir=.") from None
     except Taken as other:
@@ -66,6 +69,24 @@ def owned(run_dir: Path) -> Iterator[None]:
                         "run_dir=.") from None
     with held:
         yield
+
+
+def _claim_after_a_lost_node(folder: Path) -> "Claim":
+    """Claim a folder; a rank that torchrun has started again waits until an owner on another node is known to be gone."""
+    until = time.monotonic() + QUIET_S + BEAT_S
+    told = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
+    waits = not told
+    while True:
+        try:
+            return claim(folder)
+        except Taken as other:
+            lost = other.owner is not None and other.owner.host != socket.gethostname()
+            if not (waits and lost) or time.monotonic() > until:
+                raise
+            if not told:
+                tell(f"Waiting until {other} has not been heard of for {QUIET_S:.0f} s: its node may be lost.")
+                told = True
+        time.sleep(POLL_S)
 
 
 class Claim:

@@ -136,3 +136,23 @@ def test_a_record_that_comes_after_the_look_is_anothers(tmp_path, monkeypatch):
     with pytest.raises(owner.Taken):
         owner.claim(tmp_path)
     assert look(tmp_path) == theirs and sorted(path.name for path in tmp_path.iterdir()) == [LOCK, FILE]
+
+
+def test_a_rank_that_is_started_again_waits_for_an_owner_on_a_lost_node(tmp_path, monkeypatch, capsys):
+    elsewhere = {"host": "elsewhere", "pid": 1, "process_started": 1, "since": "2026-01-01T00:00:00+00:00", "token": "t"}
+    (tmp_path / owner.FILE).write_text(json.dumps(elsewhere))
+    with pytest.raises(UserError, match="process 1 on elsewhere"), owner.owned(tmp_path):
+        pass
+    slept = []
+
+    def silent_after_three(seconds):
+        slept.append(seconds)
+        if len(slept) == 3:
+            long_ago = time.time() - owner.QUIET_S - 1
+            os.utime(tmp_path / owner.FILE, (long_ago, long_ago))
+
+    monkeypatch.setattr(owner.time, "sleep", silent_after_three)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    with owner.owned(tmp_path):
+        assert json.loads((tmp_path / owner.FILE).read_text())["pid"] == os.getpid()
+    assert len(slept) == 3 and capsys.readouterr().err.count("Waiting until process 1 on elsewhere") == 1
