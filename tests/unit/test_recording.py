@@ -172,7 +172,7 @@ def test_the_rank_that_failed_has_the_last_word(tmp_path):
 
 def test_a_whole_record_has_the_names_that_files_says(tmp_path):
     names = {name: value for name, value in vars(files).items() if name.isupper()}
-    assert len(names) == 12 and len(set(names.values())) == 12
+    assert len(names) == 13 and len(set(names.values())) == 13
     with started(plan(tmp_path / "a", *DCGAN), Progress(total=64)) as record:
         record.figures({"generator/loss": 0.5}, Progress(total=64, images=8))
     there = {path.name for path in (tmp_path / "a").iterdir() if "tfevents" not in path.name}
