@@ -74,14 +74,13 @@ def owned(run_dir: Path) -> Iterator[None]:
 def _claim_after_a_lost_node(folder: Path) -> "Claim":
     """Claim a folder; a rank that torchrun has started again waits until an owner on another node is known to be gone."""
     until = time.monotonic() + QUIET_S + BEAT_S
-    told = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
-    waits = not told
+    restarted, told = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0", False
     while True:
         try:
             return claim(folder)
         except Taken as other:
             lost = other.owner is not None and other.owner.host != socket.gethostname()
-            if not (waits and lost) or time.monotonic() > until:
+            if not (restarted and lost) or time.monotonic() > until:
                 raise
             if not told:
                 tell(f"Waiting until {other} has not been heard of for {QUIET_S:.0f} s: its node may be lost.")
