@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gancli.config.compose import Swept
 from gancli.runs.sweeps import key_of
-from gancli.sweeps.keeping import KEY
+from gancli.sweeps.matching import KEEP
 
 MANY = 20  # jobs: asking takes seconds, which fewer are not worth
 PATIENCE_S = 120
@@ -23,7 +23,7 @@ def disk_sentence(swept: Swept, overrides: list[str], config_dir: Path | None, f
     if swept.count < MANY:
         return None
     first = [f"{key}={swept.values[key][0]}" if swept.values.get(key := key_of(override)) else override
-             for override in overrides if not key_of(override).startswith("hydra") and key_of(override) != KEY]
+             for override in overrides if not key_of(override).startswith("hydra") and key_of(override) != KEEP]
     options = [] if config_dir is None else ["--config-dir", str(config_dir)]
     try:
         done = subprocess.run([sys.executable, "-m", "gancli", "validate", *options, *first], capture_output=True, text=True,

@@ -11,8 +11,8 @@ from gancli.errors import UsageError
 from gancli.runs.checkpoint import CheckpointFolder
 from gancli.runs.files import LOG
 from gancli.runs.status import Status, now
+from gancli.sweeps.matching import KEEP
 
-KEY = "sweep.keep"
 _BEST = re.compile(r"best:([1-9]\d{0,5})")
 
 
@@ -22,16 +22,16 @@ def kept_best(swept: Swept) -> int | None:
     Raises:
         UsageError: sweep.keep says neither, or the jobs would have no objective to be ranked by.
     """
-    if KEY in swept.values:
-        raise UsageError(f"{KEY} is of the sweep as a whole: give one value.")
-    text = str(OmegaConf.select(swept.cfg, KEY, default="all"))
+    if KEEP in swept.values:
+        raise UsageError(f"{KEEP} is of the sweep as a whole: give one value.")
+    text = str(OmegaConf.select(swept.cfg, KEEP, default="all"))
     if text == "all":
         return None
     match = _BEST.fullmatch(text)
     if match is None:
-        raise UsageError(f"{KEY} is all or best:N, as in {KEY}=best:10, not {text}.")
+        raise UsageError(f"{KEEP} is all or best:N, as in {KEEP}=best:10, not {text}.")
     if OmegaConf.select(swept.cfg, "evaluation.kimg") is None:
-        raise UsageError(f"{KEY}={text} ranks jobs by what evaluation measures: give evaluation.kimg=, or leave {KEY}= out.")
+        raise UsageError(f"{KEEP}={text} ranks jobs by what evaluation measures: give evaluation.kimg=, or leave {KEEP}= out.")
     return int(match[1])
 
 
@@ -50,7 +50,7 @@ def delete_rest(jobs: Mapping[Path, Status], best: int, lower_is_better: bool) -
             checkpoint.unlink(missing_ok=True)
         if checkpoints:
             with open(path / LOG, "a", encoding="utf-8") as log:
-                log.write(f"{now()} {KEY}=best:{best}: {len(checkpoints)} checkpoints deleted; with {sign * value:.5g} this "
+                log.write(f"{now()} {KEEP}=best:{best}: {len(checkpoints)} checkpoints deleted; with {sign * value:.5g} this "
                           f"job is number {place} of those finished\n")
             thinned.append(path)
     return thinned

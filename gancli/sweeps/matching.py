@@ -6,8 +6,8 @@ from pathlib import Path
 from gancli.config.resume import FREE, LENGTH
 from gancli.runs.status import read_status
 from gancli.runs.sweeps import FILE, key_of
-from gancli.sweeps.keeping import KEY
 
+KEEP = "sweep.keep"
 QUIET_S = 1800  # a run on another host of which no file has changed for so long is taken for dead
 SEARCH = ("hydra/sweeper", "hydra.sweeper.params", "hydra.sweeper.search_space", "hydra.sweep.subdir")
 
@@ -41,7 +41,7 @@ def lengths(overrides: Sequence[str]) -> dict[str, str]:
 
 def changeable(overrides: Sequence[str], swept: Sequence[str]) -> frozenset[str]:
     """Return the keys of a command that a repeated sweep may change for all of its jobs."""
-    return frozenset(key_of(override) for override in overrides) & frozenset((*FREE, KEY)) - frozenset(swept)
+    return frozenset(key_of(override) for override in overrides) & frozenset((*FREE, KEEP)) - frozenset(swept)
 
 
 def differences(stored: Sequence[str], asked: Sequence[str], swept: Sequence[str]) -> list[str]:
@@ -64,7 +64,7 @@ def _searched(overrides: Sequence[str], swept: Sequence[str]) -> dict[str, str]:
     for override in overrides:
         key = key_of(override)
         own = not key.startswith("hydra") or any(key == name or key.startswith(f"{name}.") for name in SEARCH)
-        if own and (key not in (*FREE, KEY) or key in swept):
+        if own and (key not in (*FREE, KEEP) or key in swept):
             found[key] = override.partition("=")[2]
     return found
 

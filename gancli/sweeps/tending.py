@@ -9,7 +9,8 @@ from pathlib import Path
 from gancli.runs.files import SWEEP
 from gancli.runs.progress import progress_of, write_progress
 from gancli.runs.status import Status
-from gancli.sweeps.keeping import KEY, delete_rest
+from gancli.sweeps.keeping import delete_rest
+from gancli.sweeps.matching import KEEP
 
 FASTEST_S, SHARE = 2.0, 0.05  # of the time may go into reading hundreds of records
 
@@ -32,7 +33,7 @@ class Tending:
             thinned = delete_rest(jobs, self.best, self.lower_is_better)
             if thinned:
                 names = ", ".join(str(path.relative_to(self.folder)) for path in thinned)
-                print(f"{KEY}=best:{self.best}: the checkpoints of {names} are deleted", flush=True)
+                print(f"{KEEP}=best:{self.best}: the checkpoints of {names} are deleted", flush=True)
         write_progress(self.folder, progress_of(status, self.count, jobs, self.folder, self.lower_is_better, self.started))
 
     def verdict(self, interrupted: bool) -> str:

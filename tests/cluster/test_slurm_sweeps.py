@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from slurm import QUEUED, TINY, ended, gan, number_of, status, trains, until, we
 from gancli.runs.status import read_status
 
 PREEMPTIONS = int(os.environ.get("GANCLI_PREEMPTIONS", 4))
-LONG = "trainer.kimg=4"  # seconds of training
+LONG = "trainer.kimg=10"  # seconds of training
 
 
 def undisturbed(folder: Path, *settings: str) -> dict:
@@ -115,31 +116,28 @@ def has_begun(sweep: Path, number: str) -> bool:
     return said.count(TINY[0]) > said.count("goes back into the queue")
 
 
-def disturb(slurm, sweep: Path, moments: random.Random, wanted: int, parent: subprocess.Popen) -> int:
-    """Warn random jobs of a sweep at random moments as Slurm does; return how often."""
-    done = 0
+def disturb(slurm, sweep: Path, job: int, wanted: int, parent: subprocess.Popen) -> int:
+    """Warn a job of a sweep at random moments of its start and of its training, as Slurm does; return how often."""
+    moments, number, done = random.Random(job), number_of(sweep, job), 0
     while parent.poll() is None and done < wanted:
-        moments_in_training = moments.random() < 0.6  # and else while it starts
-        time.sleep(moments.uniform(0.1, 2))
-        running = [number for number, state in slurm.queue().items() if state == "RUNNING" and has_begun(sweep, number)]
-        if not running:
-            continue
-        number = moments.choice(running)
-        run, deadline = sweep / number.split("_")[1], time.monotonic() + 60
-        while moments_in_training and not trains(run) and time.monotonic() < deadline and parent.poll() is None:
-            time.sleep(0.1)
-        time.sleep(moments.uniform(0, 1))
-        done += slurm.warn(number, moments.choice(["USR1", "USR2"]))
+        in_training = moments.random() < 0.6  # and else while it starts
+        begun = slurm.queue().get(number) == "RUNNING" and has_begun(sweep, number)
+        if begun and (trains(sweep / str(job)) or not in_training):
+            time.sleep(moments.uniform(0, 1))
+            done += slurm.warn(number, moments.choice(["USR1", "USR2"]))
+        time.sleep(0.1)
     return done
 
 
 def test_an_array_that_is_preempted_at_random_moments_ends_as_if_it_had_not_been(slurm, tmp_path, capsys):
     sweep, seeds = tmp_path / "sweep", [0, 1, 2, 3] if PREEMPTIONS > 8 else [0, 1]
-    length = f"trainer.kimg={max(4, PREEMPTIONS / 2):g}"  # long enough to be warned so often
+    each = PREEMPTIONS // len(seeds)
+    length = f"trainer.kimg={6 * each}"  # several times what a job trains between so many warnings
     parent = gan("train", "-m", *TINY, length, f"seed={','.join(map(str, seeds))}", f"hydra.sweep.dir={sweep}", *QUEUED,
                  cwd=tmp_path)
     until(lambda: trains(sweep / "0"), "a job that trains")
-    sent = disturb(slurm, sweep, random.Random(0), PREEMPTIONS, parent)
+    with ThreadPoolExecutor() as pool:
+        sent = sum(pool.map(lambda job: disturb(slurm, sweep, job, each, parent), range(len(seeds))))
     output = ended(parent, 0)
     restarts = "".join(path.read_text() for path in sweep.glob(".submitit/*/*.out")).count("goes back into the queue")
     continued = sum((sweep / str(job) / "log.txt").read_text().count("Continuing from") for job in range(len(seeds)))
@@ -149,7 +147,7 @@ def test_an_array_that_is_preempted_at_random_moments_ends_as_if_it_had_not_been
     with capsys.disabled():
         print(f"\n{sent} warnings sent, {restarts} jobs queued again by themselves, {continued} sittings that continued, "
               f"{len(seeds)} runs with equal weights at their end", flush=True)
-    assert sent >= PREEMPTIONS and continued
+    assert sent == each * len(seeds) and continued
 
 
 @pytest.mark.parametrize(("settings", "told"), [
