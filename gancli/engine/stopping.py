@@ -57,4 +57,4 @@ class StopRequest:
     def _handle(self, number: int, frame) -> None:
         if self.why is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.why = signal.Signals(number).name
+        self.why = self.why or signal.Signals(number).name  # a queue's warning comes a second time, as its worker's SIGTERM

@@ -48,6 +48,7 @@ def test_a_queue_s_warning_asks_a_run_to_stop_and_its_repetition_does_not_end_it
     with handlers_restored():
         with StopRequest() as stop:
             os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGTERM)  # of its worker, which was warned, too
             assert stop.why == name
         os.kill(os.getpid(), number)  # while the record is finished
         with StopRequest() as stop:
