@@ -29,7 +29,7 @@ class Component:
 
 @dataclass
 class Registry:
-    """The components of one kind; a name is looked for in the module of that name under `package` first."""
+    """The components of one kind; a name is looked for in the module of that name under `package` first, then in all."""
 
     kind: str
     package: str
@@ -50,18 +50,24 @@ class Registry:
     def names(self) -> list[str]:
         """Return every registered name, plugins included (imports the whole package)."""
         load_plugins()
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self.package}.{module.name}")
+        for module in self._modules():
+            importlib.import_module(f"{self.package}.{module}")
         return sorted(self._components)
 
     def get(self, name: str) -> Component:
         """Return the component called `name`; a UsageError with near matches for anything that is none."""
+        if isinstance(name, str) and name not in self._components and name in self._modules():
+            load_plugins()  # one of the same name is refused
+            importlib.import_module(f"{self.package}.{name}")
         if not isinstance(name, str) or name not in self._components:
             names = self.names()
             if name not in names:
                 raise UsageError(f"There is no {self.kind} called {str(name)[:80]}; {near(str(name), names)}")
         return self._components[name]
+
+    def _modules(self) -> list[str]:
+        package = importlib.import_module(self.package)
+        return [module.name for module in pkgutil.iter_modules(package.__path__)]
 
 
 def load_plugins() -> None:

@@ -142,6 +142,12 @@ def test_training_tells_its_price_once_the_first_seconds_are_measured(monkeypatc
     progress.phase = "fade to 8"
     later = [priced.played(progress, 100, later_phases=True) for _ in range(5)]
     assert not any(later), "a phase is measured anew"
+    priced.look_s, progress.phase = 0.0, "game"
+    now[0] += 60
+    for _ in range(9):
+        now[0] += 1.0
+        told.append(priced.played(progress, 100, later_phases=False))
+    assert next(text for text in reversed(told) if text).endswith("(without grids and evaluations)"), "none has been drawn yet"
 
 
 @pytest.mark.parametrize(("metrics", "seconds"), [(["class_error"], 5), (["swd"], 100), (["class_error", "swd"], 105)])

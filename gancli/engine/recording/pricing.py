@@ -20,7 +20,7 @@ class Pricing:
             generated: examples of an evaluation, 0 where there is none.
         """
         self.calendar, self.generated = calendar, generated
-        self.look_s = 0.0  # that a grid took
+        self.look_s = 0.0  # that a grid took; a continued run has drawn none at first
         self.example_s = 0.0  # that making an example of it took
         self.phase: str | None = None
         self.rounds, self.shown, self.seconds = 0, 0, 0.0
@@ -55,9 +55,10 @@ class Pricing:
         evaluation_s = self.generated * self.example_s
         looks = self._left(progress, "pictures") * self.look_s + self._left(progress, "evaluation") * evaluation_s
         left = turns_s + looks
+        beside = f"grids and evaluations {in_words(looks)}" if self.look_s else "without grids and evaluations"
         phase = f" in the phase {progress.phase}; later phases cost something else" if later_phases else ""
-        return (f"Price: {speed / 1000:.3g} kimg/s measured{phase}, about {in_words(left)} left, done at {clock(left)} (grids "
-                f"and evaluations {in_words(looks)})")
+        return (f"Price: {speed / 1000:.3g} kimg/s measured{phase}, about {in_words(left)} left, done at {clock(left)} "
+                f"({beside})")
 
     def _left(self, progress: Progress, name: str) -> float:
         """Return how often something is still due."""
