@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 import numpy as np
 from numpy.typing import NDArray
 
-from gancli.compare.reading import METRICS, Curve, Run
+from gancli.compare.reading import Curve, Run
 from gancli.errors import UsageError, near
+from gancli.runs.stats import METRIC_TAG
 
 DEFAULT = ("metrics/*", "loss/*", "D(x)", "D(x)/*", "D(G(z))/*")
 COMMA = re.compile(r",(?![^(]*\))")  # not inside fid(classifier,2000/60000)
@@ -50,7 +51,7 @@ def choose_tags(wanted: Iterable[str] | None, runs: Sequence[Run]) -> list[str]:
 def _meant(word: str, known: Sequence[str]) -> list[str]:
     if word in known:
         return [word]
-    patterns = [word] if "*" in word else [f"{word}/*", f"{METRICS}{word}", f"{METRICS}{word}(*"]
+    patterns = [word] if "*" in word else [f"{word}/*", f"{METRIC_TAG}{word}", f"{METRIC_TAG}{word}(*"]
     return [tag for tag in known if word and any(fnmatchcase(tag, pattern) for pattern in patterns)]
 
 
@@ -95,7 +96,7 @@ def draw(tag: str, runs: Sequence[Run], names: Sequence[str], weight: float = 0.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    weight = 0.0 if tag.startswith(METRICS) else weight
+    weight = 0.0 if tag.startswith(METRIC_TAG) else weight
     figure = Figure(figsize=(9, 4.5), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     shown, most = 0, min(MOST_POINTS, max(FEWEST_POINTS, MOST_IN_PICTURE // len(runs)))
@@ -111,7 +112,7 @@ def draw(tag: str, runs: Sequence[Run], names: Sequence[str], weight: float = 0.
             axes.plot(curve.kimg, curve.values, color=color, alpha=0.2, linewidth=1)
         axes.plot(average.kimg, average.values, linewidth=1.8, label=_plain(shortened(name)),
                   linestyle=(0, dash) if dash else "-", **style)
-    axes.set_title(_plain(tag.removeprefix(METRICS)), loc="left", fontsize=13)
+    axes.set_title(_plain(tag.removeprefix(METRIC_TAG)), loc="left", fontsize=13)
     axes.set_xlabel("real images shown, thousands (kimg)")
     axes.grid(color="#dddddd", linewidth=0.7)
     axes.set_axisbelow(True)

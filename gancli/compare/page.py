@@ -13,11 +13,12 @@ import numpy as np
 
 from gancli import __version__
 from gancli.compare.curves import FEWEST_POINTS, MOST_POINTS, thin
-from gancli.compare.reading import METRICS, Run
+from gancli.compare.reading import Run
 from gancli.compare.samples import MOST_RUNS, Grid, caption, png
 from gancli.compare.table import NAMED, Column, Table
 from gancli.monitor.offline import image
 from gancli.monitor.page import Page, build
+from gancli.runs.stats import METRIC_TAG
 from gancli.runs.status import STATUSES, now
 
 MOST_IN_PAGE = 200_000  # points of all curves
@@ -125,7 +126,7 @@ def curves_section(runs: Sequence[Run], names: Sequence[str], charts: Mapping[st
     """Return the part of a page with a picture of each tag's curves, over which the script draws; empty without any."""
     if not charts:
         return ""
-    figures = "\n".join(f'<figure class="chart"><figcaption>{escape(tag.removeprefix(METRICS))}</figcaption>'
+    figures = "\n".join(f'<figure class="chart"><figcaption>{escape(tag.removeprefix(METRIC_TAG))}</figcaption>'
                         f"{image(picture, _told(tag, runs, names))}</figure>" for tag, picture in charts.items())
     return section("curves", "Curves", f'<div class="charts">\n{figures}\n</div>')
 
@@ -135,7 +136,7 @@ def _told(tag: str, runs: Sequence[Run], names: Sequence[str]) -> str:
     ends = [f"{name} ends at {curve.values[-1]:.4g}" for run, name in zip(runs, names, strict=True)
             if (curve := run.curves.get(tag)) is not None]
     more = f", and {len(ends) - 12} more" if len(ends) > 12 else ""
-    return f"Curves of {tag.removeprefix(METRICS)} against kimg: {'; '.join(ends[:12])}{more}."
+    return f"Curves of {tag.removeprefix(METRIC_TAG)} against kimg: {'; '.join(ends[:12])}{more}."
 
 
 def _samples(grids: Sequence[Grid], count: int) -> str:

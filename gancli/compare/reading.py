@@ -16,11 +16,10 @@ from gancli.runs.config import flat, read_config
 from gancli.runs.files import SAMPLES, STATS
 from gancli.runs.find import find_runs, run_id
 from gancli.runs.provenance import read_provenance
-from gancli.runs.stats import read_ticks
+from gancli.runs.stats import METRIC_TAG, read_ticks
 from gancli.runs.status import Status, read_status
 
 LABEL_LENGTH = 60  # characters of a name in a legend, where they are overrides
-METRICS = "metrics/"  # prefix of a figure's tag
 NOT_TOLD = ("run_dir=", "resume=", "device=", "data_dir=")  # overrides that do not tell what was tried
 
 
@@ -70,8 +69,8 @@ class Run:
     @cached_property
     def figures(self) -> dict[str, Figure]:
         """The last and the best figure of every metric, by full name."""
-        return {tag.removeprefix(METRICS): _figure(tag.removeprefix(METRICS), curve)
-                for tag, curve in self.curves.items() if tag.startswith(METRICS)}
+        return {tag.removeprefix(METRIC_TAG): _figure(tag.removeprefix(METRIC_TAG), curve)
+                for tag, curve in self.curves.items() if tag.startswith(METRIC_TAG)}
 
 
 def lower_is_better(name: str) -> bool | None:

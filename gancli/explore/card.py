@@ -16,9 +16,8 @@ from gancli.game.abilities import next_command
 from gancli.game.prior import Normal, Uniform
 from gancli.runs.files import CHECKPOINTS, EVALUATION, STATS
 from gancli.runs.records import Damaged, read_json
-from gancli.runs.stats import read_ticks
+from gancli.runs.stats import METRIC_TAG, read_ticks
 
-METRICS = "metrics/"  # prefix of a figure's tag
 VERSIONS = {".onnx": "ONNX", ".pt2": "torch.export", ".html": "a page for browsers"}
 
 
@@ -103,8 +102,8 @@ def recorded_figures(loaded: Loaded) -> dict[str, Any]:
     parent = loaded.path.absolute().parent
     if parent.name != CHECKPOINTS:
         return {}
-    values = {tag.removeprefix(METRICS): value for tick in read_ticks(parent.parent / STATS)
-              if tick["images"] == loaded.images for tag, value in tick.items() if tag.startswith(METRICS)}
+    values = {tag.removeprefix(METRIC_TAG): value for tick in read_ticks(parent.parent / STATS)
+              if tick["images"] == loaded.images for tag, value in tick.items() if tag.startswith(METRIC_TAG)}
     protocols = _protocols(parent.parent / EVALUATION)
     return {name: {"value": value, "protocol": protocols.get(name)} for name, value in values.items()}
 

@@ -8,6 +8,7 @@ from gancli.runs.atomic import write_text
 from gancli.runs.records import Damaged, is_number, is_whole, parse_json, read_text
 
 LARGEST_BYTES = 1 << 30
+METRIC_TAG = "metrics/"  # before the name of a metric
 
 
 def read_ticks(path: Path) -> list[dict[str, Any]]:

@@ -119,8 +119,8 @@ def test_tensorboard_opens_on_losses_and_outputs_and_the_hparams_on_what_differs
     board.figures(8, {"gradient_norm/generator": 1.0, "loss/generator": 2.0, "D(x)": 0.6,
                       "D(G(z))/before_generator_turn": 0.4})
     settings = hyperparameters({"seed": 1, "trainer": {"kimg": 2}, "model": {"name": "gan"}})
-    board.hparams(settings, lasting({"loss/generator": 2.0, "D(x)": 0.6, "swd(2000)": 0.1, "fid(x)": 3.0}, "swd(2000)"),
-                  told_apart(settings, ["model", "trainer.kimg", "gone"]))
+    figures = {"loss/generator": 2.0, "D(x)": 0.6, "metrics/fid(x)": 3.0, "metrics/swd(2000)": 0.1}
+    board.hparams(settings, lasting(figures, "swd(2000)"), told_apart(settings, ["model", "trainer.kimg", "gone"]))
     board.close()
     events = EventAccumulator(str(tmp_path)).Reload()
     assert sorted(events.Tags()["scalars"])[:3] == ["D(G(z))/before_generator_turn", "D(x)", "Loss/generator"]
@@ -133,6 +133,6 @@ def test_tensorboard_opens_on_losses_and_outputs_and_the_hparams_on_what_differs
     experiment = events.summary_metadata["_hparams_/experiment"].plugin_data.content
     told = HParamsPluginData.FromString(experiment).experiment
     assert [info.name for info in told.hparam_infos] == ["model.name", "trainer.kimg"]
-    assert [info.name.tag for info in told.metric_infos] == ["final/swd(2000)", "final/fid(x)", "final/loss/generator",
-                                                             "final/D(x)"]
+    assert [info.name.tag for info in told.metric_infos] == ["final/metrics/swd(2000)", "final/metrics/fid(x)",
+                                                             "final/loss/generator", "final/D(x)"]
     assert "loss/generator" in (tmp_path / "stats.jsonl").read_text()  # whose tags are those of `gan compare`

@@ -12,6 +12,7 @@ from gancli.engine.recording.telling import as_typed
 from gancli.game.model import Progress
 from gancli.runs.config import flat
 from gancli.runs.next_steps import words_of
+from gancli.runs.stats import METRIC_TAG
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,13 @@ class Ending:
 
 
 def lasting(figures: dict[str, float], best: str | None = None) -> dict[str, float]:
-    """Return the figures that tell of the result, and not of the way there: the deciding one first, then other metrics."""
+    """Return the figures that tell of the result, and not of the way there: the deciding one first, then other metrics.
+
+    Args:
+        best: the deciding metric's name, as `swd(2000/60000)`.
+    """
     kept = {tag: value for tag, value in figures.items() if not tag.startswith(("lr/", "memory/"))}
-    return dict(sorted(kept.items(), key=lambda item: (item[0] != best, "/" in item[0] or item[0].startswith("D("))))
+    return dict(sorted(kept.items(), key=lambda item: (item[0] != f"{METRIC_TAG}{best}", not item[0].startswith(METRIC_TAG))))
 
 
 def hyperparameters(config: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from gancli.metrics.evaluator import Evaluator
 from gancli.metrics.follow import BestFollower
 from gancli.metrics.protocol import Measured
 from gancli.ranks.agreeing import first_goes_first
+from gancli.runs.stats import METRIC_TAG
 
 LATENT_SEED = 0  # fixed: the runs of a sweep, and `gan evaluate seed=0`, are judged on the same latents
 
@@ -54,4 +55,4 @@ class Evaluation:
             measured: list[Measured] = self.evaluator(self.sampler)
         self.protocols |= {one.name: one.protocol.as_dict() for one in measured}
         improved = self.follower.update(progress.images, measured)
-        return {f"metrics/{one.name}": one.value for one in measured}, improved
+        return {f"{METRIC_TAG}{one.name}": one.value for one in measured}, improved
