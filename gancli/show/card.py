@@ -30,7 +30,7 @@ def make_card(facts: Facts, license_name: str | None) -> dict[str, Any]:
         "figures": {figure.name: {"value": _told(figure), "protocol": facts.protocols.get(figure.name)}
                     for figure in run.figures.values()},
         "use": USES.get(next_command, [f"# gan {next_command} ckpt=PATH shows what it makes"] if next_command else []),
-        "command": facts.repeated(),
+        "command": facts.repeated(elsewhere=True),
         "alarms": [" ".join(str(alarm[key]) for key in ("name", "evidence") if alarm.get(key)) for alarm in status.alarms],
         "made_by": {"gancli": made.get("gancli", __version__)},
     }

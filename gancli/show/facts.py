@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from gancli.compare.reading import Run, read_run
@@ -72,10 +72,15 @@ class Facts:
             if (self.path / name).is_file():
                 yield label, self.path / name
 
-    def repeated(self) -> str:
-        """Return the command that trains such a run again, as a shell takes it."""
-        return shlex.join(["gan", "train", *(unquoted(printable(word)) for word in self.run.status.overrides
-                                             if not word.startswith(NOT_REPEATED))])
+    def repeated(self, elsewhere: bool = False) -> str:
+        """Return the command that trains such a run again, as a shell takes it.
+
+        Args:
+            elsewhere: on other machines: without data_dir=, and of paths the last name alone.
+        """
+        left_out = (*NOT_REPEATED, "data_dir=") if elsewhere else NOT_REPEATED
+        words = [unquoted(printable(word)) for word in self.run.status.overrides if not word.startswith(left_out)]
+        return shlex.join(["gan", "train", *(_elsewhere(word) if elsewhere else word for word in words)])
 
     def commands(self) -> Iterator[tuple[str, str]]:
         """Yield what can be typed next, with what it is for."""
@@ -91,6 +96,12 @@ class Facts:
         yield "what is wrong", f"gan diagnose {name}"
         yield "curves", f"tensorboard --logdir {name}"
         yield "repeat", self.repeated()
+
+
+def _elsewhere(word: str) -> str:
+    """Return an override with a path's last name in place of the path."""
+    key, _, value = word.partition("=")
+    return f"{key}={PurePath(value).name}" if value.startswith(("/", "~", ".")) else word
 
 
 def look_at(text: str, root: Path | str = OUTPUTS) -> Facts:

@@ -31,7 +31,8 @@ def run(tmp_path):
     """A finished run with figures, grids, an alarm and a checkpoint."""
     path = record_run(tmp_path / "run", with_metrics(fid=[9.0, 4.0, 5.0]), {
         "next": "sample", "measurable": True, "alarms": [ALARM], "best": {"metric": FID, "value": 4.0, "images": 2000},
-        "overrides": ["model=cgan", "data_dir='/data/x'", "run_dir=/elsewhere", "trainer.kimg=4"]}, grids=(0, 2, 4))
+        "overrides": ["model=cgan", "data_dir='/data/x'", "dataset.path='/home/ada/digits'", "run_dir=/elsewhere",
+                      "trainer.kimg=4"]}, grids=(0, 2, 4))
     (path / "evaluation.json").write_text(json.dumps({FID: PROTOCOL}))
     (path / "checkpoints").mkdir()
     (path / "checkpoints/kimg-000002.safetensors").write_bytes(b"")
@@ -46,7 +47,8 @@ def test_it_prints_what_a_person_wants(run, tmp_path):
     assert told["alarm"] == "labels ignored Labels change little. Try model=acgan."
     assert told["best"].startswith(f"{FID} 4 after 2")
     assert told["new samples"] == f"gan sample ckpt={run}" and told["measure"] == f"gan evaluate ckpt={run}"
-    assert shlex.split(told["repeat"]) == ["gan", "train", "model=cgan", "data_dir=/data/x", "trainer.kimg=4"]
+    assert shlex.split(told["repeat"]) == ["gan", "train", "model=cgan", "data_dir=/data/x", "dataset.path=/home/ada/digits",
+                                            "trainer.kimg=4"]
     assert "go on" not in told, "it has finished"
     stopped = record_run(tmp_path / "b", status={"status": "stopped"}, seed=1)
     (stopped / "checkpoints").mkdir()
@@ -71,7 +73,7 @@ def test_the_page_holds_settings_curves_frames_alarms_figures_and_the_command(ru
     assert ".film img[hidden] { display: none; }" in page, "the style of all pages shows every picture of a figure"
     assert page.count("data-kimg=") == 3 and 'data-kimg="4"' in page and "Try model=acgan." in page
     assert "2,000 generated, 60,000 real, split train, seed 0, features classifier of accuracy 91.4%" in page
-    assert "gan train model=cgan data_dir=/data/x trainer.kimg=4" in page and "trainer.ema_kimg" in page
+    assert "gan train model=cgan data_dir=/data/x dataset.path=/home/ada/digits trainer.kimg=4" in page and "trainer.ema_kimg" in page
     assert ".command code { white-space: pre-wrap;" in page, "no command ends at the edge of a phone"
     for part in ("overview", "grids", "alarms", "curves", "evaluation", "settings", "again"):
         assert f'<section id="{part}"' in page and f'<a href="#{part}">' in page
@@ -105,7 +107,8 @@ def test_the_card_has_front_matter_as_the_hub_reads_it(run):
     assert result["task"] == {"type": "unconditional-image-generation"}
     assert result["dataset"] == {"name": "digits", "type": "digits"}
     assert result["metrics"] == [{"type": "fid", "value": 4.0, "name": FID}] and matter["metrics"] == ["fid"]
-    assert "gan train model=cgan" in body and f"| {FID} | 4 | 2,000 generated" in body and "labels ignored" in body
+    assert "\ngan train model=cgan dataset.path=digits trainer.kimg=4\n" in body and "/data" not in text
+    assert f"| {FID} | 4 | 2,000 generated" in body and "labels ignored" in body
     known = {"data": "mnist", "figures": {}, "model": "pix2pix", "kind": "images", "next": "translate", "license": None}
     assert yaml.safe_load(front_matter(known).strip("-\n")) == {
         "library_name": "gancli", "tags": ["gan", "generative-adversarial-network", "pix2pix"],
