@@ -73,7 +73,8 @@ def test_the_page_holds_settings_curves_frames_alarms_figures_and_the_command(ru
     assert ".film img[hidden] { display: none; }" in page, "the style of all pages shows every picture of a figure"
     assert page.count("data-kimg=") == 3 and 'data-kimg="4"' in page and "Try model=acgan." in page
     assert "2,000 generated, 60,000 real, split train, seed 0, features classifier of accuracy 91.4%" in page
-    assert "gan train model=cgan data_dir=/data/x dataset.path=/home/ada/digits trainer.kimg=4" in page and "trainer.ema_kimg" in page
+    assert "gan train model=cgan data_dir=/data/x dataset.path=/home/ada/digits trainer.kimg=4" in page
+    assert "trainer.ema_kimg" in page
     assert ".command code { white-space: pre-wrap;" in page, "no command ends at the edge of a phone"
     for part in ("overview", "grids", "alarms", "curves", "evaluation", "settings", "again"):
         assert f'<section id="{part}"' in page and f'<a href="#{part}">' in page
