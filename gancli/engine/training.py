@@ -15,7 +15,7 @@ One step, file by file (docs/one-step.md has it in full):
 
 import torch
 
-from gancli.data.dataset import load_data
+from gancli.data.dataset import Data, load_data
 from gancli.devices import keep_freed_memory, pick_device, pick_precision, start_quickly
 from gancli.engine.averages import Average
 from gancli.engine.fetching import fetch
@@ -34,7 +34,7 @@ from gancli.engine.threads import as_before
 from gancli.engine.watching import check_state, naming_what_is_good
 from gancli.errors import UserError
 from gancli.game.build import build_model, build_objective
-from gancli.game.model import Progress
+from gancli.game.model import Model, Progress
 from gancli.game.stabilizing import fill_references
 from gancli.monitor.scalars import Scalars
 from gancli.networks.layers import synchronize_batch_norm
@@ -72,18 +72,7 @@ def play(plan: Plan) -> Outcome:
         check_same(data.fingerprint, "other data")
         record.describe_data(data)
 
-        # Networks; their random numbers are a stream of their own
-        torch.manual_seed(mix(plan.seed, BUILD_STREAM))
-        objective = build_objective(plan.loss, plan.augment, data.spec)
-        model = build_model(plan.model, objective, data.spec).to(device).train()
-        model.read_files(plan.data_dir)
-        if plan.trainer.sync_batch_norm:
-            synchronize_batch_norm(model)
-        with shards.alone():  # the whole batch, on every rank
-            reference = data.batch(0, plan.trainer.batch_size)
-            model.begin(reference)
-            fill_references(model, reference)
-        share_weights(model)
+        model = _networks(plan, data, device)
 
         # Players, and where a continued run stands
         average = Average(model, plan.trainer.ema_kimg, plan.trainer.ema_ramp) if plan.trainer.ema_kimg else None
@@ -140,3 +129,19 @@ def play(plan: Plan) -> Outcome:
                     record.settled()
             stops.settle()
         return record.finish(progress, why, evaluation)
+
+
+def _networks(plan: Plan, data: Data, device: torch.device) -> Model:
+    """Return the plan's model as every rank begins with it; its random numbers are a stream of their own."""
+    torch.manual_seed(mix(plan.seed, BUILD_STREAM))
+    objective = build_objective(plan.loss, plan.augment, data.spec)
+    model = build_model(plan.model, objective, data.spec).to(device).train()
+    model.read_files(plan.data_dir)
+    if plan.trainer.sync_batch_norm:
+        synchronize_batch_norm(model)
+    with shards.alone():  # the whole batch, on every rank
+        reference = data.batch(0, plan.trainer.batch_size)
+        model.begin(reference)
+        fill_references(model, reference)
+    share_weights(model)
+    return model
