@@ -11,7 +11,7 @@ from gancli.game.stabilizing import look_at_batches, pack, remember, virtually_n
 from gancli.losses.augmentation import augmentation_of
 from gancli.losses.objective import Objective
 from gancli.losses.options import LossOptions
-from gancli.networks.initialization import orthogonal_init, spectral_norm
+from gancli.networks.initialization import orthogonal_init, spectral_norm, starts_at_zero
 from gancli.networks.layers import mixes_halves
 from gancli.options import typed
 from gancli.registry import models
@@ -51,7 +51,7 @@ def build_model(options: Any, objective: Objective, spec: DataSpec) -> Model:
     """Return the model on the default device (meta too), checked against the data, with the loss's stabilizers.
 
     Raises:
-        UserError: the system cannot be trained on such data.
+        UserError: the system cannot be trained on such data, or does not take what the loss switches on.
     """
     system = models.get(options.name).build
     system.check_data(options, spec)
@@ -65,6 +65,9 @@ def build_model(options: Any, objective: Objective, spec: DataSpec) -> Model:
         orthogonal_init(model)
     judges = [network for player in model.discriminators for network in model.players[player]]
     if objective.options.spectral_norm:
+        if starts_at_zero(judges) and not objective.options.orthogonal_init:
+            raise UsageError(f"loss.spectral_norm divides each weight by its largest singular value, and model={options.name} "
+                             "starts some at 0: add loss.orthogonal_init=true, or leave it out.")
         spectral_norm(judges)
     objective.one_pass = not any(mixes_halves(judge) for judge in judges)
     remember(model)

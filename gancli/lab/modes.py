@@ -184,6 +184,7 @@ def _draw(figure: Any, style: Style, found: dict[str, Played], data: Data) -> No
         held.plot(each.times, [one.held for one in each.found], **look)
         good.plot(each.times, [100 * one.good_share for one in each.found], **look)
     modes = len(mixture(data)[0])
+    held.yaxis.get_major_locator().set_params(integer=True)
     held.set(xlabel="rounds", ylabel="modes held", ylim=(-0.03 * modes, 1.05 * modes))
     good.set(xlabel="rounds", ylabel="good samples, %", ylim=(-3, 103))
     good.axhline(100 * GOOD, color=style.muted, linewidth=1.5)
@@ -192,4 +193,5 @@ def _draw(figure: Any, style: Style, found: dict[str, Played], data: Data) -> No
         axes.plot(*mixture(data)[0].T, "+", color=style.ink, markersize=9, markeredgewidth=1.5)
         axes.plot(*each.clouds[-1].T, ".", color=style.colors[number % 8], markersize=5, alpha=0.6)
         axes.set(title=named(name), aspect="equal", xlim=(-_reach(data), _reach(data)), ylim=(-_reach(data), _reach(data)),
-                 xticks=[], yticks=[], xlabel="last samples")
+                 xticks=[], yticks=[])
+    below.supxlabel("last samples", fontsize=18)

@@ -71,6 +71,18 @@ def orthogonal_init(module: nn.Module) -> None:
             nn.init.orthogonal_(part.weight, gain)
 
 
+def start_at_zero(layer: nn.Conv2d) -> nn.Conv2d:
+    """Set a layer's weight to 0, as residual branches may begin (Zhang 2019), and note that it has no direction."""
+    nn.init.zeros_(layer.weight)
+    layer.starts_at_zero = True
+    return layer
+
+
+def starts_at_zero(modules: Iterable[nn.Module]) -> bool:
+    """Whether a weight in the modules begins at 0, which has no largest singular value to be divided by."""
+    return any(getattr(part, "starts_at_zero", False) for module in modules for part in module.modules())
+
+
 def spectral_norm(modules: Iterable[nn.Module]) -> None:
     """Divide every weight by its largest singular value, one power iteration a pass (Miyato 2018, algorithm 1)."""
     for module in modules:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
+from gancli.networks.initialization import start_at_zero
 from gancli.networks.layers import label_weights
 from gancli.networks.progressive import Size
 from gancli.networks.resampling import smoothly_doubled, smoothly_halved
@@ -43,8 +44,7 @@ class ResidualBlock(nn.Module):
         wide, gain = EXPANSION * width, GAIN * blocks**-0.25
         self.spread = scaled(nn.Conv2d(width, wide, 1, bias=False), gain)
         self.grouped = scaled(nn.Conv2d(wide, wide, 3, padding=1, groups=wide // group, bias=False), gain)
-        self.gather = nn.Conv2d(wide, width, 1, bias=False)
-        nn.init.zeros_(self.gather.weight)
+        self.gather = start_at_zero(nn.Conv2d(wide, width, 1, bias=False))
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(wide, 1, 1)) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:  # [N, F, H, W], the same

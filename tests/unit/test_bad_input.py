@@ -36,6 +36,7 @@ TRAIN = {  # what is wrong: (arguments of `gan train` and `gan validate`, exit c
     "ada on two channels": (["augment=ada", "dataset.channels=2"], 2, "augment.policy=[blit,geometry]"),
     "unknown change of images": (["augment=diffaugment", "augment.policy=[colr]"], 2, "did you mean color"),
     "no change of images": (["augment=diffaugment", "augment.policy=[]"], 2, "each once"),
+    "a norm of weights at 0": (["model=r3gan", "loss.spectral_norm=true"], 2, "add loss.orthogonal_init=true"),
     "two bounds on the weights": (["loss=wgan", "loss.spectral_norm=true"], 2, "set loss.weight_clip=null"),
     "parts that do not divide": (["trainer.batch_size=10", "trainer.accumulate=3"], 2, "give a multiple"),
     "missing folder": (["dataset=folder", "dataset.path=nowhere", "dataset.size=32"], 1, "nowhere"),
@@ -147,7 +148,7 @@ def snapshot(root: Path) -> dict[str, int]:
 
 
 def test_the_lists_are_whole():
-    assert (len(TRAIN), len(READ)) == (36, 13)
+    assert (len(TRAIN), len(READ)) == (37, 13)
 
 
 @pytest.mark.parametrize("command", later(["train", "validate"]))

@@ -94,16 +94,19 @@ class Scene {
     this.svg.append(make("text", {x: (left + width - right) / 2, y: height - 8, "text-anchor": "middle"}, xlabel),
       make("text", {x: 15, y: (height - bottom) / 2, "text-anchor": "middle",
         transform: `rotate(-90 15 ${(height - bottom) / 2})`}, ylabel));
+    const area = {x: left, y: top, width: width - left - right, height: height - top - bottom};
+    this.area = make("svg", {...area, viewBox: `${left} ${top} ${area.width} ${area.height}`}); // shows nothing beyond the axes
+    this.svg.append(this.area);
     this.key.replaceChildren();
     const clip = (low, high) => value => Math.max(low, Math.min(high, value));
     this.clipY = clip(-40, height + 40);
     this.clipX = clip(-40, width + 40);
     if (run.kind === "curves") {
       const still = Object.entries(run.still), moving = Object.keys(run.moving);
-      still.forEach(([name, values], i) => this.svg.append(this.line(values, i, "still", name)));
+      still.forEach(([name, values], i) => this.area.append(this.line(values, i, "still", name)));
       this.lines = moving.map((name, i) => {
         const path = this.line(run.moving[name][0], still.length + i, "moving", name);
-        this.svg.append(path);
+        this.area.append(path);
         return path;
       });
     } else if (run.kind === "path") {
@@ -113,31 +116,30 @@ class Scene {
       const [x, y] = [this.X(0), this.Y(0)];
       const cross = make("path", {d: `M${x - 9} ${y}H${x + 9}M${x} ${y - 9}V${y + 9}`, class: "trail"});
       cross.style.stroke = "var(--ink)";
-      this.svg.append(cross, this.trail, this.dot);
+      this.area.append(cross, this.trail, this.dot);
     } else if (run.kind === "points") {
       for (const [x, y] of run.still) {
         const dot = make("circle", {cx: this.X(x), cy: this.Y(y), r: 2});
         dot.style.fill = "var(--muted)";
         dot.style.opacity = "0.6";
-        this.svg.append(dot);
+        this.area.append(dot);
       }
       this.dots = run.points[0].map(() => make("circle", {r: 3}));
       for (const dot of this.dots) {
         dot.style.fill = `var(--c${this.number % 8})`;
         dot.style.opacity = "0.75";
       }
-      this.svg.append(...this.dots);
+      this.area.append(...this.dots);
     } else {
       this.levels ??= new Map();
       if (!this.levels.has(run)) this.levels.set(run, Uint8Array.from(atob(run.levels), c => c.charCodeAt(0)));
       this.canvas = make("canvas", {width: run.side, height: run.side});
-      this.picture = make("image", {x: left, y: top, width: width - left - right, height: height - top - bottom,
-        preserveAspectRatio: "none"});
-      this.svg.append(this.picture);
+      this.picture = make("image", {...area, preserveAspectRatio: "none"});
+      this.area.append(this.picture);
       for (const [x, y] of run.examples) {
         const dot = make("circle", {cx: this.X(x), cy: this.Y(y), r: 1.6});
         dot.style.fill = "#fff";
-        this.svg.append(dot);
+        this.area.append(dot);
       }
     }
     this.stage.replaceChildren(this.svg);
