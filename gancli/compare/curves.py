@@ -12,7 +12,7 @@ from gancli.compare.reading import Curve, Run
 from gancli.errors import UsageError, near
 from gancli.runs.stats import METRIC_TAG
 
-DEFAULT = ("metrics/*", "loss/*", "D(x)", "D(x)/*", "D(G(z))/*")
+DEFAULT = (f"{METRIC_TAG}*", "loss/*", "D(x)", "D(x)/*", "D(G(z))/*")
 COMMA = re.compile(r",(?![^(]*\))")  # not inside fid(classifier,2000/60000)
 MOST_POINTS, FEWEST_POINTS = 1000, 100  # of one curve in a picture
 MOST_IN_PICTURE = 30_000  # points of all curves

@@ -56,7 +56,7 @@ def _named(path: str, words: list[str], code: int) -> bool:
     """Whether a path that is new lies where the command line, or the default of a command that did something, says."""
     top = os.path.join(os.sep, "root")
     here = os.path.normpath(os.path.join(top, path))
-    if code != 2 and here.startswith(f"{top}/work/outputs"):
+    if code != 2 and here.startswith(os.path.join(top, "work", "outputs")):
         return words[0] not in ("validate", "list", "diagnose")
     for word in words:
         for value in (word, word.partition("=")[2]):
