@@ -19,6 +19,7 @@ from torch.autograd import Function
 from torch.nn import functional
 
 from gancli.gradients import inputs_only, library_kernels
+from gancli.networks.maps import as_computed, channels_last
 
 KERNELS, STRIDE = (4, 5), 2
 FEW_CHANNELS = 8  # of the larger map, up to which the convolution to whole cells is faster
@@ -46,7 +47,8 @@ class Halving(nn.Conv2d):
         h, w = x.shape[2] // 2, x.shape[3] // 2
         if _plain(x) or x.shape[2] % 2 or x.shape[3] % 2:
             return super().forward(x)[:, :, :h, :w]  # over an odd map 5x5 windows fit once more
-        return _Halve.apply(_cast(x), _cast(self.weight), None if self.bias is None else _cast(self.bias))
+        bias = None if self.bias is None else as_computed(self.bias)
+        return _Halve.apply(channels_last(as_computed(x)), as_computed(self.weight), bias)
 
 
 class Doubling(nn.ConvTranspose2d):
@@ -63,7 +65,7 @@ class Doubling(nn.ConvTranspose2d):
     def forward(self, x: Tensor) -> Tensor:
         if _plain(x) or any(self.odd):
             return _transposed(x, self.weight, self.bias, self.odd)
-        return _Double.apply(_cast(x), _cast(self.weight), None if self.bias is None else _cast(self.bias))
+        return _Double.apply(as_computed(x), as_computed(self.weight), None if self.bias is None else as_computed(self.bias))
 
 
 def _more(kernel: int, odd: tuple[int, int]) -> tuple[int, int]:
@@ -86,8 +88,7 @@ class _Halve(Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        x = _channels_last(x)
-        ctx.save_for_backward(x, weight)
+        ctx.save_for_backward(x, weight)  # what is saved is what came in, else nothing could be differentiated through it
         return functional.conv2d(x, weight, bias, STRIDE, padding_of(weight.shape[-1]))
 
     @staticmethod
@@ -113,7 +114,7 @@ class _Double(Function):
     def backward(ctx, gradient: Tensor):
         x, weight = ctx.saved_tensors
         wants_x, wants_weight, wants_bias = _wanted(ctx)
-        return (_Halve.apply(gradient, weight, None) if wants_x else None,
+        return (_Halve.apply(channels_last(gradient), weight, None) if wants_x else None,
                 weight_gradient(gradient, x, weight) if wants_weight else None,
                 gradient.sum((0, 2, 3)) if wants_bias else None)
 
@@ -133,10 +134,10 @@ def doubled(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     taps = taps.view(features, channels, reach, 2, reach, 2).flip(2, 4)  # [F, C, from the first to the last, p, the same, q]
     taps = taps.permute(3, 5, 1, 0, 2, 4).reshape(4 * channels, features, reach, reach)  # [(p, q, C), F, reach, reach]
     bias = None if bias is None else bias.repeat(4)
-    cells = functional.conv2d(_channels_last(x), taps.contiguous(memory_format=torch.channels_last), bias, padding=1)
+    cells = functional.conv2d(channels_last(x), taps.contiguous(memory_format=torch.channels_last), bias, padding=1)
     cells = cells.permute(0, 2, 3, 1).reshape(n, h + shift, w + shift, 2, 2, channels)
     pixels = cells.transpose(2, 3).reshape(n, 2 * (h + shift), 2 * (w + shift), channels)
-    return _channels_last(pixels[:, shift:shift + 2 * h, shift:shift + 2 * w].permute(0, 3, 1, 2))
+    return channels_last(pixels[:, shift:shift + 2 * h, shift:shift + 2 * w].permute(0, 3, 1, 2))
 
 
 def weight_gradient(larger: Tensor, smaller: Tensor, weight: Tensor) -> Tensor:
@@ -169,15 +170,3 @@ def _wanted(ctx) -> tuple[bool, bool, bool]:
     weights = not inputs_only.on
     return x, weight and weights, bias and weights
 
-
-def _cast(tensor: Tensor) -> Tensor:
-    """Do what autocast does for a convolution; it does not look into a Function."""
-    device = tensor.device.type
-    return tensor.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else tensor
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    """Return x with the channels innermost in memory; one channel is that in any case and only has to say so."""
-    if x.shape[1] == 1 and x.is_contiguous():
-        return x.as_strided(x.shape, (x.shape[2] * x.shape[3], 1, x.shape[3], 1))
-    return x.contiguous(memory_format=torch.channels_last)

@@ -18,14 +18,15 @@ CASES = [(Halving, 1, 8, 8, 12), (Halving, 3, 8, 8, 8), (Halving, 160, 16, 8, 8)
 
 
 def results(layer: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
-    """Return output, first gradients and the gradients of a penalty on the input's gradient."""
+    """Return output, first gradients, those of a penalty on the input's gradient, and the slope of the weight's there."""
     x = x.clone().requires_grad_()
     y = layer(x)
     first = torch.autograd.grad((y * torch.sin(y.detach() * 3)).sum(), [x, *layer.parameters()], retain_graph=True)
     with inputs_only():
         (slope,) = torch.autograd.grad((y ** 2).sum(), x, create_graph=True)
     second = torch.autograd.grad((slope ** 2).sum(), [x, *layer.parameters()])
-    return [y, *first, *second]
+    (step,) = torch.autograd.grad((layer(x) ** 2).sum(), layer.weight, create_graph=True)  # as unrolling takes it
+    return [y, *first, *second, *torch.autograd.grad((step ** 2).sum(), x)]
 
 
 @pytest.mark.parametrize(("kind", "inputs", "outputs", "height", "width"), CASES)
@@ -38,7 +39,7 @@ def test_equal_the_library_up_to_second_gradients(kind, inputs, outputs, height,
     ours = results(layer, x)
     with library_kernels():
         theirs = results(layer, x)
-    assert len(ours) == len(theirs) == (7 if bias else 5)
+    assert len(ours) == len(theirs) == (8 if bias else 6)
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, other)
 
