@@ -15,6 +15,7 @@ from torch.nn.functional import leaky_relu, relu
 from gancli.networks.convolution import Doubling, Halving
 from gancli.networks.dcgan import halvings
 from gancli.networks.layers import norm_layer
+from gancli.networks.second_order import Convolution
 
 KERNEL = 5
 CODE_UNITS = (64, 32, 16)  # of the discriminator of codes
@@ -55,8 +56,8 @@ class CAAEGenerator(nn.Module):
         for (inputs, outputs), (small, large) in zip(pairwise(widths[:-1]), pairwise(sizes), strict=True):
             odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
             self.layers.append(Doubling(inputs, outputs, True, odd, KERNEL))
-        self.layers.append(nn.Conv2d(widths[-2], widths[-1], KERNEL, padding=KERNEL // 2))
-        self.last = nn.Conv2d(widths[-1], shape[0], KERNEL, padding=KERNEL // 2)
+        self.layers.append(Convolution(widths[-2], widths[-1], KERNEL, padding=KERNEL // 2))
+        self.last = Convolution(widths[-1], shape[0], KERNEL, padding=KERNEL // 2)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:  # [N, Z], weights [N, K] -> [N, C, H, W] in [-1, 1]
         told = signed(labels).to(z.dtype).repeat(1, self.repeats)

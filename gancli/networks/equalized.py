@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gancli.gradients import halves_apart
+from gancli.networks.second_order import convolved
 from gancli.ranks import shards
 
 GAIN = math.sqrt(2)  # He 2015, for rectifiers
@@ -53,7 +54,7 @@ class EqualizedConv2d(nn.Conv2d):
         nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, self.weight * self.scale, self.bias)
+        return convolved(x, self.weight * self.scale, self.bias, padding=int(self.padding[0]))
 
 
 def pixel_norm(x: Tensor) -> Tensor:

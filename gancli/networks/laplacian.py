@@ -14,6 +14,7 @@ from torch.nn.functional import avg_pool2d, interpolate, relu
 
 from gancli.networks.initialization import normal_init
 from gancli.networks.layers import Dropout
+from gancli.networks.second_order import Convolution
 
 Shape = tuple[int, int, int]
 COARSE_STD = 0.005
@@ -83,9 +84,9 @@ class ResidualGenerator(nn.Module):
         super().__init__()
         channels, *size = shape
         self.label = LabelMap(classes, *size) if classes else None
-        self.layers = nn.Sequential(nn.Conv2d(channels + 1 + bool(classes), width, 7, padding=3), nn.ReLU(),
-                                    nn.Conv2d(width, width, 7, padding=3), nn.ReLU(),
-                                    nn.Conv2d(width, channels, 5, padding=2))
+        self.layers = nn.Sequential(Convolution(channels + 1 + bool(classes), width, 7, padding=3), nn.ReLU(),
+                                    Convolution(width, width, 7, padding=3), nn.ReLU(),
+                                    Convolution(width, channels, 5, padding=2))
 
     def forward(self, noise: Tensor, blurred: Tensor, labels: Tensor | None = None) -> Tensor:
         # [N, 1, H, W], [N, C, H, W], [N, Y] -> [N, C, H, W]
@@ -102,8 +103,8 @@ class ResidualDiscriminator(nn.Module):
         kernel = min(5, (min(size) + 1) // 2)  # the authors' 5, unless images are so small that two of them do not fit
         cells = prod((side - kernel + 1 - kernel) // 2 + 1 for side in size)
         self.label = LabelMap(classes, *size) if classes else None
-        self.layers = nn.Sequential(nn.Conv2d(channels + bool(classes), width, kernel), nn.ReLU(),
-                                    nn.Conv2d(width, width, kernel, 2), nn.ReLU(), nn.Flatten(), Dropout(dropout),
+        self.layers = nn.Sequential(Convolution(channels + bool(classes), width, kernel), nn.ReLU(),
+                                    Convolution(width, width, kernel, 2), nn.ReLU(), nn.Flatten(), Dropout(dropout),
                                     nn.Linear(width * cells, 1))
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:  # [N, C, H, W], [N, Y] -> [N]

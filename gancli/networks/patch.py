@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gancli.networks.initialization import normal_init
 from gancli.networks.layers import norm_layer
+from gancli.networks.second_order import Convolution
 
 LARGEST_DEPTH = 3  # halvings of the 70x70 discriminator
 SMALLEST_MAP = 4  # judged patches a side
@@ -27,9 +28,9 @@ class PixelDiscriminator(nn.Module):
     def __init__(self, channels: int, width: int, norm: str) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, width, 1), nn.LeakyReLU(0.2),
-            nn.Conv2d(width, 2 * width, 1, bias=norm == "none"), norm_layer(norm, 2 * width, affine=norm != "instance"),
-            nn.LeakyReLU(0.2), nn.Conv2d(2 * width, 1, 1))
+            Convolution(channels, width, 1), nn.LeakyReLU(0.2),
+            Convolution(width, 2 * width, 1, bias=norm == "none"), norm_layer(norm, 2 * width, affine=norm != "instance"),
+            nn.LeakyReLU(0.2), Convolution(2 * width, 1, 1))
         normal_init(self)
 
     def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] -> [N, 1, H, W]
@@ -45,10 +46,10 @@ class PatchDiscriminator(nn.Module):
         for i in range(depth + 1):
             kind = norm if i else "none"
             outputs = width * min(2**i, WIDEST)
-            parts += [nn.Conv2d(inputs, outputs, 4, stride=2 if i < depth else 1, padding=1, bias=kind == "none"),
+            parts += [Convolution(inputs, outputs, 4, stride=2 if i < depth else 1, padding=1, bias=kind == "none"),
                       norm_layer(kind, outputs, affine=kind != "instance"), nn.LeakyReLU(0.2)]
             inputs = outputs
-        self.layers = nn.Sequential(*parts, nn.Conv2d(inputs, 1, 4, padding=1))
+        self.layers = nn.Sequential(*parts, Convolution(inputs, 1, 4, padding=1))
         normal_init(self)
 
     def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] -> [N, 1, h, w]

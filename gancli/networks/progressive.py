@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
 from gancli.networks.equalized import EqualizedConv2d, EqualizedLinear, MinibatchStddev, pixel_norm
+from gancli.networks.maps import channels_last
 
 SMALLEST = 4  # shorter side of the maps that growth begins with; it is less than twice this
 SLOPE = 0.2
@@ -97,7 +98,7 @@ class ProgressiveGenerator(nn.Module):
 
     def forward(self, z: Tensor, growth: float) -> Tensor:  # [N, Z] -> [N, C, h, w]
         level, alpha = level_at(growth)
-        x = _normed(self.project(pixel_norm(z)).unflatten(1, self.start))
+        x = _normed(channels_last(self.project(pixel_norm(z)).unflatten(1, self.start)))
         x = below = _normed(self.first(x))
         for layers in self.levels[:level]:
             below, x = x, doubled(x)
@@ -121,6 +122,7 @@ class ProgressiveDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, growth: float) -> Tensor:  # [N, C, h, w] -> [N]
         level, alpha = level_at(growth)
+        images = channels_last(images)
         x = _active(self.from_images[level](images))
         for number in range(level, 0, -1):
             for layer in self.levels[number - 1]:

@@ -13,8 +13,10 @@ from torch.nn.functional import leaky_relu
 
 from gancli.networks.initialization import start_at_zero
 from gancli.networks.layers import label_weights
+from gancli.networks.maps import channels_last
 from gancli.networks.progressive import Size
 from gancli.networks.resampling import smoothly_doubled, smoothly_halved
+from gancli.networks.second_order import Convolution
 
 SLOPE = 0.2
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # He 2015, for leaky rectifiers; the layers themselves have none
@@ -22,8 +24,10 @@ EXPANSION = 2  # channels within a block, over those of its ends
 
 
 def scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
-    """Give a layer weights N(0, gain^2 / inputs)."""
+    """Give a layer weights N(0, gain^2 / inputs), and biases of 0."""
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -42,14 +46,13 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int, group: int, blocks: int) -> None:
         super().__init__()
         wide, gain = EXPANSION * width, GAIN * blocks**-0.25
-        self.spread = scaled(nn.Conv2d(width, wide, 1, bias=False), gain)
-        self.grouped = scaled(nn.Conv2d(wide, wide, 3, padding=1, groups=wide // group, bias=False), gain)
-        self.gather = start_at_zero(nn.Conv2d(wide, width, 1, bias=False))
-        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(wide, 1, 1)) for _ in range(2))
+        self.spread = scaled(Convolution(width, wide, 1), gain)
+        self.grouped = scaled(Convolution(wide, wide, 3, padding=1, groups=wide // group), gain)
+        self.gather = start_at_zero(Convolution(wide, width, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:  # [N, F, H, W], the same
-        y = leaky_relu(self.spread(x) + self.biases[0], SLOPE)
-        y = leaky_relu(self.grouped(y) + self.biases[1], SLOPE)
+        y = leaky_relu(self.spread(x), SLOPE)
+        y = leaky_relu(self.grouped(y), SLOPE)
         return x + self.gather(y)
 
 
@@ -58,7 +61,7 @@ def _blocks(width: int, group: int, count: int, blocks: int) -> nn.Sequential:
 
 
 def _joint(inputs: int, outputs: int) -> nn.Module:
-    return nn.Identity() if inputs == outputs else scaled(nn.Conv2d(inputs, outputs, 1, bias=False))
+    return nn.Identity() if inputs == outputs else scaled(Convolution(inputs, outputs, 1, bias=False))
 
 
 class ResidualGenerator(nn.Module):
@@ -73,13 +76,13 @@ class ResidualGenerator(nn.Module):
         self.project = scaled(nn.Linear(latent_size * (2 if classes else 1), widths[0], bias=False))
         self.levels = nn.ModuleList(_blocks(width, group, count, count * len(widths)) for width in widths)
         self.joints = nn.ModuleList(_joint(inputs, outputs) for inputs, outputs in pairwise(widths))
-        self.to_images = scaled(nn.Conv2d(widths[-1], channels, 1, bias=False))
+        self.to_images = scaled(Convolution(widths[-1], channels, 1, bias=False))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # [N, Z] -> [N, C, H, W], not squashed
         if self.embedding is not None:
             assert labels is not None  # who takes labels is given some
             z = torch.cat((z, self.embedding(label_weights(labels, self.classes))), 1)
-        x = self.levels[0](self.basis * self.project(z)[:, :, None, None])
+        x = self.levels[0](channels_last(self.basis * self.project(z)[:, :, None, None]))
         for joint, level in zip(self.joints, self.levels[1:], strict=True):
             x = level(smoothly_doubled(joint(x)))
         return self.to_images(x)
@@ -93,15 +96,15 @@ class ResidualDiscriminator(nn.Module):
         super().__init__()
         wide, small = widths[::-1], widths[0]
         self.classes = classes
-        self.from_images = scaled(nn.Conv2d(channels, wide[0], 1, bias=False))
+        self.from_images = scaled(Convolution(channels, wide[0], 1, bias=False))
         self.levels = nn.ModuleList(_blocks(width, group, count, count * len(wide)) for width in wide)
         self.joints = nn.ModuleList(_joint(inputs, outputs) for inputs, outputs in pairwise(wide))
-        self.basis = scaled(nn.Conv2d(small, small, sizes[0], groups=small, bias=False))
+        self.basis = scaled(Convolution(small, small, sizes[0], groups=small, bias=False))
         self.head = scaled(nn.Linear(small, small if classes else 1, bias=False))
         self.embedding = scaled(nn.Linear(classes, small, bias=False), 1 / math.sqrt(small)) if classes else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:  # [N, C, H, W] -> [N]
-        x = self.levels[0](self.from_images(images))
+        x = self.levels[0](self.from_images(channels_last(images)))
         for joint, level in zip(self.joints, self.levels[1:], strict=True):
             x = level(joint(smoothly_halved(x)))
         x = self.head(self.basis(x).flatten(1))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from gancli.networks.layers import norm_layer
+from gancli.networks.second_order import Convolution
 
 NORM = "instance"
 LAST_SIDE = 2  # of the critic's last map, as 128 pixels and six halvings leave it
@@ -78,18 +79,18 @@ class StarCritic(nn.Module):
         depth, (height, across) = halvings(*size), size
         parts: list[nn.Module] = []
         for i in range(depth):
-            parts += [nn.Conv2d(channels if i == 0 else width * 2 ** (i - 1), width * 2**i, 4, stride=2, padding=1),
+            parts += [Convolution(channels if i == 0 else width * 2 ** (i - 1), width * 2**i, 4, stride=2, padding=1),
                       nn.LeakyReLU(SLOPE)]
         self.body = nn.Sequential(*parts)
         self.features = width * 2 ** (depth - 1)  # channels of the body's maps, and
         self.map = height // 2**depth, across // 2**depth  # their size
-        self.head = nn.Conv2d(self.features, 1, 3, padding=1, bias=False)
+        self.head = Convolution(self.features, 1, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(x))
 
 
-class DomainHead(nn.Conv2d):
+class DomainHead(Convolution):
     """The body's maps to logits of domains or attributes [N, K], by a convolution as large as the map."""
 
     def __init__(self, critic: StarCritic, targets: int) -> None:

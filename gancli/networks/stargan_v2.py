@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
 from gancli.networks.layers import norm_layer
+from gancli.networks.second_order import Convolution
 
 SLOPE = 0.2
 BOTTLENECK = 16  # side of the translator's smallest maps in the paper
@@ -35,9 +36,9 @@ class EncoderBlock(nn.Module):
         super().__init__()
         self.halve = halve
         self.norm1, self.norm2 = (_instance_norm(inputs, affine=True) if norm else nn.Identity() for _ in range(2))
-        self.first = nn.Conv2d(inputs, inputs, 3, padding=1)
-        self.second = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.skip = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
+        self.first = Convolution(inputs, inputs, 3, padding=1)
+        self.second = Convolution(inputs, outputs, 3, padding=1)
+        self.skip = Convolution(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         around = self.skip(x)
@@ -67,9 +68,9 @@ class DecoderBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, style_size: int) -> None:
         super().__init__()
         self.norm1, self.norm2 = AdaIN(style_size, inputs), AdaIN(style_size, outputs)
-        self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.skip = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
+        self.first = Convolution(inputs, outputs, 3, padding=1)
+        self.second = Convolution(outputs, outputs, 3, padding=1)
+        self.skip = Convolution(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, style: Tensor, size: tuple[int, int]) -> Tensor:
         y = leaky_relu(self.norm1(x, style), SLOPE)
@@ -85,7 +86,7 @@ class StyleTranslator(nn.Module):
     def __init__(self, channels: int, width: int, widest: int, depth: int, style_size: int) -> None:
         super().__init__()
         widths = [min(width * 2**i, widest) for i in range(depth + 1)]
-        self.enter = nn.Conv2d(channels, widths[0], 3, padding=1)
+        self.enter = Convolution(channels, widths[0], 3, padding=1)
         self.down = nn.ModuleList(EncoderBlock(inputs, outputs, halve=True, norm=True)
                                   for inputs, outputs in zip(widths, widths[1:], strict=False))
         self.middle = nn.Sequential(*[EncoderBlock(widths[-1], widths[-1], halve=False, norm=True) for _ in range(2)])
@@ -93,7 +94,7 @@ class StyleTranslator(nn.Module):
         self.up = nn.ModuleList(DecoderBlock(inputs, outputs, style_size)
                                 for inputs, outputs in zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.norm = _instance_norm(widths[0], affine=True)
-        self.leave = nn.Conv2d(widths[0], channels, 1)
+        self.leave = Convolution(widths[0], channels, 1)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         x, sizes = self.enter(x), []
@@ -134,10 +135,10 @@ class Trunk(nn.Sequential):
         depth = halvings(*size, LAST_SIDE)
         widths = [min(width * 2**i, widest) for i in range(depth + 1)]
         last = size[0] // 2**depth, size[1] // 2**depth
-        super().__init__(nn.Conv2d(channels, widths[0], 3, padding=1),
+        super().__init__(Convolution(channels, widths[0], 3, padding=1),
                          *[EncoderBlock(inputs, outputs, halve=True, norm=False)
                            for inputs, outputs in zip(widths, widths[1:], strict=False)],
-                         nn.LeakyReLU(SLOPE), nn.Conv2d(widths[-1], widths[-1], last), nn.LeakyReLU(SLOPE))
+                         nn.LeakyReLU(SLOPE), Convolution(widths[-1], widths[-1], last), nn.LeakyReLU(SLOPE))
         self.features = widths[-1]
 
 
@@ -160,7 +161,7 @@ class DomainDiscriminator(nn.Module):
     def __init__(self, channels: int, size: tuple[int, int], width: int, widest: int, domains: int) -> None:
         super().__init__()
         self.trunk = Trunk(channels, size, width, widest)
-        self.head = nn.Conv2d(self.trunk.features, domains, 1)
+        self.head = Convolution(self.trunk.features, domains, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.trunk(x)).flatten(1)

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
+from torch.nn.functional import leaky_relu
 
 from gancli.networks.equalized import EPSILON, GAIN, EqualizedLinear, pixel_norm
 from gancli.networks.layers import label_weights
 from gancli.networks.resampling import smoothed
+from gancli.networks.second_order import convolved, transposed
 from gancli.ranks import shards
 
 SLOPE = 0.2
@@ -99,9 +100,9 @@ def modulated(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = True,
     """
     x = x * style[:, :, None, None].to(x.dtype)
     if double:
-        x = smoothed(conv_transpose2d(x, weight.transpose(0, 1), stride=2), padding=1, gain=4)
+        x = smoothed(transposed(x, weight.transpose(0, 1)), padding=1, gain=4)
     else:
-        x = conv2d(x, weight, padding=weight.shape[-1] // 2)
+        x = convolved(x, weight, padding=weight.shape[-1] // 2)
     return x * demodulation(weight, style)[:, :, None, None].to(x.dtype) if demodulate else x
 
 

@@ -13,11 +13,13 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, pad
+from torch.nn.functional import leaky_relu, pad
 
 from gancli.networks.equalized import EPSILON, EqualizedConv2d, EqualizedLinear, MinibatchStddev
+from gancli.networks.maps import channels_last
 from gancli.networks.progressive import Size, doubled, halved, level_at
 from gancli.networks.resampling import blurred
+from gancli.networks.second_order import convolved, transposed
 from gancli.networks.styled import SLOPE, Mapping, Noise, NoiseMaps
 
 
@@ -49,7 +51,7 @@ class StyledLayer(nn.Module):
     def forward(self, x: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:  # [N, F, H, W], [N, S] -> [N, F', H', W']
         if self.convolution is not None and self.doubles:
             weight = spread_kernel(self.convolution.weight * self.convolution.scale)
-            x = blurred(conv_transpose2d(x, weight.transpose(0, 1), stride=2, padding=1))
+            x = blurred(transposed(x, weight.transpose(0, 1), padding=1))
         elif self.convolution is not None:
             x = self.convolution(x)
         if noise is not None:
@@ -76,7 +78,7 @@ class GrowingSynthesis(nn.Module):
     def forward(self, styles: Tensor, noise: Noise | None, growth: float) -> Tensor:  # [N, L, S] -> [N, C, h, w]
         level, alpha = level_at(growth)
         maps, each = self.noise(noise, styles), styles.unbind(1)
-        x = below = self.constant.expand(styles.shape[0], -1, -1, -1)
+        x = below = channels_last(self.constant.expand(styles.shape[0], -1, -1, -1))
         for number, layers in enumerate(self.levels[:level + 1]):
             below = x
             for half, layer in enumerate(layers):
@@ -104,12 +106,13 @@ class GrowingDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor | None, growth: float) -> Tensor:  # [N, C, h, w] -> [N]
         level, alpha = level_at(growth)
+        images = channels_last(images)
         x = leaky_relu(self.from_images[level - self.first](images), SLOPE)
         for number in range(level, 0, -1):
             first, second = self.levels[number - 1]
             x = blurred(leaky_relu(first(x), SLOPE))
             weight = spread_kernel(second.weight * second.scale) / 4
-            x = leaky_relu(conv2d(x, weight, second.bias, stride=2, padding=1), SLOPE)
+            x = leaky_relu(convolved(x, weight, second.bias, stride=2, padding=1), SLOPE)
             if number == level and alpha < 1:
                 below = leaky_relu(self.from_images[level - 1 - self.first](halved(images)), SLOPE)
                 x = torch.lerp(below, x, alpha)

@@ -9,11 +9,12 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
 
 from gancli.networks.equalized import EqualizedConv2d, EqualizedLinear, MinibatchStddev
+from gancli.networks.maps import channels_last
 from gancli.networks.progressive import Size
 from gancli.networks.resampling import smoothed, smoothly_doubled, smoothly_halved
+from gancli.networks.second_order import convolved
 from gancli.networks.styled import Mapping, ModulatedLayer, ModulatedToImages, Noise, NoiseMaps, active
 
 SYNTHESES = ("skip", "residual")
@@ -59,7 +60,7 @@ class Synthesis(nn.Module):
 
     def forward(self, styles: Tensor, noise: Noise | None = None) -> Tensor:  # [N, L, S] -> [N, C, H, W], not squashed
         maps, each = self.noise(noise, styles), styles.unbind(1)
-        x, images = self.constant.expand(styles.shape[0], -1, -1, -1), None
+        x, images = channels_last(self.constant.expand(styles.shape[0], -1, -1, -1)), None
         place = 0
         for level in self.levels:
             count = len(level.layers)
@@ -86,7 +87,7 @@ class _DiscriminatorLevel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # [N, F, H, W] -> [N, F', H/2, W/2]
         y = smoothed(active(self.first(x)), padding=2)
-        y = conv2d(y, self.second.weight * self.second.scale, self.second.bias, stride=2)
+        y = convolved(y, self.second.weight * self.second.scale, self.second.bias, stride=2)
         y = active(y)
         return y if self.skip is None else (y + self.skip(smoothly_halved(x))) * HALF
 
@@ -112,6 +113,7 @@ class StyleDiscriminator(nn.Module):
         self.condition = Mapping(0, classes, small, layers=8) if classes else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:  # [N, C, H, W] -> [N]
+        images = channels_last(images)
         x = active(self.from_images[0](images))
         for number, level in enumerate(self.levels, 1):
             x = level(x)

@@ -13,6 +13,7 @@ from torch.nn.functional import relu
 
 from gancli.networks.convolution import Doubling, Halving
 from gancli.networks.layers import norm_layer
+from gancli.networks.second_order import Convolution
 
 HALVINGS, KERNEL = 3, 5
 LARGE = 48  # pixels of a side from which the networks are the authors' for 64x64 and not those for 32x32
@@ -64,7 +65,7 @@ class ConvDecoder(nn.Module):
         for (inputs, outputs), (small, large) in zip(pairwise(widths), pairwise(sizes), strict=True):
             odd = (large[0] - 2 * small[0], large[1] - 2 * small[1])
             layers += [Doubling(inputs, outputs, False, odd, KERNEL), norm_layer("batch", outputs), nn.ReLU()]
-        self.maps = nn.Sequential(*layers, nn.Conv2d(widths[-1], shape[0], KERNEL, padding=KERNEL // 2), nn.Tanh())
+        self.maps = nn.Sequential(*layers, Convolution(widths[-1], shape[0], KERNEL, padding=KERNEL // 2), nn.Tanh())
         fan_in_init(self)
 
     def forward(self, z: Tensor) -> Tensor:  # [N, Z] -> [N, C, H, W]
@@ -83,7 +84,7 @@ class FeatureDiscriminator(nn.Module):
         (height, breadth), hidden = sizes_of(*shape[1:])[-1], 8 * width
         widths = [max(width // 2, 1), 2 * width, middle_channels(shape, width), 4 * width]
         halvings = [Halving(inputs, outputs, norm == "none", KERNEL) for inputs, outputs in pairwise(widths)]
-        self.layers = nn.ModuleList([nn.Conv2d(shape[0], widths[0], KERNEL, padding=KERNEL // 2), *halvings])
+        self.layers = nn.ModuleList([Convolution(shape[0], widths[0], KERNEL, padding=KERNEL // 2), *halvings])
         self.norms = nn.ModuleList(norm_layer(kind, outputs)
                                    for kind, outputs in zip(["none", *[norm] * HALVINGS], widths, strict=True))
         self.hidden = nn.Linear(widths[-1] * height * breadth, hidden, bias=norm == "none")

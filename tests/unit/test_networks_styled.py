@@ -182,9 +182,9 @@ def test_a_residual_block_begins_as_nothing_and_its_weights_shrink_with_the_dept
     assert block.grouped.weight.std().item() == pytest.approx(GAIN / 2 / 12, rel=0.05)
     with torch.no_grad():
         block.gather.weight.normal_()
-        block.biases[1].normal_()
+        block.grouped.bias.normal_()
     inner = leaky_relu(conv2d(x, block.spread.weight), 0.2)
-    inner = leaky_relu(conv2d(inner, block.grouped.weight, padding=1, groups=8) + block.biases[1], 0.2)
+    inner = leaky_relu(conv2d(inner, block.grouped.weight, block.grouped.bias, padding=1, groups=8), 0.2)
     torch.testing.assert_close(block(x), x + conv2d(inner, block.gather.weight))
 
 
