@@ -98,10 +98,8 @@ def price(plan: Plan) -> Price:
     start_quickly()
     device = pick_device(plan.device)
     with _no_trace(device) as folder, shards.alone():
-        started = time.perf_counter()
-        data, scale = _data(plan.dataset, plan, device)
-        before = [Share("reading and decoding the data", 1, (time.perf_counter() - started) * scale)]
-        return _Rehearsal(plan, device, data, scale, folder).price(before)
+        data, scale, seconds = _data(plan.dataset, plan, device)
+        return _Rehearsal(plan, device, data, scale, folder).price([Share("reading and decoding the data", 1, seconds)])
 
 
 @contextmanager
@@ -111,17 +109,27 @@ def _no_trace(device: torch.device) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _data(dataset: dict[str, Any], plan: Plan, device: torch.device) -> tuple[Data, float]:
-    """Return the run's data and 1; or a part where they have yet to be decoded, and how many times more there are."""
+def _data(dataset: dict[str, Any], plan: Plan, device: torch.device) -> tuple[Data, float, float]:
+    """Return the run's data, 1, and the seconds that took; or a part of data that have yet to be decoded, how many times more
+    there are, and the seconds that all will take: what one example takes is paid once, as some files are read as a whole."""
     source = open_source(dataset, plan.data_dir)
     spec = source.inspect()
+
+    def load(**changes: Any) -> tuple[Data, float]:
+        started = time.perf_counter()
+        data = load_data({**dataset, **changes}, plan.data_dir, device, plan.seed)
+        return data, time.perf_counter() - started
+
     if waits_on_disk(source, source.look(), dataset.get("store", "memory")) is not False or "limit" not in dataset:
-        return load_data(dataset, plan.data_dir, device, plan.seed), 1.0
+        data, seconds = load()
+        return data, 1.0, seconds
     count = max(DECODED, 2 * plan.trainer.batch_size)
     if spec.labeled or count >= spec.count:
-        return load_data({**dataset, "store": "memory"}, plan.data_dir, device, plan.seed), 1.0
-    part = {**dataset, "limit": count, "store": "memory"}
-    return load_data(part, plan.data_dir, device, plan.seed), spec.count / count
+        data, seconds = load(store="memory")
+        return data, 1.0, seconds
+    once, again = (load(limit=1, store="memory")[1] for _ in range(2))  # the second time with all modules there
+    data, seconds = load(limit=count, store="memory")
+    return data, spec.count / count, once + max(0.0, seconds - again) * spec.count / count
 
 
 class _Rehearsal:

@@ -98,6 +98,25 @@ def test_lazy_penalties_are_counted_in_their_due_share(monkeypatch):
     assert rehearsal._round_s(stretch, 1.0) == pytest.approx(31 / 16)
 
 
+def test_what_one_example_takes_is_paid_once(monkeypatch):
+    """CIFAR-10 lies in files that are read as a whole, however few of their examples are wanted."""
+    now = [0.0]
+    monkeypatch.setattr(pricing.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(pricing, "open_source", lambda dataset, data_dir: SimpleNamespace(
+        inspect=lambda: SimpleNamespace(count=51_200, labeled=None), look=lambda: None))
+    monkeypatch.setattr(pricing, "waits_on_disk", lambda source, look, store: False)
+
+    def load(values, data_dir, device, seed):
+        now[0] += 2.0 + 0.001 * values["limit"]  # of which the first two seconds are for the file
+        return values["limit"]
+
+    monkeypatch.setattr(pricing, "load_data", load)
+    data, scale, seconds = pricing._data({"limit": None}, SimpleNamespace(
+        data_dir=None, seed=0, trainer=SimpleNamespace(batch_size=64)), torch.device("cpu"))
+    assert data == pricing.DECODED and scale == 200
+    assert seconds == pytest.approx(2.0 + 0.001 + 0.255 * 200)
+
+
 def test_a_price_needs_the_data(tmp_path):
     absent = plan("dataset=mnist", f"data_dir={tmp_path}")
     with pytest.raises(UserError, match="not there yet.*downloads about 12 MB"):
