@@ -30,6 +30,7 @@ class Recipe:
     momentum: float | None = None  # SGD's
     alpha: float | None = None  # RMSprop's smoothing
     weight_decay: float | None = None
+    eps: float | None = None  # what Adam, AdamW and RMSprop add to the root
     schedule: str | None = None  # constant, linear or cosine
     schedule_start: float | None = None  # the fraction of the run after which a linear or cosine schedule starts to fall
     batch_size: int | None = None

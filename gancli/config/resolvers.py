@@ -9,7 +9,7 @@ from gancli.errors import UsageError
 from gancli.options import Recipe
 
 _KEYS = tuple(field.name for field in fields(Recipe))
-_OPTIMIZER_KEYS = ("lr", "discriminator_lr", "betas", "momentum", "alpha", "weight_decay")
+_OPTIMIZER_KEYS = ("lr", "discriminator_lr", "betas", "momentum", "alpha", "weight_decay", "eps")
 
 
 def register() -> None:
