@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 
 from gancli import __version__
-from gancli.data.dataset import data_folder
 from gancli.devices import describe_device
 from gancli.errors import UserError, check_range
 from gancli.explore.confusion import draw_confusion
-from gancli.explore.dataset import DatasetPlace
+from gancli.explore.dataset import DatasetPlace, data_place
 from gancli.explore.examples import Examples, OfData, OfFiles, Part, first_found, run_data
 from gancli.explore.inputs import find_inputs
 from gancli.explore.loaded import Loaded, load
@@ -114,7 +113,8 @@ def name_clusters(options: ClassifyOptions, loaded: Loaded, categories: int,
     if not loaded.spec.classes:
         return None, [f"{own}, and the run's data have no classes to name them by."]
     try:
-        data = run_data(loaded, DatasetPlace(options.dataset.path, None), data_folder(options.data_dir), False, stages).data
+        place = DatasetPlace(options.dataset.path, None)
+        data = run_data(loaded, place, data_place(loaded, options.data_dir), False, stages).data
     except UserError as error:
         if options.input is None:
             raise
@@ -144,7 +144,7 @@ def _examples(options: ClassifyOptions, loaded: Loaded, stages: Stages) -> Examp
     if options.input is not None:
         return OfFiles(find_inputs(options.input, loaded), str(options.input), loaded.spec.classes)
     held = options.dataset.split is None
-    return run_data(loaded, options.dataset, data_folder(options.data_dir), held, stages)
+    return run_data(loaded, options.dataset, data_place(loaded, options.data_dir), held, stages)
 
 
 def _write(file: BinaryIO, parts: Iterator[Part], verdicts: Verdicts, loaded: Loaded, options: ClassifyOptions,

@@ -1,9 +1,11 @@
 """The data set of a trained model's run, as a command finds and moves it."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from gancli.data.dataset import Data
+from gancli.data.dataset import Data, data_folder
 from gancli.data.spec import DataSpec
 from gancli.errors import UserError
 from gancli.explore.loaded import Loaded
@@ -15,6 +17,12 @@ class DatasetPlace:
 
     path: str | None
     split: str | None
+
+
+def data_place(loaded: Loaded, given: str | os.PathLike | None) -> Path:
+    """Return the folder of data sets: the one given, else the run's own where that is still there, else the usual one."""
+    own = loaded.config.get("data_dir")
+    return data_folder(own if given is None and isinstance(own, str) and os.path.isdir(own) else given)
 
 
 def run_dataset(loaded: Loaded, place: DatasetPlace) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from gancli import __version__
-from gancli.data.dataset import Data, data_folder, load_data, open_source
+from gancli.data.dataset import Data, load_data, open_source
 from gancli.data.holdout import held_out
 from gancli.data.spec import DataSpec
 from gancli.devices import describe_device, keep_freed_memory
 from gancli.errors import UserError, check_choice, check_range
-from gancli.explore.dataset import DatasetPlace, check_shape, other_data, run_dataset
+from gancli.explore.dataset import DatasetPlace, check_shape, data_place, other_data, run_dataset
 from gancli.explore.loaded import Loaded, load
 from gancli.explore.options import CommandOptions
 from gancli.explore.stages import Stages
@@ -106,7 +106,7 @@ def evaluate(values: Mapping[str, Any]) -> Report:
     loaded = load(checkpoints[0], options.device, options.weights)
     if not measurable(loaded.model):
         raise UserError(refusal(loaded.name, "sample"))
-    data_dir = data_folder(options.data_dir)
+    data_dir = data_place(loaded, options.data_dir)
     sets = _data_sets(loaded, options, data_dir)
     stem = f"{run_stem(loaded)}-all" if several else checkpoint_stem(loaded)
     target = chosen or default_target("evaluate", stem, "")

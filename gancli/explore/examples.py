@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancli.data.dataset import Data, data_folder, load_data, open_source
+from gancli.data.dataset import Data, load_data, open_source
 from gancli.data.holdout import held_out
 from gancli.data.listing import list_names, shown
 from gancli.errors import UserError
-from gancli.explore.dataset import DatasetPlace, check_shape, other_data, run_dataset
+from gancli.explore.dataset import DatasetPlace, check_shape, data_place, other_data, run_dataset
 from gancli.explore.inputs import Inputs, find_inputs, folders_of, labels_of
 from gancli.explore.loaded import Loaded
 from gancli.explore.stages import Stages
@@ -145,7 +145,7 @@ def find_examples(loaded: Loaded, given: str | Sequence[str] | None, n: int | No
             raise UserError("input= and dataset.path= or dataset.split= both say which examples to take: give one of them.")
         return OfFiles(find_inputs(given, loaded, n), str(given) if isinstance(given, str) else f"{len(given)} files")
     dataset = run_dataset(loaded, place)
-    folder = data_folder(data_dir)
+    folder = data_place(loaded, data_dir)
     source = open_source(dataset, folder)
     check_shape(loaded, source.inspect())
     other = held_out(dataset, source, folder) if place.split is None else dataset

@@ -14,12 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gancli.data.dataset import data_folder
 from gancli.devices import keep_freed_memory
 from gancli.errors import UserError, check_choice, check_range
 from gancli.explore.animations import ANIMATED, MAX_SIDE, save_animation
 from gancli.explore.captions import Captioned
-from gancli.explore.dataset import DatasetPlace
+from gancli.explore.dataset import DatasetPlace, data_place
 from gancli.explore.examples import Examples, Part, find_examples, labels_of_run
 from gancli.explore.found_latents import save_points
 from gancli.explore.likeness import open_likeness
@@ -156,7 +155,7 @@ def make_plan(loaded: Loaded, options: SearchOptions, steps: int | None, rate: f
     start = choose_start(loaded, space, options.init)
     loaded.labels_for(1, options.label)  # or it is refused
     likeness = open_likeness(loaded, options.features, options.features_weight, options.features_weights,
-                             data_folder(options.data_dir), options.dataset, stages)
+                             data_place(loaded, options.data_dir), options.dataset, stages)
     steps = STEPS[space.name] if steps is None else steps
     return Plan(space, likeness, start, options.starts, Descent(steps, rate or RATE),
                 options.move_noise and bool(space.maps(1)), options.seed, options.batch_size)

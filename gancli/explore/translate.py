@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancli.data.dataset import data_folder
 from gancli.errors import UserError, check_range
-from gancli.explore.dataset import DatasetPlace
+from gancli.explore.dataset import DatasetPlace, data_place
 from gancli.explore.examples import run_data
 from gancli.explore.inputs import Inputs, find_inputs
 from gancli.explore.layout import Grid, pictures_of
@@ -121,7 +120,7 @@ def _source(loaded: Loaded, options: TranslateOptions, domains: Sequence[str], s
         return _of_files(find_inputs(options.input, loaded))
     if len(domains) > 1 and not among_domains(loaded.model):
         raise UserError(f"to={','.join(domains)} would translate each domain's own images: give one of them, or input=FOLDER.")
-    held = run_data(loaded, options.dataset, data_folder(options.data_dir), options.dataset.split is None, stages)
+    held = run_data(loaded, options.dataset, data_place(loaded, options.data_dir), options.dataset.split is None, stages)
     data, notes = held.data, list(held.notes)
     rows, place = sources(loaded.model, data, domains[0]) if len(domains) == 1 else (torch.arange(data.counts[0]), 0)
     spread = among_domains(loaded.model)  # whose images may lie class by class

@@ -15,12 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from gancli.capacity import free_bytes
-from gancli.data.dataset import data_folder
 from gancli.data.decode import MODES, BrokenImage, open_upright
 from gancli.data.listing import Entry, ignored, list_names, shown
 from gancli.data.resolutions import fits, partners
 from gancli.errors import UserError, check_range
-from gancli.explore.dataset import DatasetPlace
+from gancli.explore.dataset import DatasetPlace, data_place
 from gancli.explore.examples import run_data
 from gancli.explore.inputs import find_files
 from gancli.explore.loaded import Loaded, load
@@ -174,7 +173,7 @@ class OfData(Pictures):
 
     def __init__(self, options: UpscaleOptions, loaded: Loaded, stages: Stages) -> None:
         place = options.dataset
-        self.found = run_data(loaded, place, data_folder(options.data_dir), place.split is None, stages)
+        self.found = run_data(loaded, place, data_place(loaded, options.data_dir), place.split is None, stages)
         super().__init__(min(options.n or self.found.count, self.found.count), notes=list(self.found.notes))
         self.factor = loaded.model.factor
 
