@@ -53,8 +53,10 @@ class EqualizedConv2d(nn.Conv2d):
         nn.init.normal_(self.weight)
         nn.init.zeros_(self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return convolved(x, self.weight * self.scale, self.bias, padding=int(self.padding[0]))
+    def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
+        """Return [N, F, H, W] times `gain`: multiplied into weights and bias, it costs no pass over the maps."""
+        bias = self.bias if self.bias is None or gain == 1 else self.bias * gain
+        return convolved(x, self.weight * (self.scale * gain), bias, padding=int(self.padding[0]))
 
 
 def pixel_norm(x: Tensor) -> Tensor:

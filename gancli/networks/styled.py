@@ -23,7 +23,10 @@ Noise = Sequence[Tensor | None]  # a map [1 or N, 1, H, W] for each layer, None 
 
 
 def active(x: Tensor) -> Tensor:
-    """Return leaky ReLU times sqrt 2, which keeps the mean square (Karras 2020, appendix B)."""
+    """Return leaky ReLU times sqrt 2, which keeps the mean square (Karras 2020, appendix B).
+
+    A layer before it can be multiplied in its place, as the slope is the same for all positive multiples.
+    """
     return leaky_relu(x, SLOPE) * GAIN
 
 
@@ -85,7 +88,8 @@ def demodulation(weight: Tensor, style: Tensor) -> Tensor:
     return (style.square() @ weight.square().sum((2, 3)).t() + EPSILON).rsqrt()
 
 
-def modulated(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = True, double: bool = False) -> Tensor:
+def modulated(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = True, double: bool = False,
+              gain: float = 1.0) -> Tensor:
     """Return the convolution of x with weights that a style scales for each example (Karras 2020, eqs. 1 and 3).
 
     Maps are scaled before and after one convolution for all examples.  Forward and backward on one thread of a CPU took 74 ms
@@ -97,13 +101,14 @@ def modulated(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = True,
         weight: [F, C, K, K].
         style: [N, C].
         double: the output is [N, F, 2H, 2W]: a transposed convolution, then the filter 1, 3, 3, 1.
+        gain: what a demodulated output is multiplied by.
     """
     x = x * style[:, :, None, None].to(x.dtype)
     if double:
         x = smoothed(transposed(x, weight.transpose(0, 1)), padding=1, gain=4)
     else:
         x = convolved(x, weight, padding=weight.shape[-1] // 2)
-    return x * demodulation(weight, style)[:, :, None, None].to(x.dtype) if demodulate else x
+    return x * (demodulation(weight, style) * gain)[:, :, None, None].to(x.dtype) if demodulate else x
 
 
 class ModulatedLayer(nn.Conv2d):
@@ -120,10 +125,10 @@ class ModulatedLayer(nn.Conv2d):
         nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:  # [N, C, H, W], [N, S] -> [N, F, H, W]
-        x = modulated(x, self.weight, self.style(style), double=self.doubles)
+        x = modulated(x, self.weight, self.style(style), double=self.doubles, gain=GAIN)
         if noise is not None:
-            x = x + (noise * self.strength).to(x.dtype)
-        return active(x + self.bias[:, None, None].to(x.dtype))
+            x = x + (noise * (self.strength * GAIN)).to(x.dtype)
+        return leaky_relu(x + (self.bias * GAIN)[:, None, None].to(x.dtype), SLOPE)
 
 
 class ModulatedToImages(nn.Conv2d):

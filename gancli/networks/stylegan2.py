@@ -9,13 +9,14 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
 
-from gancli.networks.equalized import EqualizedConv2d, EqualizedLinear, MinibatchStddev
+from gancli.networks.equalized import GAIN, EqualizedConv2d, EqualizedLinear, MinibatchStddev
 from gancli.networks.maps import channels_last
 from gancli.networks.progressive import Size
 from gancli.networks.resampling import smoothed, smoothly_doubled, smoothly_halved
 from gancli.networks.second_order import convolved
-from gancli.networks.styled import Mapping, ModulatedLayer, ModulatedToImages, Noise, NoiseMaps, active
+from gancli.networks.styled import SLOPE, Mapping, ModulatedLayer, ModulatedToImages, Noise, NoiseMaps, active
 
 SYNTHESES = ("skip", "residual")
 DISCRIMINATORS = ("residual", "skip", "plain")
@@ -86,10 +87,10 @@ class _DiscriminatorLevel(nn.Module):
             self.skip.bias = None
 
     def forward(self, x: Tensor) -> Tensor:  # [N, F, H, W] -> [N, F', H/2, W/2]
-        y = smoothed(active(self.first(x)), padding=2)
-        y = convolved(y, self.second.weight * self.second.scale, self.second.bias, stride=2)
-        y = active(y)
-        return y if self.skip is None else (y + self.skip(smoothly_halved(x))) * HALF
+        y = smoothed(leaky_relu(self.first(x, GAIN), SLOPE), padding=2)
+        gain = GAIN if self.skip is None else GAIN * HALF
+        y = leaky_relu(convolved(y, self.second.weight * (self.second.scale * gain), self.second.bias * gain, stride=2), SLOPE)
+        return y if self.skip is None else y + self.skip(smoothly_halved(x), HALF)
 
 
 class StyleDiscriminator(nn.Module):
@@ -114,13 +115,13 @@ class StyleDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:  # [N, C, H, W] -> [N]
         images = channels_last(images)
-        x = active(self.from_images[0](images))
+        x = leaky_relu(self.from_images[0](images, GAIN), SLOPE)
         for number, level in enumerate(self.levels, 1):
             x = level(x)
             if len(self.from_images) > 1:
                 images = smoothly_halved(images)
-                x = x + active(self.from_images[number](images))
-        x = active(self.last(self.deviation(x)))
+                x = x + leaky_relu(self.from_images[number](images, GAIN), SLOPE)
+        x = leaky_relu(self.last(self.deviation(x), GAIN), SLOPE)
         x = self.head(active(self.dense(x.flatten(1))))
         if self.condition is None:
             return x.flatten()
