@@ -155,12 +155,13 @@ def seqgan(plan, model, data: Iterator) -> Iterator[int]:
         yield shown
 
 
-def modulated_by_example(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = True, double: bool = False) -> Tensor:
+def modulated_by_example(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = True, double: bool = False,
+                         gain: float = 1.0) -> Tensor:
     """Return what gancli.networks.styled.modulated does, by weights of each example's own and a grouped convolution."""
     n, channels, height, width = x.shape
     own = weight[None] * style[:, None, :, None, None]  # [N, F, C, K, K]
     if demodulate:
-        own = own * (own.square().sum((2, 3, 4), keepdim=True) + 1e-8).rsqrt()
+        own = own * (own.square().sum((2, 3, 4), keepdim=True) + 1e-8).rsqrt() * gain
     x = x.reshape(1, n * channels, height, width)
     if double:
         x = conv_transpose2d(x, own.transpose(1, 2).flatten(0, 1), stride=2, groups=n)

@@ -1,6 +1,9 @@
 """Layers and networks of style-based and residual generators against their closed forms, in float64 where it matters."""
 
+import importlib
+import inspect
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -233,3 +236,14 @@ def test_parameter_counts_are_the_published_codes(setting):
         labels = (torch.zeros(2, dtype=torch.int64),) if model.needs.labels else ()
         x = model.generate(model.latents_for(torch.zeros(2, 3, side, side)), *labels)
         assert x.shape == (2, 3, side, side) and model.judge(x, *labels).shape == (2,)
+
+
+def test_the_benchs_formulation_of_modulation_is_the_same(monkeypatch):
+    """scripts/bench compares with weights of each example's own in a grouped convolution, put in this one's place."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "scripts"))
+    other = importlib.import_module("benching.reference").modulated_by_example
+    assert inspect.signature(other) == inspect.signature(modulated)
+    x, weight, style = numbers(2, 3, 4, 4), numbers(5, 3, 3, 3), numbers(2, 3)
+    for double in (False, True):
+        torch.testing.assert_close(other(x, weight, style, double=double, gain=1.5),
+                                   modulated(x, weight, style, double=double, gain=1.5), atol=1e-6, rtol=1e-6)
