@@ -47,6 +47,10 @@ def test_convolutions_equal_the_librarys_up_to_third_gradients(case, bias):
     assert_like_the_library(lambda x, weight, b=None: convolved(x, weight, b, stride, padding, groups), x, *weights)
 
 
+def test_the_cases_are_all_there():
+    assert len(CASES) == 7
+
+
 @pytest.mark.parametrize(("kernel", "padding"), [(3, 0), (4, 1)])
 def test_transposed_ones_too(kernel, padding):
     torch.manual_seed(0)
