@@ -33,6 +33,7 @@ from gancli.losses.objective import Objective
 from gancli.networks.autoencoder import ConvReader, MLPReader
 from gancli.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gancli.networks.initialization import he_init
+from gancli.networks.layers import statistics_kept
 from gancli.networks.mlp import MLPDiscriminator, MLPGenerator
 from gancli.options import Recipe
 from gancli.registry import models
@@ -116,10 +117,10 @@ class MDGAN(Model):
         if player == "generator":
             return self._generators_loss(batch)
         if player == "discriminator":
-            fake = self._made(batch, detached=True) if self.second is None else self.reconstruct(batch.real)
+            fake = self._made(batch, detached=True) if self.second is None else self._led_back(batch)
             judged = self.objective.discriminator(self.discriminator, (batch.real,), (fake,), turn)
         elif player == SECOND and self.second is not None:
-            real, fake = self.reconstruct(batch.real), self._made(batch, detached=True)
+            real, fake = self._led_back(batch), self._made(batch, detached=True)
             judged = self.objective.discriminator(self.second, (real,), (fake,), turn)
         else:
             raise no_loss_for(player, self)
@@ -136,10 +137,18 @@ class MDGAN(Model):
             return self.prepare(batch)
         return batch.prepared.detach() if detached else batch.prepared  # its graph is the generator's
 
+    def _led_back(self, batch: Batch) -> Tensor:
+        """Return G(E(x)) of a training batch, of which the generator's running statistics learn nothing.
+
+        Encodings are not spread as the prior is: statistics of both would fit neither, least of all the samples.
+        """
+        with statistics_kept(self.generator):
+            return self.reconstruct(batch.real)
+
     def _generators_loss(self, batch: Batch) -> tuple[Tensor, Scalars]:
         fake = self._made(batch)
         if self.second is not None:
-            judged = self.objective.generator(self.second, (fake,), (self.reconstruct(batch.real),))
+            judged = self.objective.generator(self.second, (fake,), (self._led_back(batch),))
             return judged.loss, judged.scalars
         judged = self.objective.generator(self.discriminator, (fake,), (batch.real,))
         back, scalars = self._return(batch)
@@ -148,7 +157,7 @@ class MDGAN(Model):
     def _return(self, batch: Batch) -> tuple[Tensor, Scalars]:
         """Return what encoder and generator minimize for the way back to real examples, and its parts."""
         options = self.options
-        back = self.reconstruct(batch.real)
+        back = self._led_back(batch)
         distance = (batch.real - back.to(batch.real.dtype)).square().flatten(1).sum(1).mean()
         judged = self.objective.generator(self.discriminator, (back,), (batch.real,))
         of_distance, of_game = (options.lambda_distance, options.lambda_mode) if self.second is None else (

@@ -98,6 +98,27 @@ def test_discriminators_share_no_weight_and_the_encoder_hears_nothing_of_the_sec
     assert all(p.grad is None for p in model.encoder.parameters())  # of the diffusion step
 
 
+@pytest.mark.parametrize("form", ["regularized", "diffusion"])
+def test_running_statistics_are_those_of_the_priors_samples(form):
+    """Whatever the encoder says, the generator normalizes afterwards by what it makes of the prior."""
+    found = []
+    for shift in (0.0, 5.0):
+        torch.manual_seed(0)
+        model = compose_model("mdgan", form=form).train()
+        encode = model.encoder.forward
+        model.encoder.forward = lambda x, encode=encode, shift=shift: encode(x) + shift
+        batch, start = batch_for(model.spec), model.generator.norms[0].running_mean.clone()
+        torch.manual_seed(1)
+        for player in model.players:
+            model.player_loss(player, batch, Progress(100))
+        if form == "diffusion":
+            model.part_loss("manifold", "generator", batch, Progress(100))
+        statistics = [buffer.clone() for name, buffer in model.generator.named_buffers() if "running" in name]
+        assert len(statistics) >= 4 and not torch.equal(model.generator.norms[0].running_mean, start)
+        found.append(statistics)
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 def trainer(turns=1):
     return TrainerOptions(**{field: None for field in TrainerOptions.__dataclass_fields__}
                           | dict(discriminator_turns=turns, batch_size=4, scheme="alternating", unrolled=0, consensus=0.0,
