@@ -17,7 +17,8 @@ Differs from that code: no inverse autoregressive flow between q(z|x) and the de
 trained); the players take turns on one batch, where there discriminator and decoder have every second one, and the latent
 heads step once a round and not with both; the rate falls linearly after 31 % of the run (there to a half, a quarter and a
 twentieth after 25, 50 and 75 of 80 epochs); running statistics of the trunk, by which it encodes after training, are of
-real images alone.
+real images alone; reconstructions and the prior's images are decoded in one pass, so that its batch statistics, and the
+running ones afterwards, fit both.
 """
 
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ class IAN(Model):
         """Return reconstructions of x, and as many samples; no gradient goes through the latent to the trunk."""
         mean, log_std = (part.to(x.dtype) for part in self.heads(maps[-1].detach()))
         z = mean + log_std.exp() * self.prior.like(x)
-        return Decoded(mean, log_std, self.decoder(z), self.decoder(self.prior.like(x)))
+        return Decoded(mean, log_std, *self.decoder(torch.cat((z, self.prior.like(x)))).chunk(2))
 
     def draw_latents(self, n: int, generator: torch.Generator) -> Tensor:
         """Return n latents [n, Z] of the prior, on the CPU."""

@@ -45,7 +45,7 @@ from gancli.game.showcase import reconstructions
 from gancli.losses.likelihood import normal_divergence
 from gancli.losses.objective import Objective
 from gancli.losses.output import Judged
-from gancli.networks.layers import NORMS
+from gancli.networks.layers import NORMS, statistics_kept
 from gancli.networks.vaegan import LAYERS, ConvDecoder, ConvGaussianEncoder, FeatureDiscriminator
 from gancli.options import Recipe
 from gancli.ranks import shards
@@ -128,7 +128,8 @@ class VAEGAN(Model):
 
     def _encoder_loss(self, x: Tensor, posterior: "Posterior") -> tuple[Tensor, Scalars]:
         divergence = normal_divergence(posterior.mean, posterior.log_variance).mean()
-        distance = self._distance(x, self.decoder(posterior.z))
+        with statistics_kept(self.decoder):  # they are those of the pass over both kinds
+            distance = self._distance(x, self.decoder(posterior.z))
         return divergence + distance, {"kl": divergence.detach(), "feature_distance": distance.detach()}
 
     def _decoder_loss(self, x: Tensor, made: "Decoded") -> tuple[Tensor, Scalars]:

@@ -94,7 +94,7 @@ def test_the_autoencoder_minimizes_the_weighted_sum():
     mean, log_std = (each.double() for each in model.heads(maps[-1]))
     torch.manual_seed(4)
     z = mean + log_std.exp() * torch.randn(4, 6)
-    again, drawn = model.decoder(z.float()), model.decoder(torch.randn(4, 6))
+    again, drawn = model.decoder(torch.cat((z.float(), torch.randn(4, 6)))).chunk(2)  # with common batch statistics
     feature = torch.stack([(a - b).double().square().mean() for a, b in zip(maps, model.trunk(again), strict=True)]).mean()
     logits = [model.verdict(model.trunk(x)[-1]).double() for x in (again, drawn)]
     adversarial = sum(-each.log_softmax(1)[:, 0].mean() for each in logits)

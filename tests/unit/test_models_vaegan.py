@@ -55,6 +55,18 @@ def test_the_encoder_minimizes_divergence_and_feature_distance():
     assert scalars["kl"].item() == pytest.approx(divergence.item(), rel=1e-5)
 
 
+def test_the_decoders_running_statistics_are_of_both_kinds_together():
+    model = model_of()
+    batch = batch_for(model.spec)
+    statistics = {name: value for name, value in model.decoder.named_buffers() if "running" in name}
+    before = {name: value.clone() for name, value in statistics.items()}
+    assert len(before) == 8
+    loss_of(model, "encoder", batch)
+    assert all(torch.equal(value, before[name]) for name, value in statistics.items())
+    loss_of(model, "decoder", batch)
+    assert not any(torch.equal(value, before[name]) for name, value in statistics.items())
+
+
 @pytest.mark.parametrize("fakes", ["both", "samples"])
 def test_decoder_and_discriminator_play_the_rule_over_both_kinds_of_fakes(fakes):
     model = model_of(fakes=fakes, reconstruction_weight=0.25)
