@@ -113,7 +113,7 @@ def _data(dataset: dict[str, Any], plan: Plan, device: torch.device) -> tuple[Da
     """Return the run's data, 1, and the seconds that took; or a part of data that have yet to be decoded, how many times more
     there are, and the seconds that all will take: what one example takes is paid once, as some files are read as a whole."""
     source = open_source(dataset, plan.data_dir)
-    spec = source.inspect()
+    spec, images = source.inspect(), source.look().count  # examples, and what they are cut out of
 
     def load(**changes: Any) -> tuple[Data, float]:
         started = time.perf_counter()
@@ -124,12 +124,12 @@ def _data(dataset: dict[str, Any], plan: Plan, device: torch.device) -> tuple[Da
         data, seconds = load()
         return data, 1.0, seconds
     count = max(DECODED, 2 * plan.trainer.batch_size)
-    if spec.labeled or count >= spec.count:
+    if spec.labeled or count >= images:
         data, seconds = load(store="memory")
         return data, 1.0, seconds
     once, again = (load(limit=1, store="memory")[1] for _ in range(2))  # the second time with all modules there
     data, seconds = load(limit=count, store="memory")
-    return data, spec.count / count, once + max(0.0, seconds - again) * spec.count / count
+    return data, spec.count / data.spec.count, once + max(0.0, seconds - again) * images / count
 
 
 class _Rehearsal:

@@ -98,22 +98,24 @@ def test_lazy_penalties_are_counted_in_their_due_share(monkeypatch):
     assert rehearsal._round_s(stretch, 1.0) == pytest.approx(31 / 16)
 
 
-def test_what_one_example_takes_is_paid_once(monkeypatch):
-    """CIFAR-10 lies in files that are read as a whole, however few of their examples are wanted."""
+@pytest.mark.parametrize("each", [1, 40])
+def test_what_one_example_takes_is_paid_once(monkeypatch, each):
+    """CIFAR-10 lies in files that are read as a whole, however few of their examples are wanted; of crops, `each` from an
+    image, it is images that are decoded."""
     now = [0.0]
     monkeypatch.setattr(pricing.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(pricing, "open_source", lambda dataset, data_dir: SimpleNamespace(
-        inspect=lambda: SimpleNamespace(count=51_200, labeled=None), look=lambda: None))
+        inspect=lambda: SimpleNamespace(count=each * 51_200, labeled=None), look=lambda: SimpleNamespace(count=51_200)))
     monkeypatch.setattr(pricing, "waits_on_disk", lambda source, look, store: False)
 
     def load(values, data_dir, device, seed):
         now[0] += 2.0 + 0.001 * values["limit"]  # of which the first two seconds are for the file
-        return values["limit"]
+        return SimpleNamespace(spec=SimpleNamespace(count=each * values["limit"]))
 
     monkeypatch.setattr(pricing, "load_data", load)
     data, scale, seconds = pricing._data({"limit": None}, SimpleNamespace(
         data_dir=None, seed=0, trainer=SimpleNamespace(batch_size=64)), torch.device("cpu"))
-    assert data == pricing.DECODED and scale == 200
+    assert data.spec.count == each * pricing.DECODED and scale == 200
     assert seconds == pytest.approx(2.0 + 0.001 + 0.255 * 200)
 
 
