@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gancli.data.spec import Batch
+from gancli.engine.norms import total_norm
 from gancli.engine.options import OptimizerOptions, ScheduleOptions, TrainerOptions
 from gancli.errors import UserError
 from gancli.game.model import Model, Progress
@@ -169,7 +170,7 @@ class Player:
         """Average the parameters' gradients over the ranks, guard and clip them, and keep them for the next step."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         scalars["loss"] = average_over_ranks(gradients, scalars["loss"])
-        norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
+        norm = total_norm(gradients)
         scalars["gradient_norm"] = norm
         self._guard(scalars)
         if self.trainer.clip_grad_norm is not None:
