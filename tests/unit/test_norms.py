@@ -12,7 +12,8 @@ def tensors():
     generator = torch.Generator().manual_seed(0)
     matrix = torch.randn(200, 130, generator=generator)
     kernels = torch.randn(64, 32, 3, 3, generator=generator)
-    return [matrix, matrix.T, kernels, kernels.contiguous(memory_format=torch.channels_last), torch.randn(7, generator=generator),
+    innermost = kernels.contiguous(memory_format=torch.channels_last)
+    return [matrix, matrix.T, kernels, innermost, torch.randn(7, generator=generator),
             torch.randn(2, 200, 130, generator=generator)[:, :, ::2], torch.tensor(3.0), torch.zeros(0)]
 
 
