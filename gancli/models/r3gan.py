@@ -5,8 +5,9 @@ parameter by parameter; conf/experiment/r3gan-cifar10.yaml has its CIFAR-10 sett
 penalties and 1 - beta2 move along half a cosine to model.lr_end, gamma_end and forgetting_end times what they are at
 first (optimizer.lr, loss.r1.weight and r2.weight, optimizer.betas).  Differences: the defaults are narrow networks and a
 short burn-in for two cores, at five times the rate (2e-4 there), with stacked MNIST's penalties, 1 falling to 0.1; both
-players' turns are on one batch unless trainer.reuse_generated=false; the average's half-life rises with the images shown to trainer.ema_kimg (there: along the
-cosine); an augmentation's probability is its own affair (there: from 0 to 0.55 along the cosine, with cutout).
+players' turns are on one batch unless trainer.reuse_generated=false; the average's half-life rises with the images shown
+to trainer.ema_kimg (there: along the cosine); an augmentation's probability is its own affair (there: from 0 to 0.55
+along the cosine, with cutout).
 """
 
 import math
