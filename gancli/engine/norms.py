@@ -21,7 +21,7 @@ def total_norm(tensors: Sequence[Tensor]) -> Tensor:
         else:
             norms.append(torch.dot(rows, rows).sqrt())
     if not norms:
-        return torch.nn.utils.get_total_norm(others, foreach=True)
+        return torch.nn.utils.get_total_norm(others)
     return torch.stack([*norms, torch.nn.utils.get_total_norm(others, foreach=True)] if others else norms).norm()
 
 

@@ -174,7 +174,7 @@ class Player:
         scalars["gradient_norm"] = norm
         self._guard(scalars)
         if self.trainer.clip_grad_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.trainer.clip_grad_norm, norm, foreach=True)
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.trainer.clip_grad_norm, norm)
         self.held = [parameter.grad for parameter in self.parameters]
         self.rests = scalars.get("rests")
         return scalars
