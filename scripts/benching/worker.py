@@ -1,6 +1,6 @@
 """One contestant in a process of its own: trains so many seconds when told to, and says how far it came.
 
-`python worker.py ours|reference WORKLOAD JSON` prints one JSON line a request read from standard input:
+`python worker.py ours|reference|expert WORKLOAD JSON` prints one JSON line a request read from standard input:
 "warm", "run SECONDS", "count", "profile ROUNDS".
 """
 
@@ -11,13 +11,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import torch
-
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
+from gancli import waiting  # noqa: E402
+
+if sys.argv[1:2] == ["ours"]:
+    waiting.choose()  # before torch loads, as `gan` does
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
 
 from benching.ceiling import ceilings, needs, synchronize  # noqa: E402
+from benching.expert import expert_steps  # noqa: E402
 from benching.reference import by_library  # noqa: E402
 from benching.reference import steps as reference_steps  # noqa: E402
 from benching.turns import turns  # noqa: E402
@@ -72,6 +77,13 @@ def their_steps(workload: str, plan: Plan, device: torch.device) -> Iterator[int
     return reference_steps(WORKLOADS[workload].reference, plan, model, arrays, device)
 
 
+def expert(workload: str, plan: Plan, device: torch.device) -> Iterator[int]:
+    """Return the expert's loop on the same networks and images."""
+    model = build_model(plan.model, build_objective(plan.loss, plan.augment, plan.spec), plan.spec).to(device).train()
+    images = np.load(plan.dataset["path"])
+    return by_library(expert_steps(WORKLOADS[workload].reference, plan, model, images, device))
+
+
 def timed(steps: Iterator[int], seconds: float, device: torch.device) -> dict[str, float]:
     """Step for so long and return images a second."""
     start, images = time.perf_counter(), 0
@@ -85,9 +97,10 @@ def counted(steps: Iterator[int], device: torch.device, precision: str) -> dict[
     """Return the operations and bytes an image needs, and what the hardware does of each in a second."""
     with library_kernels():
         shown = next(steps)
-        flops, traffic = needs(lambda: next(steps))
-    product, copied = ceilings(device, precision)
-    return {"flops": flops / shown, "bytes": traffic / shown, "flops_per_s": product, "bytes_per_s": copied}
+        counted = needs(lambda: next(steps))
+    product, convolved, copied = ceilings(device, precision)
+    return {"flops": counted.flops / shown, "useful": counted.useful / shown, "bytes": counted.traffic / shown,
+            "flops_per_s": product, "convolved_per_s": convolved, "bytes_per_s": copied}
 
 
 def profiled(steps: Iterator[int], rounds: int, device: torch.device) -> dict[str, float]:
@@ -115,9 +128,15 @@ def main(side: str, workload: str, overrides: list[str]) -> None:
     """Answer requests until standard input ends."""
     plan = planned(workload, overrides)
     device = pick_device(plan.device)
-    if side == "ours":
+    if side != "reference":
         keep_freed_memory()
-    steps = our_steps(plan, device) if side == "ours" else their_steps(workload, plan, device)
+    match side:
+        case "ours":
+            steps = our_steps(plan, device)
+        case "expert":
+            steps = expert(workload, plan, device)
+        case _:
+            steps = their_steps(workload, plan, device)
     for request in sys.stdin:
         name, _, argument = request.strip().partition(" ")
         if name == "warm":
