@@ -1,8 +1,10 @@
 """Arrays that are used where they lie: mapped and not read, with the checksum of a store, which is computed once."""
 
 import os
+import sys
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,3 +182,14 @@ def test_a_file_larger_than_any_memory_is_mapped_writable(tmp_path):
     assert array.flags.writeable and array[-1] == 0 and path.stat().st_blocks == 0
     with pytest.raises(ValueError):
         mapped.mapping(path, np.dtype(np.uint8), 128, (size,))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the flags of a mapping are Linux's")
+@pytest.mark.parametrize("free, alone", [(1, True), (10**12, False), (None, False)])
+def test_of_more_than_memory_holds_rows_are_read_alone(free, alone, tmp_path, monkeypatch):
+    monkeypatch.setattr(mapped, "free_bytes", lambda: free)
+    path = file_of(tmp_path, "npy", COLOR)
+    array = lying(path, "images").array()
+    assert np.array_equal(array, COLOR)
+    of_file = Path("/proc/self/smaps").read_text().partition(str(path))[2].partition("VmFlags:")[2].split("\n")[0].split()
+    assert "mr" in of_file and ("rr" in of_file) == alone  # "random read advise provided"
