@@ -326,6 +326,7 @@ Detector = Callable[[History, Setting], Finding | None]
 DETECTORS: tuple[Detector, ...] = (divergence, discriminator_too_strong, discriminator_too_weak, mode_collapse,
                                    collapse_within_classes, labels_ignored, oscillation, memorization, dead_units)
 OF_DISCRIMINATORS: tuple[Detector, ...] = (discriminator_too_strong, discriminator_too_weak)
+OF_CLASSES: tuple[Detector, ...] = (collapse_within_classes, labels_ignored)
 
 
 def _name(detector: Detector) -> str:
@@ -335,9 +336,11 @@ def _name(detector: Detector) -> str:
 NAMES = tuple(map(_name, DETECTORS))
 
 
-def looked_for(setting: Setting) -> list[str]:
-    """Return the failures that such a run can have, by name."""
-    return [_name(detector) for detector in DETECTORS if setting.discriminators or detector not in OF_DISCRIMINATORS]
+def looked_for(history: History, setting: Setting) -> list[str]:
+    """Return the failures that such a run can have, by name: those of classes, where samples were looked at by class."""
+    by_class = {SIGNAL + "class_diversity", SIGNAL + "label_effect"} & history.tags()
+    return [_name(detector) for detector in DETECTORS if (setting.discriminators or detector not in OF_DISCRIMINATORS)
+            and (by_class or detector not in OF_CLASSES)]
 
 
 def too_short(ticks: int, looks: int, setting: Setting) -> str:

@@ -67,7 +67,7 @@ def diagnose_run(text: str, data_dir: str | Path | None = None, device: str = "a
         seen.append(f"not how strong the discriminator is: the outputs of loss={setting.rule} are on no known scale")
     history = History(ticks)
     looks = sum(SIGNAL + "diversity" in figures for _, figures in ticks)
-    return Report(run, _with_the_end(diagnose(history, setting), run, history, setting), looked_for(setting), seen,
+    return Report(run, _with_the_end(diagnose(history, setting), run, history, setting), looked_for(history, setting), seen,
                   too_short(len(ticks), looks, setting))
 
 

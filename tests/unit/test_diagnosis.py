@@ -177,6 +177,13 @@ def test_series_are_those_of_the_ticks_that_have_all_tags():
     assert [series.tolist() for series in made.series("x", "y")] == [[2, 4], [2, 4], [5, 7]]
 
 
+def test_failures_of_classes_are_looked_for_where_samples_have_classes():
+    unlabeled = History([(1000, {**HEALTHY, signal("diversity"): 0.9})])
+    assert detectors.looked_for(history(), NONSATURATING) == list(NAMES)
+    assert detectors.looked_for(unlabeled, NONSATURATING) == [
+        name for name in NAMES if name not in ("collapse within classes", "labels ignored")]
+
+
 def test_windows():
     assert medians(np.array([1.0, 9, 2, 3, 4, 5])).tolist() == [3, 4] and not len(medians(np.ones(4)))
     assert trailing(np.array([True, False, True, True])) == 2 and trailing(np.array([])) == 0
