@@ -22,7 +22,7 @@ def total_norm(tensors: Sequence[Tensor]) -> Tensor:
             norms.append(torch.dot(rows, rows).sqrt())
     if not norms:
         return torch.nn.utils.get_total_norm(others)
-    return torch.stack([*norms, torch.nn.utils.get_total_norm(others, foreach=True)] if others else norms).norm()
+    return torch.stack([*norms, torch.nn.utils.get_total_norm(others)] if others else norms).norm()
 
 
 def _as_stored(tensor: Tensor) -> Tensor | None:
