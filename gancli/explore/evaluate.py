@@ -146,11 +146,15 @@ def default_n(device_type: str, real: int, metrics: Sequence[str]) -> int:
 def default_metrics(own: Sequence[str], features: str, spec: DataSpec) -> list[str]:
     """Return what to measure where nobody says: FEATURED, or what training measured where a classifier has no labels.
 
+    Of a run that was measured by what it should have made (pairs, originals, holes), the same is measured again.
+
     Args:
         own: the run's evaluation.metrics.
         features: the extractor's name.
         spec: the data that are compared with.
     """
+    if true := [name for name in own if METRICS[name].knows_the_truth]:
+        return true
     if spec.is_image and (features != "classifier" or spec.classes):
         return [name for name in FEATURED if METRICS[name].least <= spec.count] or ["swd"]
     return [*own] or ["swd"]

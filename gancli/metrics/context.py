@@ -51,11 +51,16 @@ class Context:
         end = self.data.spec.end
         return [row[:row.index(end)] if end in row else row for row in tokens.tolist()]
 
+    @property
+    def test_data(self) -> Data:
+        """The held-out examples; where there are none, those that were trained on (measures that only like a holdout)."""
+        return self.holdout or self.data
+
     def held_out(self, count: int) -> Tensor:
         """Return up to so many held-out examples, at random."""
-        return self.holdout.examples(self.held_out_rows(count), self.domain)
+        return self.test_data.examples(self.held_out_rows(count), self.domain)
 
     def held_out_rows(self, count: int) -> Tensor:
         """Return which ones these are."""
         random = torch.Generator().manual_seed(mix(self.seed, 1))
-        return torch.randperm(self.holdout.counts[self.domain], generator=random)[:count]
+        return torch.randperm(self.test_data.counts[self.domain], generator=random)[:count]

@@ -87,6 +87,11 @@ class Measure:
         """Whether the deciding figure improves downwards; None where no figure decides."""
         return None if self.decides is None else self.figure(self.decides).lower_is_better
 
+    @property
+    def knows_the_truth(self) -> bool:
+        """Whether it compares what a model makes with what it should have made."""
+        return self.needs_pairs or self.needs_partners or self.needs_upscale or self.needs_holes
+
     def figure(self, name: str) -> Figure:
         """Return the figure of that name; KeyError if the measure has none."""
         for figure in self.figures:

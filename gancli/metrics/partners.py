@@ -17,7 +17,7 @@ Pairs = Iterator[tuple[Tensor, Tensor]]
 def made_and_wanted(context: Context, most: int) -> tuple[str, Pairs]:
     """Return in a word what is compared, and batches of images made and wanted [N, C, H, W] in [-1, 1], so many at most."""
     model = context.sampler.model
-    held = context.holdout or context.data
+    held = context.test_data
     random = torch.Generator().manual_seed(context.seed)
     rows = torch.randperm(held.counts[context.domain], generator=random)[:most]
     parts = rows.split(context.sampler.batch_size)
@@ -32,7 +32,7 @@ def made_and_wanted(context: Context, most: int) -> tuple[str, Pairs]:
 
 def _filled(context: Context, rows: Tensor) -> Pairs:
     sampler, start = context.sampler, 0
-    held = context.holdout or context.data
+    held = context.test_data
     for part in rows.split(sampler.batch_size):
         x = held.examples(part)
         mask = sampler.holes_at(start, start + len(part)).to(x.device)

@@ -46,6 +46,8 @@ def here(tmp_path, monkeypatch):
     (["fid"], "classifier", DataSpec((3, 8, 8), 600, ("a", "b")), ["fid", "kid", "is", "prdc"]),
     (["swd"], "mobilenet_v2", DataSpec((3, 8, 8), 600), ["fid", "kid", "is", "prdc"]),
     (["swd", "modes"], "classifier", DataSpec((2,), 400, ("0", "1")), ["swd", "modes"]),
+    (["translation"], "mobilenet_v2", DataSpec((3, 8, 8), 600), ["translation"]),
+    (["inpainting", "swd"], "classifier", DataSpec((3, 8, 8), 600, ("a", "b")), ["inpainting"]),
     ([], "classifier", DataSpec((3, 8, 8), 60), ["swd"])])
 def test_what_is_measured_where_nobody_says_can_be_measured(own, features, spec, metrics):
     assert default_metrics(own, features, spec) == metrics

@@ -5,6 +5,7 @@ import json
 import pytest
 from planning import SMALL_NETWORKS, plan, resume, run
 
+from gancli.config.compose import compose
 from gancli.engine.training import train
 from gancli.errors import UserError
 from gancli.runs.checkpoint import CheckpointFolder
@@ -33,6 +34,24 @@ def test_best_follows_the_metric_and_is_kept(tmp_path):
     assert best.stem == f"kimg-{images // 1000:06}_{images % 1000:03}"
     assert json.loads((tmp_path / "run/evaluation.json").read_text())["swd(64/64)"]["generated"] == 64
     assert "swd(64/64)" in (tmp_path / "run/log.txt").read_text().splitlines()[-1]
+
+
+def test_the_best_filling_is_the_one_nearest_to_what_was_there(tmp_path):
+    short = ("model=context_encoder", "model.width=4", "dataset=digits", "dataset.limit=40", "dataset.size=16", "device=cpu",
+             "trainer.batch_size=8", "trainer.kimg=0.016", "evaluation.kimg=0.008")
+    for name, held, split in (("kept", "dataset.holdout=0.5", "test"), ("all", "dataset.holdout=0", "train")):
+        run(tmp_path / name, *short, held)
+        figures = json.loads((tmp_path / name / "evaluation.json").read_text())
+        best = read_status(tmp_path / name).best
+        assert best["metric"].startswith("hole_l1(") and figures[best["metric"]]["details"]["real_split"] == split
+
+
+@pytest.mark.parametrize(("model", "data", "metric"), [
+    ("pix2pix", "paired", "translation"), ("context_encoder", "digits", "inpainting"), ("srgan", "digits", "upscaling"),
+    ("dcgan", "digits", "swd")])
+def test_a_model_is_measured_by_what_it_should_have_made(model, data, metric):
+    config = compose("train", [f"model={model}", *([] if data == "paired" else [f"dataset={data}"])])
+    assert config.dataset.name == data and list(config.evaluation.metrics) == [metric]
 
 
 @pytest.mark.recipe

@@ -12,13 +12,13 @@ FILLINGS = ("", "_mean", "_diffusion")
 
 
 def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
-    """Fill a hole in each held-out image and compare with what was there; the same with a color and by diffusion."""
+    """Fill a hole in each held-out image (where there are none, training image) and compare with what was there; the same with a color and by diffusion."""
     import torch
 
     from gancli.equations import diffused
     from gancli.metrics.measures.fidelity import errors_within
 
-    sampler, held = context.sampler, context.holdout
+    sampler, held = context.sampler, context.test_data
     found: dict[str, list] = {f"hole_{name}{filling}": [] for filling in FILLINGS for name in ("l1", "psnr")}
     rows, start = context.held_out_rows(TESTED), 0
     for part in rows.split(sampler.batch_size):
@@ -46,4 +46,4 @@ MEASURE = Measure(
     decides="hole_l1",
     text="Fillings of holes in test images beside what was there: error and PSNR, also of a mean color and of diffusion.",
     paper="Pathak 2016, section 5.1",
-    score=score, needs_images=True, needs_holes=True, needs_holdout=True)
+    score=score, needs_images=True, needs_holes=True, likes_holdout=True)

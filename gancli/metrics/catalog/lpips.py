@@ -25,7 +25,7 @@ def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
         maps = (extractor.layers(to_uint8(images.float())) for images in (made, wanted))
         found.append(perceptual_distance(*maps, extractor.linear.weights))
     values = torch.cat(found)
-    held = context.holdout or context.data
+    held = context.test_data
     return Score({"lpips": values.mean().item()}, 0, len(values), {
         "real_split": held.split, "of": of, "layers": list(EXTRACTORS[extractor.name].layers),
         "linear_weights": extractor.linear.told,

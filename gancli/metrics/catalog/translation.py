@@ -11,13 +11,13 @@ TESTED = 2000  # pairs at most
 
 
 def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
-    """Translate held-out inputs and compare each translation with its partner."""
+    """Translate held-out inputs (where there are none, training ones) and compare each translation with its partner."""
     import torch
 
     from gancli.metrics.measures.fidelity import absolute_error, gradient_energy, signal_to_noise
     from gancli.metrics.measures.similarity import structural_similarity
 
-    model, size, held = context.sampler.model, context.sampler.batch_size, context.holdout
+    model, size, held = context.sampler.model, context.sampler.batch_size, context.test_data
     found: dict[str, list] = {name: [] for name in ("l1", "psnr", "ssim", "gradient_energy", "gradient_energy_real")}
     rows = context.held_out_rows(TESTED)
     for part in rows.split(size):
@@ -42,4 +42,4 @@ MEASURE = Measure(
     decides="l1",
     text="Translations of test images beside their true partners: absolute error, PSNR, SSIM, and sharpness.",
     paper="Isola 2017; Wang 2004",
-    score=score, needs_images=True, needs_pairs=True, needs_holdout=True)
+    score=score, needs_images=True, needs_pairs=True, likes_holdout=True)

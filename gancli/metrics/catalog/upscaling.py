@@ -22,7 +22,7 @@ def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
     from gancli.networks.bicubic import enlarged
 
     model, size = context.sampler.model, context.sampler.batch_size
-    held = context.holdout or context.data
+    held = context.test_data
     random = torch.Generator().manual_seed(context.seed)
     rows = torch.randperm(held.counts[0], generator=random)[:TESTED]
     found: dict[str, list] = {figure.name: [] for figure in MEASURE.figures}
