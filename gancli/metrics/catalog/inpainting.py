@@ -12,7 +12,10 @@ FILLINGS = ("", "_mean", "_diffusion")
 
 
 def score(real: "Pool", fake: "Pool", context: "Context") -> Score:
-    """Fill a hole in each held-out image (where there are none, training image) and compare with what was there; the same with a color and by diffusion."""
+    """Fill a hole in each held-out image and compare with what was there; the same with a color and by diffusion.
+
+    Where nothing is held out, training images take their place.
+    """
     import torch
 
     from gancli.equations import diffused
