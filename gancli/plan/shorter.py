@@ -28,22 +28,28 @@ def next_commands(cost: Price, plan: Plan, overrides: Sequence[str]) -> Iterator
     kimg = None if any(word.startswith("resume=") for word in overrides) else fitting_kimg(cost, FITTING_S)
     if kimg is not None:
         words = [word for word in overrides if not word.startswith(LENGTHS)]
-        yield "shorter", f"{shlex.join(['gan', 'train', *words, f'trainer.kimg={kimg:g}'])} (about {in_words(FITTING_S)})"
+        takes = in_words(_once_s(cost) + cost.training_s * 1000 * kimg / cost.images)
+        yield "shorter", f"{shlex.join(['gan', 'train', *words, f'trainer.kimg={kimg:g}'])} (about {takes})"
     if cost.total_s > LONG_S:
         yield "quicker", _quicker(plan)
 
 
 def fitting_kimg(cost: Price, seconds: float) -> float | None:
-    """Return the length that takes so many seconds, in one digit, rounded down; None where the run is no longer than that.
+    """Return the length that takes so many seconds at most, in one digit, rounded down; None where the run is no longer than that.
 
     None, too, where phases cost different things, or where what is done at least once takes longer.
     """
-    once = sum(share.seconds for share in cost.before) + sum(share.seconds / max(share.count, 1) for share in cost.beside)
+    once = _once_s(cost)
     if cost.total_s <= seconds or cost.phases > 1 or once >= seconds:
         return None
     kimg = cost.images / 1000 * (seconds - once) / cost.training_s
     digit = 10.0 ** math.floor(math.log10(kimg))
     return float(f"{math.floor(kimg / digit) * digit:.6g}")
+
+
+def _once_s(cost: Price) -> float:
+    """Return the seconds of what any length has to do once."""
+    return sum(share.seconds for share in cost.before) + sum(share.seconds / max(share.count, 1) for share in cost.beside)
 
 
 def _quicker(plan: Plan) -> str:

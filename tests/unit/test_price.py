@@ -66,7 +66,7 @@ def test_a_price_names_a_length_that_fits_and_what_is_quicker():
     assert shorter.fitting_kimg(cost, 600) == 20, "28.5 kimg fit, one digit of which is kept"
     lines = dict(shorter.next_commands(cost, plan(), given))
     assert lines["train"] == f"gan train {' '.join(given)}"
-    assert lines["shorter"] == "gan train model=dcgan model.width=4 dataset.size=8 trainer.kimg=20 (about 10 min)"
+    assert lines["shorter"] == "gan train model=dcgan model.width=4 dataset.size=8 trainer.kimg=20 (about 7 min)"
     assert lines["quicker"] == "give less of dataset.size (now 8x8), model.width (now 4), trainer.kimg"
     assert list(dict(shorter.next_commands(cost, plan(), ["resume=RUN"]))) == ["train", "quicker"]
     quoted = dict(shorter.next_commands(cost, plan(), ["dataset=folder", "dataset.path='/home/ada/photos'"]))
