@@ -9,7 +9,9 @@ Low resolution is made of the data's images, in steps of 8 bits (networks/bicubi
     content         in its place without a game (model.lambda_adversarial=0): SRResNet-VGG22 and the like
 
 `content` is the mean squared difference of VGG19's maps before the fifth (vgg54) or the second pooling (vgg22), of the images
-themselves (mse), or of another network's maps, which is not the paper's.  model.pretrain_kimg=null never leaves pretraining.
+themselves (mse), or of another network's maps, which is not the paper's.  model.lambda_pixel > 0 adds the images' own squared
+error to it, for networks whose maps do not see all that can go wrong; the paper has none, ESRGAN (Wang 2018, eq. 3) has such a
+term beside its perceptual loss, of absolute errors.  model.pretrain_kimg=null never leaves pretraining.
 
 Differs: lengths are a hundredth of the paper's 10^6 + 10^5 + 10^5 updates; images are enlarged by an average of the weights
 (trainer.ema_kimg=null: by the weights themselves); the paper's VGG19 was another training of that network than torchvision's;
@@ -62,6 +64,7 @@ class SRGANOptions:
     generator_norm: str  # batch (the paper) or none
     discriminator_norm: str
     recipe: Recipe
+    lambda_pixel: float = 0.0  # weight of the images' own squared error beside a network's content; runs of before have none
 
     def __post_init__(self) -> None:
         check_choice("model.factor", str(self.factor), map(str, FACTORS))
@@ -70,8 +73,11 @@ class SRGANOptions:
         check_choice("model.discriminator_norm", self.discriminator_norm, NORMS)
         check_range("model.width", self.width, 1)
         check_range("model.blocks", self.blocks, 1)
-        for key in ("lambda_adversarial", "pretrain_kimg", "decay_kimg"):
+        for key in ("lambda_adversarial", "lambda_pixel", "pretrain_kimg", "decay_kimg"):
             check_range(f"model.{key}", getattr(self, key), 0)
+        if self.lambda_pixel and self.content == "mse":
+            raise ValueError("model.lambda_pixel weighs pixels beside a network's maps, and model.content=mse is of pixels "
+                             "alone: leave model.lambda_pixel=0")
 
     @property
     def perceives(self) -> bool:
@@ -167,7 +173,7 @@ class SRGAN(Model):
         error = mse_loss(fake, batch.real)
         if self._pretrains(progress):
             return error, {"mse": error.detach()}
-        content = error if self.perception is None else self._content(fake, batch.real)
+        content = error if self.perception is None else self._content(fake, batch.real) + self.options.lambda_pixel * error
         scalars = {"mse": error.detach(), "content": content.detach()}
         if not self.options.plays:
             return content, scalars

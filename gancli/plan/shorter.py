@@ -35,7 +35,7 @@ def next_commands(cost: Price, plan: Plan, overrides: Sequence[str]) -> Iterator
 
 
 def fitting_kimg(cost: Price, seconds: float) -> float | None:
-    """Return the length that takes so many seconds at most, in one digit, rounded down; None where the run is no longer than that.
+    """Return the length that takes so many seconds at most, in one digit, rounded down; None where the run is no longer.
 
     None, too, where phases cost different things, or where what is done at least once takes longer.
     """

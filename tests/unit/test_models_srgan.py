@@ -155,6 +155,20 @@ def test_content_is_compared_in_the_maps_of_a_file(weights, tmp_path):
     assert torch.autograd.grad(found, fake)[0].abs().sum() > 0
 
 
+def test_pixels_may_weigh_beside_the_content(weights, tmp_path):
+    models = [model_of(content="vgg22", content_weights=str(weights[0]), lambda_adversarial=0.0, **changes)
+              for changes in ({}, {"lambda_pixel": 4.0})]
+    models[1].load_state_dict(models[0].state_dict())
+    batch, losses = Batch((torch.rand(2, 1, 16, 16) * 2 - 1,)), []
+    for model in models:
+        model.read_files(tmp_path)
+        losses.append(model.player_loss("generator", batch, at(1)))
+    (plain, scalars), (weighed, _) = losses
+    assert weighed.item() == pytest.approx(plain.item() + 4 * scalars["mse"].item(), rel=1e-5) != plain.item()
+    with pytest.raises(UserError, match="leave model.lambda_pixel=0"):
+        model_of(content="mse", lambda_pixel=4.0)
+
+
 @pytest.mark.parametrize("change, told", [
     (lambda state: state.pop("features.5.weight"), "features.5.weight should be .128, 64, 3, 3. and there is nothing"),
     (lambda state: state.update({"features.0.bias": torch.zeros(3)}), "VGG19 in torchvision's format.*there is .3."),
