@@ -194,13 +194,14 @@ def test_two_ranks_have_the_losses_of_one(game, tmp_path):
 def test_cyclegan_has_one_pool_of_images(tmp_path, two_domains):
     settings = ("model=cyclegan", "model.width=4", "model.blocks=1", "model.pool_size=5", "dataset=unpaired",
                 f"dataset.path={two_domains}", *COMMON, "trainer.batch_size=4", "trainer.record_kimg=0.004",
-                "trainer.kimg=0.04")
+                "trainer.kimg=0.04", "optimizer.lr=2e-5")  # Adam magnifies the last bits
     for ranks in (1, 2):
         run(tmp_path / str(ranks), *settings, f"devices={ranks}")
     one, two = (read(CheckpointFolder(tmp_path / ranks).latest()).tensors for ranks in "12")
     assert one.keys() == two.keys() and one["model/pool_a.held"] == 5
-    assert (one["model/pool_a.images"] - two["model/pool_a.images"]).abs().max() < 0.02  # Adam magnifies the last bits
-    assert torch.pdist(one["model/pool_a.images"].flatten(1)).min() > 0.05, "images that could not be told apart"
+    pools = [tensors["model/pool_a.images"].flatten(1) for tensors in (one, two)]
+    apart = (pools[0] - pools[1]).norm(dim=1).max().item()
+    assert apart < 0.2 * torch.pdist(pools[0]).min().item(), "slot by slot nearer than any two images"
 
 
 def test_a_run_continues_on_another_number_of_ranks(tmp_path):
