@@ -1,4 +1,5 @@
-"""The loop of somebody who knows PyTorch well: bf16, channels last, fused optimizers, data in memory, nothing recorded.
+"""The loop of somebody who knows PyTorch well: bf16 where the hardware has it, channels last, fused optimizers, data in
+memory, nothing recorded.
 
 On the same networks as the plain loop, a pair of players alone; what is left between it and gancli is gancli's own work.
 """
@@ -10,6 +11,7 @@ import torch
 from torch.nn.functional import softplus
 
 from benching.reference import TURNS, WEIGHT
+from gancli.devices import pick_precision
 from gancli.engine.players import build_optimizer
 
 
@@ -21,7 +23,9 @@ def expert_steps(kind: str, plan, model, images: np.ndarray, device: torch.devic
     """
     generator, judge = (network.to(memory_format=torch.channels_last) for network in (model.generator, model.discriminator))
     data = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-    size, lower = plan.trainer.batch_size, torch.autocast(device.type, torch.bfloat16)
+    size = plan.trainer.batch_size
+    bf16 = pick_precision(plan.trainer.precision, device) == "bf16"
+    lower = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
     by_generator, by_judge = (build_optimizer(plan.optimizer.of(name, name == "discriminator"), list(network.parameters()))
                               for name, network in (("generator", generator), ("discriminator", judge)))
     critic = kind == "wgan_gp"
