@@ -153,7 +153,7 @@ def default_metrics(own: Sequence[str], features: str, spec: DataSpec) -> list[s
         features: the extractor's name.
         spec: the data that are compared with.
     """
-    if true := [name for name in own if METRICS[name].knows_the_truth]:
+    if true := [name for name in own if name in METRICS and METRICS[name].knows_the_truth]:
         return true
     if spec.is_image and (features != "classifier" or spec.classes):
         return [name for name in FEATURED if METRICS[name].least <= spec.count] or ["swd"]
