@@ -189,7 +189,7 @@ def _data_sets(loaded: Loaded, options: EvaluateOptions, data_dir: Path) -> tupl
     check_shape(loaded, spec)
     if options.metrics is None:
         options.metrics = default_metrics(loaded.config.get("evaluation", {}).get("metrics", ()), options.features, spec)
-    wanted = any(METRICS[name].needs_holdout or METRICS[name].likes_holdout for name in options.metrics)
+    wanted = any(METRICS[name].reads_holdout for name in options.metrics)
     other = held_out(dataset, source, data_dir) if wanted else None
     if options.n is None:
         options.n = default_n(loaded.device.type, min(options.real or spec.count, spec.count), options.metrics)

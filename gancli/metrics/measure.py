@@ -88,6 +88,11 @@ class Measure:
         return None if self.decides is None else self.figure(self.decides).lower_is_better
 
     @property
+    def reads_holdout(self) -> bool:
+        """Whether it looks at examples that the generator was not trained on, where there are some."""
+        return self.needs_holdout or self.likes_holdout
+
+    @property
     def knows_the_truth(self) -> bool:
         """Whether it compares what a model makes with what it should have made."""
         return self.needs_pairs or self.needs_partners or self.needs_upscale or self.needs_holes

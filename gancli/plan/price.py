@@ -223,7 +223,7 @@ class _Rehearsal:
     def _evaluation(self) -> Evaluating:
         shown: Model = self.average.model if self.average is not None else self.model
         sampler = Sampler(shown, batch_size=min(256, 4 * self.plan.trainer.batch_size), data=self.data)
-        holds = any(METRICS[name].needs_holdout or METRICS[name].likes_holdout for name in self.plan.evaluation.metrics)
+        holds = any(METRICS[name].reads_holdout for name in self.plan.evaluation.metrics)
         holdout = None
         if self.plan.holdout is not None and holds:
             holdout, _ = _data(self.plan.holdout, self.plan, self.device)

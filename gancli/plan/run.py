@@ -214,7 +214,7 @@ def _check_augment(model: Model, plan: Plan) -> None:
 def _looks_at_holdout(values: dict[str, Any]) -> bool:
     """Whether a metric needs or likes examples that the run is not trained on."""
     options = typed(EvaluationOptions, values, "evaluation")
-    return options.on and any(METRICS[name].needs_holdout or METRICS[name].likes_holdout for name in options.metrics)
+    return options.on and any(METRICS[name].reads_holdout for name in options.metrics)
 
 
 def _evaluation(values: dict[str, Any], model: Any, source: Source, spec: DataSpec, data_dir: Path,
